@@ -1,0 +1,81 @@
+"""The tree of errors that a person can be shown.
+
+BenchError
+├── UsageError            a mistake of the user's: exit code 2
+│   ├── ConfigError       a config or prompt set that cannot be used; lists every mistake
+│   ├── ResultError       a result file that cannot be read
+│   └── EmptyLedger       no result to work on
+├── ProviderError         a model or a request that failed; becomes a recorded failure
+└── AllModelsFailed       a run in which no model gave an answer: exit code 1
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class BenchError(Exception):
+    """Anything that the command line shows as one line, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(BenchError):
+    """A mistake of the user's, with what to do next in its message."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing wrong in a file: where it is and what would be right.
+
+    `line` counts from 1 and is None where the mistake is something missing from the whole file.
+    """
+
+    line: int | None
+    key: str
+    message: str
+
+
+class ConfigError(UsageError):
+    """A config or prompt set that cannot be used, with all of its mistakes."""
+
+    def __init__(self, path: Path | str, mistakes: Sequence[Mistake]) -> None:
+        self.path = str(path)
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self._lines()))
+
+    def _lines(self) -> list[str]:
+        lines = []
+        for mistake in self.mistakes:
+            place = self.path if mistake.line is None else f"{self.path}:{mistake.line}"
+            key = f"{mistake.key}: " if mistake.key else ""
+            lines.append(f"{place}: {key}{mistake.message}")
+        return lines
+
+
+class ResultError(UsageError):
+    """A result file that cannot be read, with its path and the reason."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path = str(path)
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
+
+
+class EmptyLedger(UsageError):
+    """There is no result to work on."""
+
+
+class ProviderError(BenchError):
+    """A model or a request that failed, with the kind that the result file records."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        self.kind = kind
+        self.message = message
+        super().__init__(message)
+
+
+class AllModelsFailed(BenchError):
+    """A run in which no model gave one good answer."""
