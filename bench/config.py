@@ -1,0 +1,282 @@
+"""Run configurations: YAML or JSON in, typed and frozen values out, every mistake reported at once."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+
+from bench.errors import ConfigError, Mistake
+from bench.source import Source, read_source, validated
+
+CONFIG_DIR = Path(__file__).parent / "configs"
+DEFAULT_ENDPOINT = "http://localhost:5273/v1"
+"""Where a Foundry Local service listens if nobody says otherwise."""
+
+MACHINE_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+/-]*$", max_length=100)]
+
+
+class Settings(BaseModel):
+    """A frozen part of a configuration; a key it does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Declared(Settings):
+    """What the config says of a model where neither the runtime nor the model itself does."""
+
+    parameters: int | None = Field(None, ge=1)
+    precision: str | None = None
+    licence: str | None = None
+    licence_url: str | None = None
+    publisher: str | None = None
+    context_length: int | None = Field(None, ge=1)
+    footprint_bytes: int | None = Field(None, ge=0)
+    capabilities: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+
+class FoundryModel(Settings):
+    """A model that runs in this machine's Foundry Local runtime, in-process.
+
+    Exactly one of `alias` (a name of the catalogue), `variant` (an exact variant id) and `path` (a model directory,
+    relative to the config) says which.
+    """
+
+    provider: Literal["foundry"] = "foundry"
+    name: Name
+    alias: str | None = None
+    variant: str | None = None
+    path: Path | None = Field(None, strict=False)
+    device: Literal["cpu", "gpu", "npu"] | None = None
+    declared: Declared = Declared()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_from_what_is_asked(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "name" not in value:
+            asked = value.get("alias") or value.get("variant") or Path(str(value.get("path") or "")).name
+            if asked:
+                return {**value, "name": str(asked)}
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        given = [key for key in ("alias", "variant", "path") if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise ValueError(f"a foundry model needs exactly one of alias, variant and path, found {found}")
+        return self
+
+    @property
+    def requested(self) -> str:
+        """What was asked for, without the path of the machine it was asked on."""
+        return self.alias or self.variant or Path(self.path or "").name
+
+
+class EndpointModel(Settings):
+    """A model behind an OpenAI-compatible endpoint.
+
+    Without `base_url` the environment's FOUNDRY_LOCAL_ENDPOINT is asked, else a Foundry Local service on this machine.
+    """
+
+    provider: Literal["openai"]
+    name: Name
+    model: str = Field(min_length=1)
+    base_url: str | None = None
+    api_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    declared: Declared = Declared()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_from_model(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "name" not in value and value.get("model"):
+            return {**value, "name": str(value["model"])}
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_a_url_without_secrets(cls, url: str | None) -> str | None:
+        return None if url is None else endpoint_url(url)
+
+    @property
+    def requested(self) -> str:
+        """The model's name at the endpoint."""
+        return self.model
+
+
+class CustomModel(Settings):
+    """A model behind a Python class of the user's: `load(weights_path)` and `generate(prompt, **params)`."""
+
+    provider: Literal["custom"]
+    name: Name
+    class_: str = Field(alias="class", pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    weights: Path | None = Field(None, strict=False)
+    declared: Declared = Declared()
+
+    @property
+    def requested(self) -> str:
+        """The class, as module:Class."""
+        return self.class_
+
+
+PROVIDERS = ("foundry", "openai", "custom")
+
+
+def _provider_of(value: Any) -> Any:
+    return value.get("provider", "foundry") if isinstance(value, dict) else getattr(value, "provider", "foundry")
+
+
+def _alias_as_model(value: Any) -> Any:
+    return {"alias": value} if isinstance(value, str) else value
+
+
+ModelSettings = Annotated[
+    Annotated[FoundryModel, Tag("foundry")]
+    | Annotated[EndpointModel, Tag("openai")]
+    | Annotated[CustomModel, Tag("custom")],
+    Discriminator(_provider_of),
+]
+AnyModel = Annotated[ModelSettings, BeforeValidator(_alias_as_model)]
+
+
+class Generation(Settings):
+    """Parameters of generation: greedy and seeded unless the config says otherwise."""
+
+    temperature: float = Field(0.0, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    seed: int = Field(42, ge=0)
+    max_output_tokens: int = Field(128, ge=1)
+
+
+class Timeouts(Settings):
+    """Limits, in seconds; reaching one is a recorded failure. `prepare_s` is for each step of a download."""
+
+    prepare_s: float = Field(300.0, gt=0)
+    load_s: float = Field(600.0, gt=0)
+    first_text_s: float = Field(120.0, gt=0)
+    request_s: float = Field(300.0, gt=0)
+
+
+class FoundryRuntime(Settings):
+    """How the in-process runtime is set up.
+
+    `catalogue_url` replaces the public catalogue; `cache_dir` is where models are kept. `telemetry` lets the
+    runtime report to its maker: off by default.
+    """
+
+    catalogue_url: str | None = None
+    cache_dir: Path | None = Field(None, strict=False)
+    download: bool = True
+    telemetry: bool = False
+
+
+class Config(Settings):
+    """One run: which models answer which prompts, how often and how."""
+
+    title: str = ""
+    models: Annotated[tuple[AnyModel, ...], Field(strict=False, min_length=1)]
+    prompts: str = "default"
+    rounds: int = Field(5, ge=1, le=10_000)
+    warmup: int = Field(1, ge=0, le=1_000)
+    stream: bool = True
+    order_seed: int = Field(42, ge=0)
+    machine: str | None = Field(None, pattern=MACHINE_PATTERN, max_length=60)
+    generation: Generation = Generation()
+    timeouts: Timeouts = Timeouts()
+    foundry: FoundryRuntime = FoundryRuntime()
+
+
+def endpoint_url(url: str) -> str:
+    """Return the base URL of an endpoint, ending in a path (`/v1` where there is none) without a slash.
+
+    Raises ValueError for what is no http URL, and for one that carries a password or a query: it would be written
+    into result files.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http or https URL such as http://localhost:5273/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold no user, password or query; name the key's variable in api_key_env")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+
+
+def find_config(name: str) -> Path:
+    """Return the path of a config: a file, or the name of one that ships.
+
+    Raises ConfigError naming the shipped configs if there is neither.
+    """
+    for path in (Path(name), CONFIG_DIR / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    shipped = ", ".join(sorted(path.stem for path in CONFIG_DIR.glob("*.yaml")))
+    raise ConfigError(name, [Mistake(None, "", f"no such config. Name a file, or one that ships: {shipped}")])
+
+
+def load_config(path: Path) -> Config:
+    """Read a config; paths in it are made absolute, relative to the file.
+
+    Raises ConfigError with all mistakes, each with its line and key.
+    """
+    source = read_source(path)
+    config = validated(source, Config, PROVIDERS)
+    _check_names(source, config)
+    folder = path.resolve().parent
+    models = tuple(_with_paths(model, folder) for model in config.models)
+    foundry = config.foundry
+    if foundry.cache_dir is not None:
+        foundry = foundry.model_copy(update={"cache_dir": (folder / foundry.cache_dir.expanduser()).resolve()})
+    prompts = config.prompts
+    if Path(prompts).suffix:
+        prompts = str((folder / prompts).resolve())
+    return config.model_copy(update={"models": models, "foundry": foundry, "prompts": prompts})
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """Return the config as plain JSON values for a result file: no path of this machine, no default left out."""
+    document: dict[str, Any] = config.model_dump(mode="json", by_alias=True)
+    for entry in document["models"]:
+        for key in ("path", "weights"):
+            if entry.get(key):
+                entry[key] = Path(entry[key]).name
+    if document["foundry"]["cache_dir"]:
+        document["foundry"]["cache_dir"] = Path(document["foundry"]["cache_dir"]).name
+    if Path(document["prompts"]).suffix:
+        document["prompts"] = Path(document["prompts"]).name
+    return document
+
+
+def digest(document: Mapping[str, Any] | list[Any]) -> str:
+    """Return the SHA-256, in hexadecimal, of a JSON document with its keys sorted."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def slug(text: str) -> str:
+    """Return text as a lower-case name of letters, digits, dots and dashes."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
+
+
+def _check_names(source: Source, config: Config) -> None:
+    first: dict[str, int] = {}
+    mistakes = []
+    for index, model in enumerate(config.models):
+        if model.name in first:
+            message = f"the name {model.name!r} is taken by models[{first[model.name]}]; give each model its own name"
+            mistakes.append(source.mistake(("models", index), message))
+        first.setdefault(model.name, index)
+    if mistakes:
+        raise ConfigError(source.path, mistakes)
+
+
+def _with_paths(model: Any, folder: Path) -> Any:
+    updates = {
+        key: (folder / value.expanduser()).resolve()
+        for key in ("path", "weights")
+        if (value := getattr(model, key, None)) is not None
+    }
+    return model.model_copy(update=updates)

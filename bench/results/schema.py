@@ -1,0 +1,96 @@
+"""The result file, schema version 1: one run, one file, raw facts only.
+
+| version | what changed |
+| ------- | ------------ |
+| 1       | first        |
+"""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AwareDatetime, Field, JsonValue, model_validator
+
+from bench.record import Record
+from bench.rubric import FacetRecord, PromptRecord, PromptSetRecord
+from bench.runner.record import Machine, ModelRun
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ConfigRecord",
+    "FacetGrade",
+    "FacetRecord",
+    "Grade",
+    "PromptRecord",
+    "PromptSetRecord",
+    "Result",
+    "RunInfo",
+]
+
+SCHEMA_VERSION: Final = 1
+
+
+class RunInfo(Record):
+    """Who ran it, when, and from which commit."""
+
+    id: str = Field(description="<machine>/<utc>-<commit>-<config>; the file's path under results/ without .json")
+    # JSON has no dates: strict mode would refuse the strings that a file has.
+    started_utc: Annotated[AwareDatetime, Field(strict=False)]
+    finished_utc: Annotated[AwareDatetime, Field(strict=False)]
+    tool_version: str
+    commit: str | None = Field(description="commit of the repository that holds the results; null outside git")
+    dirty: bool = Field(description="whether that repository had uncommitted changes outside its results")
+
+
+class ConfigRecord(Record):
+    """The configuration as it was resolved, defaults and overrides included."""
+
+    name: str = Field(description="file name without its ending")
+    sha256: str = Field(description="of the resolved configuration")
+    overrides: tuple[str, ...] = Field(description="environment variables and options that changed the file's values")
+    resolved: dict[str, JsonValue]
+
+
+class FacetGrade(Record):
+    """How far an answer meets one facet."""
+
+    facet: str
+    credit: float | None = Field(ge=0, le=1, description="1 passed, 0 failed; null: could not be evaluated")
+    why: str = Field(description="the evidence, in one line")
+
+
+class Grade(Record):
+    """What one source says of one distinct answer to a prompt."""
+
+    prompt: str
+    output: str = Field(description="key of the text in outputs")
+    source: Literal["program"]
+    facets: tuple[FacetGrade, ...]
+
+
+class Result(Record):
+    """One run. `outputs` has each distinct text once, under the start of its SHA-256."""
+
+    schema_version: Literal[1]
+    run: RunInfo
+    machine: Machine
+    config: ConfigRecord
+    prompt_set: PromptSetRecord
+    models: tuple[ModelRun, ...]
+    grades: tuple[Grade, ...]
+    outputs: dict[str, str]
+
+    @model_validator(mode="after")
+    def _references_hold(self) -> Self:
+        prompts = {prompt.id for prompt in self.prompt_set.prompts}
+        names = [model.name for model in self.models]
+        if len(set(names)) != len(names):
+            raise ValueError("two models have the same name")
+        for model in self.models:
+            for sample in (*model.warmup, *model.samples):
+                if sample.prompt not in prompts:
+                    raise ValueError(f"model {model.name} has a sample of the unknown prompt {sample.prompt!r}")
+                if sample.output is not None and sample.output not in self.outputs:
+                    raise ValueError(f"model {model.name} has a sample with the unknown output {sample.output!r}")
+        for grade in self.grades:
+            if grade.prompt not in prompts or grade.output not in self.outputs:
+                raise ValueError(f"a grade belongs to the unknown prompt {grade.prompt!r} or output {grade.output!r}")
+        return self

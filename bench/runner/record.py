@@ -1,0 +1,153 @@
+"""What the runner measured: raw facts, in the form in which a result file keeps them.
+
+Stamps are whole nanoseconds of the monotonic clock, as offsets. Nothing here is a statistic.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from bench.record import Record
+
+FAILURE_KINDS: dict[str, str] = {
+    "not-found": "the model is not in the catalogue, on disk or at the endpoint",
+    "register": "the model directory cannot be registered",
+    "download": "the model could not be downloaded",
+    "load": "the model could not be loaded",
+    "generate": "the runtime failed while answering",
+    "too-long": "prompt and answer do not fit the model's context",
+    "empty": "the answer has no text",
+    "cut-off": "the stream ended without a finish reason",
+    "refused": "the endpoint refused the connection",
+    "connection": "the connection broke",
+    "http": "the endpoint answered with an error",
+    "decode": "the answer could not be decoded",
+    "timeout": "a time limit of the config was reached",
+    "died": "the process that held the model died",
+    "not-run": "not tried, because something before it failed",
+}
+"""Every kind of failure, with its meaning. A sample or a model that failed names one of them."""
+
+Nanoseconds = Annotated[int, Field(ge=0)]
+Bytes = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Failure(Record):
+    """Why a model or a sample gave nothing that can be measured."""
+
+    kind: str = Field(description="one of the known kinds of failure")
+    message: str = Field(description="one line for a person")
+
+
+class Sample(Record):
+    """One request and its answer: when each piece of text came, and how it ended.
+
+    `chunk_ns` has the arrival of each chunk that carries text, from the start of the request, in order of arrival; it
+    is empty for an answer that was not streamed.
+    `first_answer_chunk` is the index in `chunk_ns` of the first chunk that is answer and not reasoning.
+    `output` is a key of the result's `outputs`. A failed sample keeps what was measured until it failed.
+    """
+
+    prompt: str = Field(description="id of the prompt")
+    round: int = Field(ge=0, description="from 1; 0 for a warm-up request")
+    position: Count = Field(description="place in the order of sending, from 0, counted for each model")
+    start_ns: Nanoseconds = Field(description="start of the request, from the start of this model's first request")
+    chunk_ns: tuple[Nanoseconds, ...] = Field(description="arrival of each chunk with text, from the request's start")
+    first_answer_chunk: Count | None = Field(description="index in chunk_ns of the first answer text; null if none")
+    end_ns: Nanoseconds | None = Field(description="last byte, from the request's start; null if it never came")
+    prompt_tokens: Count | None = Field(description="tokens of the prompt; null if nobody counted")
+    output_tokens: Count | None = Field(description="tokens of the output, never of the prompt; null if nobody counted")
+    tokens_source: Literal["usage", "tokenizer", "none"] = Field(description="who counted the tokens")
+    finish_reason: str | None = Field(description="stop, length, ... as the runtime says; null if it said nothing")
+    output: str | None = Field(description="key of the text in outputs; null if there is no text")
+    failure: Failure | None = Field(description="null for a good sample")
+
+    @model_validator(mode="after")
+    def _stamps_are_possible(self) -> Self:
+        for earlier, later in pairwise(self.chunk_ns):
+            if later < earlier:
+                raise ValueError(f"chunk_ns goes back in time, from {earlier} to {later}")
+        if self.end_ns is not None and self.chunk_ns and self.end_ns < self.chunk_ns[-1]:
+            raise ValueError(f"end_ns is {self.end_ns}, before the last chunk at {self.chunk_ns[-1]}")
+        if self.first_answer_chunk is not None and self.first_answer_chunk >= len(self.chunk_ns):
+            raise ValueError(f"first_answer_chunk is {self.first_answer_chunk}, but chunk_ns has {len(self.chunk_ns)}")
+        if self.failure is None and (self.end_ns is None or self.output is None):
+            raise ValueError("a good sample has an end and an output; this one has no failure either")
+        return self
+
+
+class ModelRun(Record):
+    """One model of a run: what it is, what it took to hold it, and its samples.
+
+    A quantity that is null has its reason in `unmeasured`, under the name of its field.
+    """
+
+    name: str = Field(min_length=1, description="the model's name in the config: unique in a run, stable over runs")
+    provider: str = Field(description="foundry, openai, ...")
+    requested: str = Field(description="what the config asked for: alias, variant id, directory or endpoint model")
+    variant_id: str | None = Field(description="what the runtime resolved it to")
+    variant_version: str | None = Field(description="version of that variant")
+    device: str | None = Field(description="CPU, GPU, NPU, as the runtime says")
+    execution_provider: str | None = Field(description="as the runtime says")
+    parameters: Count | None = Field(description="number of weights")
+    precision: str | None = Field(description="fp32, fp16, int8, int4, ...")
+    licence: str | None = Field(description="SPDX expression where it is one, else the name the publisher gives")
+    licence_url: str | None = Field(description="where the licence can be read, or null")
+    publisher: str | None = Field(description="who publishes the model")
+    context_length: Count | None = Field(description="tokens that prompt and answer may have together")
+    capabilities: tuple[str, ...] = Field(description="chat, tools, reasoning, ... as declared")
+    footprint_bytes: Bytes | None = Field(description="bytes on disk of all that the model needs")
+    cold_load_ns: Nanoseconds | None = Field(description="asking for the model on disk, to ready")
+    memory_before_bytes: Bytes | None = Field(description="resident memory of the holding process before the load")
+    memory_loaded_bytes: Bytes | None = Field(description="the same, after the load")
+    memory_peak_bytes: Bytes | None = Field(description="the highest while loading and answering")
+    unmeasured: dict[str, str] = Field(description="for each null quantity above, why")
+    failure: Failure | None = Field(description="why the model gave up; null if it went through")
+    warmup: tuple[Sample, ...] = Field(description="requests before measuring; in no statistic")
+    samples: tuple[Sample, ...] = Field(description="measured requests, in order of sending")
+
+    @model_validator(mode="after")
+    def _null_has_a_reason(self) -> Self:
+        for field in MEASURED_FIELDS:
+            if getattr(self, field) is None and field not in self.unmeasured:
+                raise ValueError(f"{field} is null, and unmeasured does not say why")
+        return self
+
+
+MEASURED_FIELDS = (
+    "parameters",
+    "precision",
+    "licence",
+    "context_length",
+    "footprint_bytes",
+    "cold_load_ns",
+    "memory_before_bytes",
+    "memory_loaded_bytes",
+    "memory_peak_bytes",
+)
+"""Fields of a ModelRun that a page shows: each is a value, or null with a reason in `unmeasured`."""
+
+
+class Accelerator(Record):
+    """A GPU or NPU of the machine."""
+
+    name: str
+    memory_bytes: Bytes | None
+    driver: str | None
+
+
+class Machine(Record):
+    """Where the run took place."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="stable name; the folder of its results")
+    os: str = Field(description="name and version of the operating system")
+    arch: str
+    cpu: str
+    physical_cores: Count | None
+    logical_cores: Count
+    memory_bytes: Bytes
+    accelerators: tuple[Accelerator, ...]
+    power_source: str | None = Field(description="mains, battery, or null where the machine does not say")
+    versions: dict[str, str] = Field(description="name -> version of the runtime, its parts and Python")
