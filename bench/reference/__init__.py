@@ -1,0 +1,1 @@
+"""The reference models: tiny, real language models that make the whole pipeline run offline."""
