@@ -1,0 +1,19 @@
+"""Ways to a model: one file a provider, behind one small protocol."""
+
+from bench.config import CustomModel, EndpointModel, FoundryModel, FoundryRuntime
+from bench.providers.protocol import Provider
+
+
+def provider_for(model: FoundryModel | EndpointModel | CustomModel, runtime: FoundryRuntime) -> Provider:
+    """Return the provider of a model of the config; nothing is started yet."""
+    if isinstance(model, EndpointModel):
+        from bench.providers.openai_endpoint import EndpointProvider
+
+        return EndpointProvider(model)
+    if isinstance(model, CustomModel):
+        from bench.providers.custom import CustomProvider
+
+        return CustomProvider(model)
+    from bench.providers.foundry import FoundryProvider
+
+    return FoundryProvider(model, runtime)

@@ -1,0 +1,112 @@
+"""Models behind a class of the user's own: `load(weights_path)` and `generate(prompt, **params)`."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.config import CustomModel
+from bench.errors import ProviderError
+from bench.providers.model_directory import footprint_bytes
+from bench.providers.protocol import Clock, Decoded, Identity, Piece, Request
+
+
+class CustomProvider:
+    """One model behind a Python class, in this process.
+
+    `generate` gets max_output_tokens, temperature, top_p and seed by keyword and returns the text, or an iterable of
+    pieces that is then a stream. A method `count_tokens(text)` is used where the class has one.
+    """
+
+    remote = None
+
+    def __init__(self, model: CustomModel) -> None:
+        self._settings = model
+        self._model: Any = None
+        self._prompt = ""
+
+    def prepare(self, on_download: Callable[[float], None]) -> None:
+        """Import the class and make one. Raises ProviderError of kind 'not-found' or 'load'."""
+        module_name, _, class_name = self._settings.class_.partition(":")
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        try:
+            self._model = getattr(importlib.import_module(module_name), class_name)()
+        except ModuleNotFoundError as error:
+            raise ProviderError("not-found", f"no module {error.name!r} in this folder or installed") from error
+        except AttributeError as error:
+            raise ProviderError("not-found", f"module {module_name!r} has no class {class_name!r}") from error
+        except Exception as error:
+            # The class is the user's code: anything it raises is this model's failure.
+            raise ProviderError("load", _line(error)) from error
+
+    def load(self) -> None:
+        """Call the class's load with the path of the weights, or None."""
+        weights = self._settings.weights
+        try:
+            self._model.load(str(weights) if weights is not None else None)
+        except Exception as error:
+            # The class is the user's code: anything it raises is this model's failure.
+            raise ProviderError("load", _line(error)) from error
+
+    def identity(self) -> Identity:
+        """Return the size of the weights; the config declares the rest."""
+        weights = self._settings.weights
+        unsaid = "a custom class does not say it; declare it in the config under declared"
+        return Identity(
+            variant_id=self._settings.class_,
+            footprint_bytes=_size_bytes(weights) if weights is not None else None,
+            unmeasured={
+                "parameters": unsaid,
+                "precision": unsaid,
+                "licence": unsaid,
+                "context_length": unsaid,
+                "footprint_bytes": "the config names no weights",
+            },
+        )
+
+    def stream(self, request: Request, clock: Clock) -> Iterator[object]:
+        """Yield the pieces that the class generates; a plain text is one piece."""
+        self._prompt = request.text
+        return self._answer(request)
+
+    def _answer(self, request: Request) -> Iterator[object]:
+        try:
+            answer = self._model.generate(
+                request.text,
+                max_output_tokens=request.max_output_tokens,
+                temperature=request.temperature,
+                top_p=request.top_p,
+                seed=request.seed,
+            )
+            yield from (answer,) if isinstance(answer, str) else answer
+        except Exception as error:
+            # The class is the user's code: anything it raises is this request's failure.
+            raise ProviderError("generate", _line(error)) from error
+
+    def decode(self, events: Sequence[object]) -> Decoded:
+        """Return the pieces as they came, with the class's own token counts if it counts."""
+        pieces = tuple(Piece(str(event)) for event in events)
+        count = getattr(self._model, "count_tokens", None)
+        if count is None:
+            return Decoded(pieces, None, None, "none", "stop")
+        output = "".join(piece.text for piece in pieces)
+        return Decoded(pieces, int(count(self._prompt)), int(count(output)), "tokenizer", "stop")
+
+    def close(self) -> None:
+        """Call the class's close if it has one."""
+        close = getattr(self._model, "close", None)
+        if close is not None:
+            close()
+
+
+def _size_bytes(weights: Path) -> int | None:
+    if weights.is_dir():
+        return footprint_bytes(weights)
+    return weights.stat().st_size if weights.is_file() else None
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:400]

@@ -1,0 +1,277 @@
+"""Models in Microsoft's Foundry Local runtime, in this process: from its catalogue or from a directory."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bench.config import FoundryModel, FoundryRuntime
+from bench.errors import ProviderError
+from bench.providers.model_directory import check_directory, footprint_bytes, read_card
+from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request
+
+PACKAGES = ("foundry-local-sdk", "onnxruntime", "onnxruntime-genai-core")
+
+# The runtime's words for why it stopped, in the words of the OpenAI API.
+_FINISH = {"STOP": "stop", "LENGTH": "length", "TOOL_CALLS": "tool_calls", "ERROR": "error"}
+
+
+class FoundryProvider:
+    """One model in the Foundry Local runtime. A process can have one of these: the runtime is a singleton."""
+
+    remote = None
+
+    def __init__(self, model: FoundryModel, runtime: FoundryRuntime) -> None:
+        self._settings = model
+        self._runtime = runtime
+        self._manager: Any = None
+        self._model: Any = None
+        self._app_data = tempfile.TemporaryDirectory(prefix="benchledger-", ignore_cleanup_errors=True)
+
+    def prepare(self, on_download: Callable[[float], None]) -> None:
+        """Start the runtime, find the model, and download it if the config lets us."""
+        if not self._runtime.telemetry:
+            # The runtime sends a start-up event to its maker whatever its own switch says; where it believes to
+            # be in continuous integration it opens no connection at all.
+            os.environ["CI"] = "true"
+        path = self._settings.path
+        if path is not None:
+            check_directory(path)
+        from foundry_local_sdk import Configuration, FoundryLocalManager
+        from foundry_local_sdk.exception import FoundryLocalException
+        from foundry_local_sdk.logging_helper import LogLevel
+
+        options: dict[str, Any] = {}
+        if path is not None:
+            # A registration is this run's own: it must not stay behind in the user's catalogue.
+            options["app_data_dir"] = self._app_data.name
+        if self._runtime.cache_dir is not None:
+            options["model_cache_dir"] = str(self._runtime.cache_dir)
+        if self._runtime.catalogue_url is not None:
+            options["catalog_urls"] = [(self._runtime.catalogue_url, None)]
+        try:
+            FoundryLocalManager.initialize(
+                Configuration(
+                    app_name="benchledger",
+                    log_level=LogLevel.FATAL,
+                    disable_nonessential_telemetry=not self._runtime.telemetry,
+                    **options,
+                )
+            )
+            self._manager = FoundryLocalManager.instance
+        except (FoundryLocalException, OSError) as error:
+            raise ProviderError("load", f"the Foundry Local runtime does not start: {_line(error)}") from error
+        try:
+            self._model = self._registered(path) if path is not None else self._from_catalogue(on_download)
+        except FoundryLocalException as error:
+            raise ProviderError("register" if path else "not-found", _line(error)) from error
+
+    def load(self) -> None:
+        """Load the model. Raises ProviderError of kind 'load' with the runtime's reason."""
+        from foundry_local_sdk.exception import FoundryLocalException
+
+        try:
+            self._model.load()
+        except FoundryLocalException as error:
+            raise ProviderError("load", _line(error)) from error
+
+    def identity(self) -> Identity:
+        """Return what the runtime and the model's own card say; the card fills what the runtime leaves out."""
+        info = self._model.info
+        directory = Path(self._model.get_path())
+        card = read_card(directory)
+        runtime = info.runtime
+        device = runtime.device_type.value if runtime is not None and runtime.device_type else None
+        # The CPU is what GenAI runs on when a local registration names no provider.
+        local = self._settings.path is not None
+        capabilities = tuple(tag for tag in (info.capabilities or "").split(",") if tag) or card.capabilities
+        if info.supports_tool_calling and "tools" not in capabilities:
+            capabilities = (*capabilities, "tools")
+        return Identity(
+            variant_id=info.id,
+            variant_version=str(info.version),
+            device=device or ("CPU" if local else None),
+            execution_provider=(runtime.execution_provider if runtime is not None else None)
+            or ("CPUExecutionProvider" if local else None),
+            parameters=card.parameters,
+            precision=card.precision,
+            licence=info.license or card.licence,
+            licence_url=None,
+            publisher=info.publisher or card.publisher,
+            context_length=info.context_length or card.context_length,
+            capabilities=capabilities,
+            footprint_bytes=footprint_bytes(directory) or None,
+            versions=_versions(),
+            unmeasured={
+                "parameters": "neither the catalogue nor a card in the model's directory says it",
+                "precision": "neither the catalogue nor a card in the model's directory says it",
+                "licence": "neither the catalogue nor a card in the model's directory says it",
+                "context_length": "neither the catalogue nor the model's configuration says it",
+                "footprint_bytes": "the runtime names no directory of the model",
+            },
+        )
+
+    def stream(self, request: Request, clock: Clock) -> Iterator[object]:
+        """Set a session up, then yield the runtime's items with their arrival, and at last its usage.
+
+        All come when the answer is complete. Raises ProviderError of kind 'too-long' where prompt and answer exceed the
+        context, 'timeout' past the request's limit, else 'generate'.
+        """
+        from foundry_local_sdk import MessageItem, MessageRole, RequestOptions, SearchOptions
+        from foundry_local_sdk import Request as NativeRequest
+        from foundry_local_sdk.exception import FoundryLocalException
+
+        from bench.providers.foundry_session import StampingSession
+
+        search = SearchOptions(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            max_output_tokens=request.max_output_tokens,
+            seed=request.seed,
+        )
+        try:
+            # A session keeps its history: each prompt gets a new one.
+            session = StampingSession(self._model)
+            session.set_options(RequestOptions(search=search))
+            session.set_streaming(request.stream)
+            native = NativeRequest()
+            native.add_item(MessageItem(MessageRole.USER, request.text))
+        except (FoundryLocalException, ValueError) as error:
+            raise ProviderError("generate", _line(error)) from error
+        return self._answer(session, native, request, clock)
+
+    def _answer(self, session: Any, native: Any, request: Request, clock: Clock) -> Iterator[object]:
+        from foundry_local_sdk.exception import FoundryLocalException
+
+        from bench.providers.foundry_session import Arrivals
+
+        arrivals = Arrivals(clock, int(request.request_s * 1e9))
+        session.arrivals = arrivals
+        with session, native:
+            try:
+                with session.process_request(native) as response:
+                    ended_ns = clock()
+                    final = _final(response)
+                    whole = () if request.stream else tuple(response)
+            except FoundryLocalException as error:
+                yield from arrivals.items
+                if arrivals.limit_reached:
+                    raise ProviderError("timeout", f"not finished within {request.request_s:g} s") from error
+                message = _line(error)
+                kind = "too-long" if "context" in message or "max_length" in message else "generate"
+                raise ProviderError(kind, message) from error
+            yield from arrivals.items
+            if request.stream and final.output_tokens and not arrivals.items:
+                raise ProviderError("generate", "this foundry-local-sdk hands no text over; install version 2.2")
+            yield Arrived(ended_ns, (*whole, final))
+
+    def decode(self, events: Sequence[object]) -> Decoded:
+        """Return the text of each item; tokens are the runtime's own count, which leaves out the end token."""
+        pieces = []
+        final: _Final | None = None
+        for event in events:
+            text = ""
+            reasoning = False
+            for item in event if isinstance(event, tuple) else (event,):
+                if isinstance(item, _Final):
+                    final = item
+                    continue
+                found, is_reasoning = _text_of(item)
+                text += found
+                reasoning = reasoning or is_reasoning
+            pieces.append(Piece(text, reasoning))
+        if final is None:
+            return Decoded(tuple(pieces), None, None, "none", None)
+        return Decoded(tuple(pieces), final.prompt_tokens, final.output_tokens, "usage", final.finish_reason)
+
+    def close(self) -> None:
+        """Unload the model and shut the runtime down."""
+        if self._manager is not None:
+            self._manager.close()
+            self._manager = None
+        self._app_data.cleanup()
+
+    def _registered(self, path: Path) -> Any:
+        from foundry_local_sdk import CatalogType, ModelInfoBuilder
+
+        local = self._manager.get_catalog(CatalogType.LOCAL)
+        with ModelInfoBuilder() as builder:
+            builder.set_string_property("task", "chat-completion")
+            return local.register_model(path, f"{self._settings.name}:1", builder)
+
+    def _from_catalogue(self, on_download: Callable[[float], None]) -> Any:
+        catalogue = self._manager.get_catalog()
+        settings = self._settings
+        if settings.variant is not None:
+            model = catalogue.get_model_variant(settings.variant)
+        else:
+            model = catalogue.get_model(settings.alias)
+        if model is None:
+            known = sorted({entry.alias for entry in catalogue.list_models()})
+            listed = f"it has {', '.join(known[:20])}" if known else "it is empty or out of reach"
+            raise ProviderError("not-found", f"the catalogue has no model {settings.requested!r}; {listed}")
+        if settings.device is not None:
+            model = _variant_for(model, settings.device.upper())
+        if not model.is_cached:
+            self._download(model, on_download)
+        return model
+
+    def _download(self, model: Any, on_download: Callable[[float], None]) -> None:
+        from foundry_local_sdk.exception import FoundryLocalException
+
+        if not self._runtime.download:
+            raise ProviderError(
+                "download", f"{self._settings.requested!r} is not in the cache and foundry.download is false"
+            )
+        try:
+            model.download(on_download)
+        except FoundryLocalException as error:
+            raise ProviderError("download", f"{_line(error)}; try again, or fetch it ahead of the run") from error
+
+
+class _Final:
+    def __init__(self, prompt_tokens: int, output_tokens: int, finish_reason: str | None) -> None:
+        self.prompt_tokens = prompt_tokens
+        self.output_tokens = output_tokens
+        self.finish_reason = finish_reason
+
+
+def _final(response: Any) -> _Final:
+    usage = response.get_usage()
+    return _Final(usage.prompt_tokens, usage.completion_tokens, _FINISH.get(response.finish_reason.name))
+
+
+def _text_of(item: Any) -> tuple[str, bool]:
+    from foundry_local_sdk import MessageItem, TextItem
+    from foundry_local_sdk.items import TextItemType
+
+    if isinstance(item, TextItem):
+        return item.text, item.type is TextItemType.REASONING
+    if isinstance(item, MessageItem):
+        parts = [_text_of(part) for part in item.parts]
+        return "".join(text for text, _ in parts), any(reasoning for _, reasoning in parts)
+    return "", False
+
+
+def _variant_for(model: Any, device: str) -> Any:
+    for variant in model.variants:
+        runtime = variant.info.runtime
+        if runtime is not None and runtime.device_type is not None and runtime.device_type.value == device:
+            return variant
+    raise ProviderError("not-found", f"{model.alias!r} has no variant for the {device} on this machine")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:400] or type(error).__name__

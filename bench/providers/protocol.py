@@ -1,0 +1,102 @@
+"""What the runner asks of a provider: load a model, get text out of it, and nothing else."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Clock = Callable[[], int]
+"""Returns nanoseconds of a monotonic clock."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """An event that came before it could be handed over, and when."""
+
+    at_ns: int
+    event: object
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt and how to answer it. `request_s` and `first_text_s` are limits in seconds."""
+
+    text: str
+    max_output_tokens: int
+    temperature: float
+    top_p: float | None
+    seed: int
+    stream: bool
+    first_text_s: float
+    request_s: float
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The text that one event carries; empty for an event without text."""
+
+    text: str
+    reasoning: bool = False
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The events of one answer, decoded: a piece for each event, in order, and what the runtime counted."""
+
+    pieces: tuple[Piece, ...]
+    prompt_tokens: int | None
+    output_tokens: int | None
+    tokens_source: Literal["usage", "tokenizer", "none"]
+    finish_reason: str | None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a loaded model is. A field that is None has its reason in `unmeasured` where a page would show it."""
+
+    variant_id: str | None = None
+    variant_version: str | None = None
+    device: str | None = None
+    execution_provider: str | None = None
+    parameters: int | None = None
+    precision: str | None = None
+    licence: str | None = None
+    licence_url: str | None = None
+    publisher: str | None = None
+    context_length: int | None = None
+    capabilities: tuple[str, ...] = ()
+    footprint_bytes: int | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+
+
+class Provider(Protocol):
+    """A way to one model. Every method may raise ProviderError; nothing else is expected of it."""
+
+    @property
+    def remote(self) -> str | None:
+        """Why load and memory cannot be measured here, or None."""
+
+    def prepare(self, on_download: Callable[[float], None]) -> None:
+        """Do all that comes before the model is asked for: import and start the runtime, find, download.
+
+        `on_download` is called with the percentage of a download whenever it has grown.
+        """
+
+    def load(self) -> None:
+        """Bring the model from the disk into memory. This is what a cold load times."""
+
+    def identity(self) -> Identity:
+        """Return what the loaded model is."""
+
+    def stream(self, request: Request, clock: Clock) -> Iterator[object]:
+        """Make everything ready, then return raw events as they arrive, parsing nothing. Not streamed: one event.
+
+        The request goes out when the first event is asked for, so that getting ready is in no measured time. A
+        provider that gets its text in another thread yields Arrived, with the clock's reading in that thread.
+        """
+
+    def decode(self, events: Sequence[object]) -> Decoded:
+        """Turn the events of one answer into text and counts, after it has ended."""
+
+    def close(self) -> None:
+        """Let go of the model and of the runtime."""

@@ -1,0 +1,123 @@
+"""One request, measured: stamps first, everything else afterwards."""
+
+import gc
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+
+from bench.errors import ProviderError
+from bench.providers.protocol import Arrived, Clock, Decoded, Provider, Request
+from bench.runner.plan import Step
+from bench.runner.record import Failure, Sample
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A sample and the text it belongs to; None where there is no text."""
+
+    sample: Sample
+    text: str | None
+
+
+@dataclass(frozen=True)
+class _Timeline:
+    start_ns: int
+    event_ns: tuple[int, ...]
+    end_ns: int | None
+    events: tuple[object, ...]
+    failure: Failure | None
+
+
+def measure(provider: Provider, step: Step, request: Request, clock: Clock, origin_ns: int) -> Measured:
+    """Send one request and return its sample, good or failed.
+
+    `origin_ns` is the clock's reading from which `start_ns` of the sample counts.
+    """
+    timeline = _timed(provider, request, clock)
+    decoded = Decoded((), None, None, "none", None)
+    failure = timeline.failure
+    try:
+        decoded = provider.decode(timeline.events)
+    except ProviderError as error:
+        failure = failure or Failure(kind=error.kind, message=error.message)
+    with_text = [index for index, piece in enumerate(decoded.pieces) if piece.text]
+    answer = [index for index in with_text if not decoded.pieces[index].reasoning]
+    # Half of a character can be all that a runtime hands over before it fails; a file holds whole ones only.
+    text = "".join(decoded.pieces[index].text for index in answer).encode("utf-8", "replace").decode("utf-8")
+    failure = failure or _shortcoming(text, decoded)
+    streamed = request.stream
+    sample = Sample(
+        prompt=step.prompt.id,
+        round=step.round,
+        position=step.position,
+        start_ns=timeline.start_ns - origin_ns,
+        chunk_ns=tuple(timeline.event_ns[index] - timeline.start_ns for index in with_text) if streamed else (),
+        first_answer_chunk=with_text.index(answer[0]) if streamed and answer else None,
+        end_ns=timeline.end_ns - timeline.start_ns if timeline.end_ns is not None else None,
+        prompt_tokens=decoded.prompt_tokens,
+        output_tokens=decoded.output_tokens,
+        tokens_source=decoded.tokens_source,
+        finish_reason=decoded.finish_reason,
+        output=output_key(text) if text else None,
+        failure=failure,
+    )
+    return Measured(sample, text or None)
+
+
+def output_key(text: str) -> str:
+    """Return the key of a text among a result's outputs: the first 16 hexadecimal digits of its SHA-256."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def _timed(provider: Provider, request: Request, clock: Clock) -> _Timeline:
+    stamps: list[int] = []
+    events: list[object] = []
+    end_ns: int | None = None
+    arrived = False
+    failure: Failure | None = None
+    first_limit_ns = int(request.first_text_s * 1e9)
+    limit_ns = int(request.request_s * 1e9)
+    # A collection in the middle of an answer would be charged to the model.
+    gc.collect()
+    gc.disable()
+    start_ns = clock()
+    try:
+        stream = provider.stream(request, clock)
+        start_ns = clock()
+        for event in stream:
+            now_ns = clock()
+            arrived = isinstance(event, Arrived)
+            if isinstance(event, Arrived):
+                now_ns, event = event.at_ns, event.event
+            if not events and now_ns - start_ns > first_limit_ns:
+                failure = Failure(kind="timeout", message=f"no text within {request.first_text_s:g} s")
+            elif now_ns - start_ns > limit_ns:
+                failure = Failure(kind="timeout", message=f"not finished within {request.request_s:g} s")
+            if failure is not None:
+                # Closing the stream cancels the request; what that raises says nothing more.
+                with suppress(ProviderError):
+                    getattr(stream, "close", _nothing)()
+                break
+            stamps.append(now_ns)
+            events.append(event)
+        else:
+            # What came in another thread was over before this one heard of it.
+            end_ns = stamps[-1] if stamps and arrived else clock()
+    except ProviderError as error:
+        failure = Failure(kind=error.kind, message=error.message)
+    finally:
+        gc.enable()
+    return _Timeline(start_ns, tuple(stamps), end_ns, tuple(events), failure)
+
+
+def _nothing() -> None:
+    return None
+
+
+def _shortcoming(text: str, decoded: Decoded) -> Failure | None:
+    if not text:
+        reason = f" (finish reason {decoded.finish_reason})" if decoded.finish_reason else ""
+        return Failure(kind="empty", message=f"the answer has no text{reason}")
+    if decoded.finish_reason is None:
+        return Failure(kind="cut-off", message="the stream ended without a finish reason")
+    return None
