@@ -1,0 +1,242 @@
+"""One run in short: for each model its distributions, its score, its failures, and why a number is missing."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bench.analysis.metrics import (
+    ITL,
+    MODEL_METRICS,
+    SAMPLE_METRICS,
+    SCORE,
+    THROUGHPUT,
+    GapMetric,
+    Metric,
+    ModelMetric,
+    SampleMetric,
+    metric,
+)
+from bench.analysis.scores import mean_score, prompt_scores, score_why
+from bench.analysis.stats import Distribution, distribution, too_few
+from bench.analysis.timing import NANOSECONDS_PER_SECOND, good_samples
+from bench.results.schema import Result
+from bench.runner.record import ModelRun, Sample
+
+STATISTICS = ("p50", "p90", "p95", "p99", "mean", "minimum", "maximum")
+"""What may follow the dot of a metric's name, as in 'ttft_s.p95'."""
+
+NOT_STREAMED = "the answers were not streamed"
+NO_GOOD_SAMPLE = "no good sample"
+
+_OF_SAMPLES: tuple[SampleMetric | GapMetric, ...] = (*SAMPLE_METRICS, ITL)
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """One model of a run in short.
+
+    `distributions` has each sample metric and itl_s by id, over the good samples, in base units; None where no sample
+    has a value. `prompt_scores` has each prompt of the set, in its order. `failure_kinds` counts the failed samples
+    by kind, most frequent first. `score_why` says which prompts the score leaves out. `undefined` says for each
+    metric without a value why it has none.
+    """
+
+    result: Result
+    model: ModelRun
+    distributions: dict[str, Distribution | None]
+    score: float | None
+    score_why: str | None
+    prompt_scores: dict[str, float | None]
+    failed_samples: int
+    good_samples: int
+    failure_kinds: dict[str, int]
+    undefined: dict[str, str]
+
+    def value(self, metric_id: str) -> float | None:
+        """Return one number for a metric, in its base unit; a distribution's is its median.
+
+        A statistic may follow the metric: 'ttft_s.p95'. None where it is undefined; `why_undefined` says why.
+        Raises KeyError for a metric or statistic that does not exist.
+        """
+        selected, statistic = split_metric_id(metric_id)
+        if isinstance(selected, SampleMetric | GapMetric):
+            return _statistic(self.distributions[selected.id], statistic)
+        return _model_values(self.model, self.score)[selected.id]
+
+    def why_undefined(self, metric_id: str) -> str | None:
+        """Return why `value` has nothing for this metric, or None where it has something."""
+        selected, statistic = split_metric_id(metric_id)
+        if self.value(metric_id) is not None:
+            return None
+        values = self.distributions.get(selected.id)
+        if values is not None:
+            return too_few(values.count, statistic, "gap" if selected.scope == "gap" else "sample")
+        return self.undefined[selected.id]
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run and its models in short, in the order of the run."""
+
+    result: Result
+    models: tuple[ModelSummary, ...]
+
+
+def summarise(result: Result) -> RunSummary:
+    """Return the summary of a run. Failed samples and warm-up requests are in no distribution."""
+    return RunSummary(result, tuple(summarise_model(result, model) for model in result.models))
+
+
+def summarise_model(result: Result, model: ModelRun) -> ModelSummary:
+    """Return the summary of one model of a run."""
+    good = good_samples(model)
+    distributions = {selected.id: _distribution(good, selected) for selected in _OF_SAMPLES}
+    scores = prompt_scores(result, model)
+    values = _model_values(model, mean_score(scores))
+    why = score_why(result, model, scores)
+    kinds = Counter(sample.failure.kind for sample in model.samples if sample.failure is not None)
+    return ModelSummary(
+        result=result,
+        model=model,
+        distributions=distributions,
+        score=values[SCORE.id],
+        score_why=why,
+        prompt_scores=scores,
+        failed_samples=kinds.total(),
+        good_samples=len(good),
+        failure_kinds=dict(kinds.most_common()),
+        undefined=_undefined(model, distributions, values, why),
+    )
+
+
+def model_value(result: Result, model: ModelRun, metric_id: str) -> float | None:
+    """Return what `ModelSummary.value` returns, without working out the rest of the summary.
+
+    Raises KeyError for a metric or statistic that does not exist.
+    """
+    selected, statistic = split_metric_id(metric_id)
+    if isinstance(selected, SampleMetric | GapMetric):
+        return _statistic(_distribution(good_samples(model), selected), statistic)
+    if isinstance(selected, ModelMetric):
+        return selected.value(model)
+    return mean_score(prompt_scores(result, model)) if selected is SCORE else run_throughput(model)
+
+
+def latest_by_machine(results: Iterable[Result]) -> dict[str, RunSummary]:
+    """Return the newest run of each machine, by machine name in alphabetical order."""
+    newest = {result.machine.name: result for result in oldest_first(results)}
+    return {name: summarise(newest[name]) for name in sorted(newest)}
+
+
+def latest_runs(results: Iterable[Result]) -> tuple[Result, ...]:
+    """Return the newest run of each machine and config name, by machine, then config name."""
+    newest = {(result.machine.name, result.config.name): result for result in oldest_first(results)}
+    return tuple(newest[key] for key in sorted(newest))
+
+
+def oldest_first(results: Iterable[Result]) -> list[Result]:
+    """Return runs in order of their start, then id."""
+    return sorted(results, key=lambda result: (result.run.started_utc, result.run.id))
+
+
+def run_throughput(model: ModelRun) -> float | None:
+    """Return the output tokens of all good samples per second of wall time.
+
+    Wall time runs from the start of the first measured request to the last thing known of any, failed ones included:
+    it is not a mean of the requests' rates. None without a good sample, or where the tokens of one were not counted.
+    """
+    good = good_samples(model)
+    counts = [sample.output_tokens for sample in good if sample.output_tokens]
+    if not good or len(counts) < len(good):
+        return None
+    start_ns = min(sample.start_ns for sample in model.samples)
+    wall_ns = max(_last_known_ns(sample) for sample in model.samples) - start_ns
+    return None if wall_ns == 0 else sum(counts) / (wall_ns / NANOSECONDS_PER_SECOND)
+
+
+def metric_values(samples: Iterable[Sample], selected: SampleMetric | GapMetric) -> tuple[float, ...]:
+    """Return the values of a metric over samples, in their order and in base units.
+
+    Samples that failed or have no value are left out.
+    """
+    if isinstance(selected, GapMetric):
+        return tuple(gap for sample in samples for gap in selected.values(sample))
+    values = (selected.value(sample) for sample in samples)
+    return tuple(value for value in values if value is not None)
+
+
+def prompt_distributions(result: Result, model: ModelRun, metric_id: str) -> dict[str, Distribution | None]:
+    """Return the distribution of a sample metric or itl_s for each prompt, in the order of the prompt set.
+
+    None for a prompt without a value. Raises KeyError for a metric that samples do not have.
+    """
+    selected = metric(metric_id)
+    if not isinstance(selected, SampleMetric | GapMetric):
+        raise KeyError(f"{metric_id!r} is not a metric of samples")
+    by_prompt: dict[str, list[Sample]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
+    for sample in good_samples(model):
+        by_prompt[sample.prompt].append(sample)
+    return {prompt: _distribution(samples, selected) for prompt, samples in by_prompt.items()}
+
+
+def split_metric_id(metric_id: str) -> tuple[Metric, str]:
+    """Return the metric of 'ttft_s' or 'ttft_s.p95' and the statistic, the median unless one is named.
+
+    Raises KeyError for a metric or statistic that does not exist, or a statistic of a metric with one value.
+    """
+    name, dot, statistic = metric_id.partition(".")
+    selected = metric(name)
+    if not dot:
+        return selected, "p50"
+    if statistic not in STATISTICS or selected.scope == "model":
+        raise KeyError(f"unknown statistic in {metric_id!r}; metrics of samples have {', '.join(STATISTICS)}")
+    return selected, statistic
+
+
+def _distribution(samples: Iterable[Sample], selected: SampleMetric | GapMetric) -> Distribution | None:
+    return distribution(metric_values(samples, selected), _noun(selected))
+
+
+def _model_values(model: ModelRun, score: float | None) -> dict[str, float | None]:
+    values: dict[str, float | None] = {selected.id: selected.value(model) for selected in MODEL_METRICS}
+    return values | {THROUGHPUT.id: run_throughput(model), SCORE.id: score}
+
+
+def _undefined(
+    model: ModelRun,
+    distributions: Mapping[str, Distribution | None],
+    values: Mapping[str, float | None],
+    score_why: str | None,
+) -> dict[str, str]:
+    good = good_samples(model)
+    streamed = any(sample.chunk_ns for sample in good)
+    reasons: dict[str, str] = {}
+    for selected in _OF_SAMPLES:
+        if distributions[selected.id] is None:
+            reason = NOT_STREAMED if selected.needs_stream and not streamed else selected.undefined
+            reasons[selected.id] = reason if good else NO_GOOD_SAMPLE
+    for recorded in MODEL_METRICS:
+        if values[recorded.id] is None:
+            reasons[recorded.id] = model.unmeasured.get(recorded.field, recorded.undefined)
+    if values[THROUGHPUT.id] is None:
+        reasons[THROUGHPUT.id] = THROUGHPUT.undefined if good else NO_GOOD_SAMPLE
+    if values[SCORE.id] is None:
+        reasons[SCORE.id] = score_why or SCORE.undefined
+    return reasons
+
+
+def _statistic(values: Distribution | None, statistic: str) -> float | None:
+    if values is None:
+        return None
+    chosen: float | None = getattr(values, statistic)
+    return chosen
+
+
+def _noun(selected: Metric) -> str:
+    return "gap" if selected.scope == "gap" else "sample"
+
+
+def _last_known_ns(sample: Sample) -> int:
+    if sample.end_ns is not None:
+        return sample.start_ns + sample.end_ns
+    return sample.start_ns + (sample.chunk_ns[-1] if sample.chunk_ns else 0)

@@ -1,0 +1,86 @@
+"""What one request's stamps say: durations in seconds and speeds in tokens per second.
+
+A function of one sample gives None (or no gaps) for a failed one and where the value is undefined.
+"""
+
+from itertools import pairwise
+
+from bench.runner.record import ModelRun, Sample
+
+NANOSECONDS_PER_SECOND = 1_000_000_000
+MINIMUM_TPOT_TOKENS = 2
+"""Output tokens that a time per output token needs: with one there is no gap between tokens."""
+
+
+def good_samples(model: ModelRun) -> tuple[Sample, ...]:
+    """Return the measured samples that did not fail, in order of sending; no warm-up requests."""
+    return tuple(sample for sample in model.samples if sample.failure is None)
+
+
+def ttft_s(sample: Sample) -> float | None:
+    """Return the seconds from the request's start to the first chunk with text, reasoning text included."""
+    if sample.failure is not None or not sample.chunk_ns:
+        return None
+    return sample.chunk_ns[0] / NANOSECONDS_PER_SECOND
+
+
+def ttfo_s(sample: Sample) -> float | None:
+    """Return the seconds from the request's start to the first answer text, reasoning text left out."""
+    if sample.failure is not None or sample.first_answer_chunk is None:
+        return None
+    return sample.chunk_ns[sample.first_answer_chunk] / NANOSECONDS_PER_SECOND
+
+
+def tpot_s(sample: Sample) -> float | None:
+    """Return the seconds per output token after the first: (last text chunk - first text chunk) / (output tokens - 1).
+
+    None below 2 output tokens, where nobody counted them, and where all text came at one instant: such a stream
+    does not show how long a token took.
+    """
+    tokens = sample.output_tokens
+    if sample.failure is not None or not sample.chunk_ns or tokens is None or tokens < MINIMUM_TPOT_TOKENS:
+        return None
+    spread_ns = sample.chunk_ns[-1] - sample.chunk_ns[0]
+    if spread_ns == 0:
+        return None
+    return spread_ns / NANOSECONDS_PER_SECOND / (tokens - 1)
+
+
+def decode_tokens_per_s(sample: Sample) -> float | None:
+    """Return 1 / TPOT, in output tokens per second; None where TPOT is undefined."""
+    tpot = tpot_s(sample)
+    return None if tpot is None else 1 / tpot
+
+
+def e2e_s(sample: Sample) -> float | None:
+    """Return the seconds from the request's start to the last byte."""
+    if sample.failure is not None or sample.end_ns is None:
+        return None
+    return sample.end_ns / NANOSECONDS_PER_SECOND
+
+
+def output_tokens_per_s(sample: Sample) -> float | None:
+    """Return output tokens / latency of one request; the prompt's tokens are never counted."""
+    return _rate(sample.output_tokens, e2e_s(sample))
+
+
+def prefill_tokens_per_s(sample: Sample) -> float | None:
+    """Return prompt tokens / TTFT."""
+    return _rate(sample.prompt_tokens, ttft_s(sample))
+
+
+def itl_s(sample: Sample) -> tuple[float, ...]:
+    """Return the gaps between successive text chunks in seconds, in order of arrival; a chunk is not always a token.
+
+    Empty for a failed sample and for one whose text came in a single chunk.
+    """
+    if sample.failure is not None:
+        return ()
+    return tuple((later - earlier) / NANOSECONDS_PER_SECOND for earlier, later in pairwise(sample.chunk_ns))
+
+
+def _rate(tokens: int | None, duration_s: float | None) -> float | None:
+    # A count of 0 beside a text is a count that the server does not make, not a speed of 0.
+    if not tokens or not duration_s:
+        return None
+    return tokens / duration_s
