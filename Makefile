@@ -48,8 +48,8 @@ snapshots: $(VENV)/test.installed ## accept the pages and charts as they are now
 schema: $(VENV)/run.installed ## write docs/result-schema.json from the types (bench schema --output FILE)
 	$(BIN)/bench schema --output docs/result-schema.json
 
-clean: ## remove what was built, but no result and no installation (no plain command: delete site/ and docs/report/)
-	rm -rf site docs/report .cache .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove what was built, but no result and no installation (no plain command: delete them by hand)
+	rm -rf site docs/report docs/index.md .cache .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/created:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name one with make PYTHON=python3.12 ...")'

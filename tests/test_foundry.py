@@ -46,6 +46,7 @@ def test_a_model_directory() -> None:
     assert model.variant_id == "ledger-xs-fp32:1"
     assert (model.device, model.execution_provider) == ("CPU", "CPUExecutionProvider")
     assert (model.licence, model.precision, model.context_length) == ("MIT", "fp32", 1024)
+    assert model.publisher == "Benchledger"
     assert model.footprint_bytes == sum(path.stat().st_size for path in SMALLEST.iterdir())
     assert model.unmeasured == {}
     assert model.cold_load_ns is not None

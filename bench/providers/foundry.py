@@ -99,7 +99,8 @@ class FoundryProvider:
             precision=card.precision,
             licence=info.license or card.licence,
             licence_url=None,
-            publisher=info.publisher or card.publisher,
+            # The runtime calls the publisher of every registered directory "local".
+            publisher=card.publisher if local else info.publisher or card.publisher,
             context_length=info.context_length or card.context_length,
             capabilities=capabilities,
             footprint_bytes=footprint_bytes(directory) or None,

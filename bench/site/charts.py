@@ -1,0 +1,246 @@
+"""The kinds of chart, each built once with Altair; a chart is a kind with data, units and colours swapped in.
+
+A chart is a Vega-Lite specification: a plain dict whose keys a snapshot can be read by.
+"""
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import altair as alt
+
+from bench.site.palette import Mark
+from bench.site.theme import CONFIG, PHONE_WIDTH
+
+Spec = dict[str, Any]
+Row = dict[str, str | float | int]
+ScaleType = Literal["linear", "log"]
+
+SIZE_RANGE = [70, 700]
+"""Smallest and largest area of a mark, in square pixels."""
+
+ONE_SIZE = 200
+"""Area of every mark where there is nothing to tell them apart by."""
+
+ROW_HEIGHT = 26
+LOG_FROM_RATIO = 12.0
+"""From this ratio of the largest to the smallest value an axis is logarithmic."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis or tooltip entry: its title with the unit, and its range."""
+
+    title: str
+    low: float = 0.0
+    high: float = 1.0
+    type: ScaleType = "linear"
+
+
+QUALITY = Axis("Quality (1–5)", 0.8, 5.2)
+
+
+def axis(title: str, values: Sequence[float], from_zero: bool = True) -> Axis:
+    """Return an axis that holds the values with room at its ends; logarithmic where they span orders of magnitude."""
+    low, high = min(values), max(values)
+    if low > 0 and high / low >= LOG_FROM_RATIO:
+        return Axis(title, low / 1.6, high * 1.6, "log")
+    if from_zero and low >= 0:
+        return Axis(title, 0.0, high * 1.14 or 1.0)
+    room = (high - low) * 0.15 or abs(high) * 0.1 or 1.0
+    return Axis(title, low - room, high + room)
+
+
+def position(value: float, along: Axis) -> float:
+    """Return where a value lies on an axis, as a share of its length."""
+    if along.type == "log":
+        return math.log(value / along.low) / math.log(along.high / along.low)
+    return (value - along.low) / (along.high - along.low)
+
+
+def trade_off(rows: Sequence[Row], front: Sequence[Row], x: Axis, size: Axis, marks: Mapping[str, Mark]) -> Spec:
+    """Return quality against something else, one mark a model, and the front as a dashed line.
+
+    Rows have model, x, quality, size, memory, label, align, dx and dy; those of the front x and quality.
+    """
+    spec = copy.deepcopy(_trade_off_kind())
+    points = spec["layer"][1]
+    for layer in spec["layer"]:
+        _scaled(layer["encoding"]["x"], x)
+    _colour(points["encoding"], marks)
+    points["encoding"]["size"]["scale"] = {
+        "domain": [size.low, size.high],
+        "range": SIZE_RANGE if size.high > size.low else [ONE_SIZE, ONE_SIZE],
+    }
+    points["encoding"]["tooltip"][2]["title"] = x.title
+    spec["datasets"] = {"front": list(front), "models": list(rows)}
+    return spec
+
+
+def history(rows: Sequence[Row], y: Axis, mark: Mark, with_points: bool) -> Spec:
+    """Return one metric of one model over its runs. Rows have date, value and run."""
+    spec = copy.deepcopy(_history_kind())
+    line, points = spec["layer"]
+    for layer in (line, points):
+        _scaled(layer["encoding"]["y"], y)
+        layer["encoding"]["color"] = {"value": mark.colour}
+    points["mark"]["opacity"] = 1 if with_points else 0
+    points["encoding"]["tooltip"][1]["title"] = y.title
+    spec["datasets"] = {"runs": list(rows)}
+    return spec
+
+
+def strips(
+    rows: Sequence[Row], medians: Sequence[Row], order: Sequence[str], x: Axis, marks: Mapping[str, Mark]
+) -> Spec:
+    """Return every sample as a mark along x, a row for each category, and the medians as ticks.
+
+    Rows have category, model, x and detail; medians category, model and x.
+    """
+    spec = copy.deepcopy(_strips_kind())
+    samples, ticks = spec["layer"]
+    for layer in (samples, ticks):
+        _scaled(layer["encoding"]["x"], x)
+        layer["encoding"]["y"]["scale"] = {"domain": list(order)}
+        _colour(layer["encoding"], marks)
+    samples["encoding"]["tooltip"][1]["title"] = x.title
+    ticks["encoding"]["tooltip"][1]["title"] = f"median, {x.title}"
+    spec["height"] = ROW_HEIGHT * len(order) + 56
+    spec["datasets"] = {"medians": list(medians), "samples": list(rows)}
+    return spec
+
+
+def _scaled(encoding: dict[str, Any], along: Axis) -> None:
+    encoding["title"] = along.title
+    encoding["scale"] = {"type": along.type, "domain": [along.low, along.high], "nice": False}
+    if along.type == "log":
+        # Vega draws a line for each of 1 to 9 in every decade: 1, 2 and 5 are enough.
+        encoding["axis"]["values"] = _ticks(along)
+
+
+def _ticks(along: Axis) -> list[float]:
+    decades = range(math.floor(math.log10(along.low)), math.ceil(math.log10(along.high)) + 1)
+    steps = (1, 2, 5) if along.high / along.low < 300 else (1,)
+    values = [float(f"{step}e{decade}") for decade in decades for step in steps]
+    return [value for value in values if along.low <= value <= along.high]
+
+
+def _colour(encoding: dict[str, Any], marks: Mapping[str, Mark]) -> None:
+    names = list(marks)
+    encoding["color"]["scale"] = {"domain": names, "range": [marks[name].colour for name in names]}
+    if "shape" in encoding:
+        encoding["shape"]["scale"] = {"domain": names, "range": [marks[name].shape for name in names]}
+
+
+@cache
+def _trade_off_kind() -> Spec:
+    x = alt.X("x:Q", axis=alt.Axis(tickCount=6, grid=True, format=",~f"))
+    y = alt.Y(
+        "quality:Q",
+        scale=alt.Scale(domain=[QUALITY.low, QUALITY.high], nice=False),
+        axis=alt.Axis(values=[1, 2, 3, 4, 5], format="d"),
+        title=QUALITY.title,
+    )
+    line = (
+        alt.Chart(alt.NamedData("front"))
+        .mark_line(strokeDash=[5, 4], strokeWidth=1.5, color="var(--bl-ink-soft)", opacity=0.8)
+        .encode(x=x, y=y)
+    )
+    points = (
+        alt.Chart(alt.NamedData("models"))
+        .mark_point(filled=True, opacity=0.9, stroke="var(--bl-surface)", strokeWidth=1)
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color("model:N", legend=None),
+            shape=alt.Shape("model:N", legend=None),
+            size=alt.Size("size:Q", legend=None),
+            tooltip=[
+                alt.Tooltip("model:N", title="Model"),
+                alt.Tooltip("quality:Q", title="Quality (1–5)", format=".1f"),
+                alt.Tooltip("x:Q", format=",.3~r"),
+                alt.Tooltip("memory:N", title="Peak memory"),
+            ],
+        )
+    )
+    # Each label twice: the lower one is a halo that keeps lines and grid away from the letters.
+    labels = [
+        alt.Chart(alt.NamedData("models"))
+        .mark_text(
+            baseline="middle",
+            align=alt.ExprRef("datum.align"),
+            dx=alt.ExprRef("datum.dx"),
+            dy=alt.ExprRef("datum.dy"),
+            opacity=alt.ExprRef(f"width < {PHONE_WIDTH} ? 0 : 1"),
+            **halo,
+        )
+        .encode(x=x, y=y, text="label:N")
+        for halo in ({"stroke": "var(--bl-surface)", "strokeWidth": 4, "strokeJoin": "round"}, {})
+    ]
+    return _spec(alt.layer(line, points, *labels), height=300)
+
+
+@cache
+def _history_kind() -> Spec:
+    x = alt.X("date:T", title=None, axis=alt.Axis(tickCount=5, grid=False))
+    y = alt.Y("value:Q", axis=alt.Axis(tickCount=4, format=",~f"))
+    line = alt.Chart(alt.NamedData("runs")).mark_line(strokeWidth=1.8).encode(x=x, y=y)
+    points = (
+        alt.Chart(alt.NamedData("runs"))
+        .mark_point(filled=True, size=42, stroke="var(--bl-surface)", strokeWidth=1)
+        .encode(
+            x=x,
+            y=y,
+            tooltip=[
+                alt.Tooltip("date:T", title="Run", format="%Y-%m-%d %H:%M"),
+                alt.Tooltip("value:Q", format=",.3~r"),
+                alt.Tooltip("run:N", title="Commit"),
+            ],
+        )
+    )
+    return _spec(alt.layer(line, points), height=180)
+
+
+@cache
+def _strips_kind() -> Spec:
+    x = alt.X("x:Q", axis=alt.Axis(tickCount=6, format=",~f"))
+    y = alt.Y("category:N", title=None, axis=alt.Axis(grid=True, ticks=False, domain=False, labelOverlap=False))
+    colour = alt.Color("model:N", legend=None)
+    samples = (
+        alt.Chart(alt.NamedData("samples"))
+        .mark_point(filled=True, size=34, opacity=0.5)
+        .encode(
+            x=x,
+            y=y,
+            color=colour,
+            shape=alt.Shape("model:N", legend=None),
+            tooltip=[
+                alt.Tooltip("category:N", title="Of"),
+                alt.Tooltip("x:Q", format=",.3~r"),
+                alt.Tooltip("detail:N", title="Sample"),
+            ],
+        )
+    )
+    ticks = (
+        alt.Chart(alt.NamedData("medians"))
+        .mark_tick(thickness=2.5, size=18, opacity=1)
+        .encode(
+            x=x,
+            y=y,
+            color=colour,
+            tooltip=[alt.Tooltip("category:N", title="Of"), alt.Tooltip("x:Q", format=",.3~r")],
+        )
+    )
+    return _spec(alt.layer(samples, ticks), height=120)
+
+
+def _spec(chart: alt.LayerChart, height: int) -> Spec:
+    spec: Spec = chart.to_dict()
+    spec["config"] = CONFIG
+    spec["width"] = "container"
+    spec["height"] = height
+    spec["autosize"] = {"type": "fit", "contains": "padding"}
+    return spec

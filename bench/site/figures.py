@@ -1,0 +1,84 @@
+"""Figures: a chart with its sentence, caption and legend, as data for the browser and as a static picture."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import vl_convert
+from markupsafe import Markup
+
+from bench.site.charts import Spec
+from bench.site.palette import Mark
+from bench.site.text import visible
+from bench.site.theme import WIDTH
+
+VEGA_LITE = "6.4"
+"""The version of Vega-Lite that draws, in the browser and here."""
+
+DRAWN_BY = version("vl-convert-python")
+"""The release of the program that draws: another may draw otherwise."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart on a page: `sentence` says what it shows, `caption` in which context."""
+
+    id: str
+    sentence: str
+    caption: str
+    spec: Spec
+    legend: Mapping[str, Mark]
+
+    @property
+    def data(self) -> Markup:
+        """The chart's specification, as text that is safe inside a template element and untouched by Markdown."""
+        return Markup(embedded(self.spec))
+
+
+@dataclass
+class Artist:
+    """Draws static pictures and keeps them in a folder, by the hash of what they show."""
+
+    cache_dir: Path
+    drawn: set[str] = field(default_factory=set)
+
+    def picture(self, figure: Figure) -> Markup:
+        """Return the figure as SVG that scales with its page."""
+        text = json.dumps(figure.spec, sort_keys=True)
+        name = hashlib.sha256(f"{DRAWN_BY} {VEGA_LITE} {WIDTH} {text}".encode()).hexdigest()[:24]
+        path = self.cache_dir / f"{name}.svg"
+        self.drawn.add(path.name)
+        if not path.exists():
+            self.cache_dir.mkdir(parents=True, exist_ok=True)
+            path.write_text(_drawn(figure.spec), encoding="utf-8")
+        return Markup(path.read_text(encoding="utf-8"))
+
+    def prune(self) -> None:
+        """Remove the pictures that nobody asked for: the cache never outgrows one site."""
+        if self.cache_dir.exists():
+            for path in self.cache_dir.glob("*.svg"):
+                if path.name not in self.drawn:
+                    path.unlink()
+
+
+def embedded(value: object) -> str:
+    """Return JSON on one line that holds no character which HTML or Markdown could read."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    for character in "<>&`":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def plain(text: str) -> str:
+    """Return text for a chart: on one line, with nothing invisible in it."""
+    return " ".join(visible(text).split())
+
+
+def _drawn(spec: Spec) -> str:
+    svg = vl_convert.vegalite_to_svg(spec | {"width": WIDTH}, vl_version=VEGA_LITE)
+    # One line and no size of its own: Markdown leaves it alone, and it takes the width of its page.
+    svg = " ".join(svg.split("\n")).replace(f' width="{WIDTH}"', "", 1)
+    return svg.replace(' class="marks"', ' class="bl-static"', 1)

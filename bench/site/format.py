@@ -1,0 +1,142 @@
+"""Numbers and dates as a page shows them: the only place that rounds and converts units.
+
+Inside, quantities are in base units (s, bytes, tokens/s). A column or an axis chooses one display unit for all of
+its values and names it once.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A display unit, and the factor that leads to it from the base unit."""
+
+    unit: str
+    factor: float
+
+
+SCALES: dict[str, tuple[Scale, ...]] = {
+    "s": (Scale("s", 1.0), Scale("ms", 1e3)),
+    "s/token": (Scale("s/token", 1.0), Scale("ms/token", 1e3)),
+    "bytes": (Scale("GB", 1e-9), Scale("MB", 1e-6), Scale("kB", 1e-3)),
+    "tokens/s": (Scale("tokens/s", 1.0),),
+    "tokens": (Scale("tokens", 1.0),),
+    "score": (Scale("1–5", 1.0),),
+}
+"""Base unit -> its display units, the largest first."""
+
+NO_VALUE = "–"
+NO_BREAK = "\u00a0"
+"""The space between a number and its unit, at which no line ends."""
+
+
+def scale(base_unit: str, values: Iterable[float | None]) -> Scale:
+    """Return the display unit in which the largest of the values is at least 1."""
+    known = [abs(value) for value in values if value is not None]
+    largest = max(known, default=0.0)
+    scales = SCALES.get(base_unit, (Scale(base_unit, 1.0),))
+    return next((one for one in scales if largest * one.factor >= 1), scales[-1])
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number to some significant digits, with thousands separated and no exponent."""
+    if value == 0:
+        return "0"
+    rounded = _significant(value, digits)
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:,.{decimals}f}"
+
+
+def short(value: float) -> str:
+    """Return a number to three digits without the zeros that end its fraction: for a sentence, not for a column."""
+    text = number(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def quantity(value: float | None, scale: Scale) -> str:
+    """Return a value in a display unit, without the unit.
+
+    Scores have one decimal, tokens are whole, others have three significant digits.
+    """
+    if value is None:
+        return NO_VALUE
+    if scale.unit == SCALES["score"][0].unit:
+        return score(value)
+    if scale.unit == SCALES["tokens"][0].unit:
+        return f"{value:,.0f}"
+    return number(value * scale.factor)
+
+
+def with_unit(value: float | None, base_unit: str) -> str:
+    """Return a single value with its unit, in the unit that suits it best."""
+    if value is None:
+        return NO_VALUE
+    if base_unit == "score":
+        return f"{score(value)}{NO_BREAK}of{NO_BREAK}5"
+    chosen = scale(base_unit, [value])
+    return f"{short(value * chosen.factor)}{NO_BREAK}{chosen.unit}"
+
+
+def score(value: float) -> str:
+    """Return a quality score to one decimal."""
+    return f"{value:.1f}"
+
+
+def plotted(value: float, scale: Scale) -> float:
+    """Return a value for a chart: in the display unit, with no more digits than a reader can use."""
+    return _significant(value * scale.factor, 5)
+
+
+def share(part: float) -> str:
+    """Return a share of one as a whole percentage."""
+    return f"{round(part * 100)} %"
+
+
+def parameters(value: int | None) -> str:
+    """Return a number of weights as people say it: 3.35M, 7.2B."""
+    if value is None:
+        return NO_VALUE
+    if value >= 1e9:
+        return f"{short(value * 1e-9)}B"
+    if value >= 1e6:
+        return f"{short(value * 1e-6)}M"
+    return f"{short(value * 1e-3)}k" if value >= 1e3 else str(value)
+
+
+def count(value: int, one: str, many: str | None = None) -> str:
+    """Return a number of things, with its noun in the right form."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def day(moment: datetime) -> str:
+    """Return the date of a moment in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def minute(moment: datetime) -> str:
+    """Return date and time of a moment in UTC, to the minute."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def stamp(moment: datetime) -> str:
+    """Return a moment in UTC as a chart reads it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in words: 45 s, 2 min 10 s, 3 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{short(seconds)} s" if seconds < 10 else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def _significant(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")

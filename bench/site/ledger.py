@@ -1,0 +1,168 @@
+"""The ledger as the pages need it: the newest run of each machine, of each model on each machine, and their looks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from bench.analysis.history import context_key
+from bench.analysis.metrics import metric
+from bench.analysis.summary import ModelSummary, RunSummary, summarise
+from bench.results.schema import Result
+from bench.results.store import Ledger, Refused
+from bench.site import format as form
+from bench.site.palette import Mark, marks
+from bench.site.tables import Column, Measured, number_column
+from bench.site.text import anchor, key, run_key
+
+
+@dataclass(frozen=True)
+class Board:
+    """The newest run of a machine: what the comparing pages show for it."""
+
+    summary: RunSummary
+
+    @property
+    def result(self) -> Result:
+        """The run itself."""
+        return self.summary.result
+
+    @property
+    def machine(self) -> str:
+        """Name of the machine."""
+        return self.result.machine.name
+
+    @property
+    def anchor(self) -> str:
+        """The id of this machine's section on a page."""
+        return f"machine-{anchor(self.machine)}"
+
+    @property
+    def answering(self) -> tuple[ModelSummary, ...]:
+        """The models with at least one good sample."""
+        return tuple(one for one in self.summary.models if one.good_samples)
+
+    @property
+    def rounds(self) -> int:
+        """The number of rounds that were measured."""
+        return max((sample.round for one in self.summary.models for sample in one.model.samples), default=0)
+
+    @property
+    def context(self) -> str:
+        """Machine, device, rounds and date in one line: the caption of each figure and table."""
+        return context(self.result, [one.model.device for one in self.summary.models], self.rounds)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything that the pages are made from."""
+
+    results: tuple[Result, ...]
+    refused: tuple[Refused, ...]
+    marks: dict[str, Mark]
+    boards: tuple[Board, ...]
+    summaries: tuple[RunSummary, ...]
+
+    @cached_property
+    def runs(self) -> dict[str, dict[str, tuple[ModelSummary, ...]]]:
+        """Model -> machine -> its runs there, oldest first; models by first appearance, the newest machine first."""
+        found: dict[str, dict[str, list[ModelSummary]]] = {name: {} for name in self.marks}
+        for summary in self.summaries:
+            for one in summary.models:
+                machines = found[one.model.name]
+                # Taken out and put back: the machine of the newest run comes last.
+                machines[summary.result.machine.name] = [*machines.pop(summary.result.machine.name, []), one]
+        return {
+            name: {machine: tuple(runs) for machine, runs in reversed(machines.items())}
+            for name, machines in found.items()
+        }
+
+    def newest(self, name: str) -> ModelSummary:
+        """Return the newest run of a model on any machine."""
+        return next(iter(self.runs[name].values()))[-1]
+
+    def history(self, name: str, machine: str) -> tuple[ModelSummary, ...]:
+        """Return the runs of a model on a machine that can be compared with the newest good one, oldest first."""
+        runs = self.runs[name][machine]
+        good = [one for one in runs if one.good_samples] or list(runs)
+        newest = context_key(good[-1].result, good[-1].model)
+        return tuple(one for one in runs if context_key(one.result, one.model) == newest)
+
+
+def site(ledger: Ledger) -> Site:
+    """Return the ledger arranged for the pages, the machine of the newest run first."""
+    summaries = tuple(summarise(result) for result in ledger.results)
+    latest = {one.result.machine.name: one for one in summaries}
+    boards = sorted(latest.values(), key=lambda one: (one.result.run.started_utc, one.result.run.id), reverse=True)
+    return Site(
+        results=ledger.results,
+        refused=ledger.refused,
+        marks=marks(ledger.results),
+        boards=tuple(Board(one) for one in boards),
+        summaries=summaries,
+    )
+
+
+def context(result: Result, devices: Sequence[str | None], rounds: int) -> str:
+    """Return where and how a run was made, in one line."""
+    named = list(dict.fromkeys(device for device in devices if device)) or ["device unknown"]
+    prompts = form.count(len(result.prompt_set.prompts), "prompt")
+    parts = (
+        f"{result.machine.name} ({result.machine.cpu}, {form.with_unit(result.machine.memory_bytes, 'bytes')})",
+        " and ".join(named),
+        f"{form.count(rounds, 'round')} of {prompts}",
+        form.minute(result.run.started_utc),
+    )
+    return " · ".join(parts)
+
+
+def measured(summary: ModelSummary, metric_id: str) -> Measured:
+    """Return a metric of a model, or what kind of thing is missing and why."""
+    value = summary.value(metric_id)
+    if value is not None:
+        return Measured(value)
+    why = summary.why_undefined(metric_id) or ""
+    name = metric_id.partition(".")[0]
+    if summary.distributions.get(name) is not None:
+        return Measured(None, "few", why)
+    from_samples = metric(name).scope != "model" or name == "score"
+    if from_samples and not summary.good_samples:
+        return Measured(None, "failed", failure_text(summary))
+    return Measured(None, "none", why)
+
+
+def metric_column(summaries: Sequence[ModelSummary], metric_id: str, label: str, compared: bool = True) -> Column:
+    """Return the column of one metric, a row for each model, with the best marked where they can be compared."""
+    chosen = metric(metric_id.partition(".")[0])
+    values = [measured(summary, metric_id) for summary in summaries]
+    column = number_column(label, chosen.unit, values, chosen.better if compared else None)
+    return replace(column, explained=metric_page(chosen.id))
+
+
+def failure_text(summary: ModelSummary) -> str:
+    """Return why a model gave nothing: its own failure, or the kinds of its samples' failures."""
+    if summary.model.failure is not None:
+        return f"{summary.model.failure.kind}: {summary.model.failure.message}"
+    if summary.failure_kinds:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in summary.failure_kinds.items())
+        return f"every sample failed: {kinds}"
+    return "no sample was taken"
+
+
+def metric_page(metric_id: str) -> str:
+    """Return the address of a metric's definition, from the site's root."""
+    return f"report/how-to-read.html#{metric_id.replace('_', '-')}"
+
+
+def model_page(name: str) -> str:
+    """Return the address of a model's page, from the site's root."""
+    return f"report/models/{key(name)}.html"
+
+
+def prompt_page(prompt_id: str) -> str:
+    """Return the address of a prompt's page, from the site's root."""
+    return f"report/prompts/{key(prompt_id)}.html"
+
+
+def run_page(result: Result) -> str:
+    """Return the address of the viewer on a run, from the site's root, before its query."""
+    return f"report/run.html?run={run_key(result.run.id)}"

@@ -1,0 +1,157 @@
+"""The pages: what there is, and how it is written. The only place that composes."""
+
+import json
+import re
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench.analysis.export import to_csv, to_json
+from bench.results.store import Ledger, dump
+from bench.site import format as form
+from bench.site.assets import bundle, bundle_name
+from bench.site.downloads import samples_csv
+from bench.site.figures import Artist, embedded
+from bench.site.footprint import footprint
+from bench.site.ledger import Site, model_page, prompt_page
+from bench.site.ledger import site as arranged
+from bench.site.models import model_list, model_view
+from bench.site.overview import overview
+from bench.site.prompts import prompt_list, prompt_view, prompts_of
+from bench.site.quality import matrices
+from bench.site.reading import failure_lines, metric_lines
+from bench.site.runs import run_data, run_lines
+from bench.site.text import anchor, finalise, relative, run_key, title
+
+REPORT = "report"
+"""Folder of everything generated below the documentation, but for the first page."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page before it is written: its address from the site's root, its template, and what the template shows."""
+
+    address: str
+    template: str
+    title: str
+    view: object
+    search: bool = False
+
+
+@dataclass(frozen=True)
+class WrittenSite:
+    """What was written: the number of pages and of charts."""
+
+    pages: int
+    charts: int
+
+
+def write_site(ledger: Ledger, docs_dir: Path, templates_dir: Path, cache_dir: Path | None = None) -> WrittenSite:
+    """Write every page and data file below `docs_dir`, and remove those of an earlier ledger.
+
+    The same ledger gives the same bytes. Pictures and the charts' program are kept in `cache_dir`, by default
+    `.cache/site` beside `docs_dir`.
+    """
+    cache = cache_dir or docs_dir.parent / ".cache" / "site"
+    site = arranged(ledger)
+    artist = Artist(cache / "pictures")
+    script = bundle(cache)
+    environment = _environment(templates_dir, artist, bundle_name(script))
+    written = {_write(docs_dir / REPORT / "assets" / bundle_name(script), script)}
+    pages = 0
+    for page in pages_of(site):
+        path = docs_dir / page.address
+        written.add(_write(path.with_name(f"{path.stem}.md"), _rendered(environment, page)))
+        pages += 1
+    for name, text in _data_files(site):
+        written.add(_write(docs_dir / REPORT / "data" / name, text))
+    _remove_others(docs_dir / REPORT, written)
+    artist.prune()
+    return WrittenSite(pages=pages, charts=len(artist.drawn))
+
+
+def pages_of(site: Site) -> Iterator[Page]:
+    """Yield every page of the site."""
+    yield Page("index.html", "overview.md.j2", "Overview", overview(site))
+    yield Page(f"{REPORT}/models/index.html", "models.md.j2", "Models", model_list(site))
+    for name in site.marks:
+        yield Page(model_page(name), "model.md.j2", name, model_view(site, name))
+    yield Page(f"{REPORT}/prompts/index.html", "prompts.md.j2", "Prompts", prompt_list(site))
+    for prompt in prompts_of(site).values():
+        yield Page(prompt_page(prompt.id), "prompt.md.j2", prompt.title, prompt_view(site, prompt))
+    yield Page(f"{REPORT}/quality.html", "quality.md.j2", "Quality", matrices(site))
+    yield Page(f"{REPORT}/licences.html", "licences.md.j2", "Licences and footprint", footprint(site))
+    yield Page(f"{REPORT}/runs.html", "runs.md.j2", "Runs", {"lines": run_lines(site), "refused": site.refused})
+    newest = run_key(site.results[-1].run.id) if site.results else ""
+    yield Page(f"{REPORT}/run.html", "run.md.j2", "Run", {"newest": newest})
+    reading = {"metrics": metric_lines(), "failures": failure_lines()}
+    yield Page(f"{REPORT}/how-to-read.html", "how-to-read.md.j2", "How to read this", reading, search=True)
+
+
+def _environment(templates_dir: Path, artist: Artist, program: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(templates_dir),
+        autoescape=True,
+        finalize=finalise,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(
+        picture=artist.picture, program=f"{REPORT}/assets/{program}", count=form.count, anchor=anchor
+    )
+    return environment
+
+
+def _rendered(environment: Environment, page: Page) -> str:
+    context: Mapping[str, Any] = {
+        "view": page.view,
+        "title": page.title,
+        # JSON is YAML too: quoted, and with nothing in it that a theme could take for markup.
+        "front_title": Markup(json.dumps(title(page.title), ensure_ascii=False)),
+        "in_search": page.search,
+        "to": lambda address: relative(page.address, address),
+    }
+    text = environment.get_template(page.template).render(context)
+    # Loops and conditions leave empty lines behind; one keeps paragraphs of Markdown apart, more say nothing.
+    return re.sub(r"\n(?:[ ]*\n){2,}", "\n\n", text).strip("\n") + "\n"
+
+
+def _data_files(site: Site) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each data file, one at a time: together they can be larger than all pages."""
+    if not site.results:
+        return
+    yield "runs.csv", to_csv(site.results)
+    yield "runs.json", to_json(site.results)
+    for summary in site.summaries:
+        name = f"runs/{run_key(summary.result.run.id)}"
+        yield f"{name}.js", f"benchledger.show({embedded(run_data(summary))});\n"
+        yield f"{name}.json", dump(summary.result)
+        yield f"{name}.csv", samples_csv(summary.result)
+
+
+def _write(path: Path, text: str) -> Path:
+    """Write a file, unless it holds this text already: an unchanged file keeps its date."""
+    content = text.encode()
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.read_bytes() != content:
+        path.write_bytes(content)
+    return path
+
+
+def _remove_others(folder: Path, wanted: Collection[Path]) -> None:
+    """Remove what an earlier ledger left in a folder."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path not in wanted:
+            path.unlink()

@@ -1,0 +1,286 @@
+"""The prompts: a list, and a page for each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bench.analysis.metrics import metric
+from bench.analysis.outliers import FLOOR, MINIMUM_PEERS, THRESHOLD, outliers, too_few
+from bench.analysis.stats import Distribution
+from bench.analysis.summary import ModelSummary, prompt_distributions
+from bench.rubric import FacetRecord, PromptRecord
+from bench.site import format as form
+from bench.site.answers import Answers, answers, grades_of
+from bench.site.figures import Figure
+from bench.site.ledger import Board, Site, failure_text, metric_page, model_page, prompt_page, run_page
+from bench.site.naming import joined, model_cells
+from bench.site.palette import Mark
+from bench.site.strips import Strip, strip_figure
+from bench.site.tables import Cell, Measured, Table, count_column, name_column, number_column, table, text_column
+from bench.site.text import relative, shortened
+
+LIST = "report/prompts/index.html"
+METRIC = "e2e_s"
+PERCENTILES = {"ttft_s": "TTFT p50", "decode_tokens_per_s": "Decode speed", "e2e_s": "Latency p50"}
+
+
+@dataclass(frozen=True)
+class PromptList:
+    """The prompts of one machine's newest run."""
+
+    board: Board
+    table: Table
+
+
+@dataclass(frozen=True)
+class ModelAnswers:
+    """One model's answers to a prompt, as a card."""
+
+    name: str
+    href: str
+    mark: Mark
+    answers: Answers
+    failure: str
+
+
+@dataclass(frozen=True)
+class PromptOnBoard:
+    """A prompt in the newest run of one machine."""
+
+    board: Board
+    run_href: str
+    sentence: str
+    other_wording: str
+    table: Table
+    figure: Figure | None
+    outliers: Table | None
+    no_outliers: str
+    cards: tuple[ModelAnswers, ...]
+
+
+@dataclass(frozen=True)
+class PromptPage:
+    """Everything about one prompt."""
+
+    prompt: PromptRecord
+    facets: tuple[FacetRecord, ...]
+    boards: tuple[PromptOnBoard, ...]
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """The samples of one model on one prompt."""
+
+    good: int
+    total: int
+
+    @property
+    def text(self) -> str:
+        return f"{self.good} of {self.total}" if self.total else "not asked"
+
+
+def prompts_of(site: Site) -> dict[str, PromptRecord]:
+    """Return the prompts of the newest runs of all machines, the newest wording of each."""
+    found: dict[str, PromptRecord] = {}
+    for board in site.boards:
+        for prompt in board.result.prompt_set.prompts:
+            found.setdefault(prompt.id, prompt)
+    return found
+
+
+def prompt_list(site: Site) -> tuple[PromptList, ...]:
+    """Return the prompts of each machine's newest run: who answers best, who is done first."""
+    return tuple(PromptList(board, _list_table(board)) for board in site.boards)
+
+
+def prompt_view(site: Site, prompt: PromptRecord) -> PromptPage:
+    """Return the page of a prompt."""
+    here = prompt_page(prompt.id)
+    boards = [board for board in site.boards if any(one.id == prompt.id for one in board.result.prompt_set.prompts)]
+    order = list(prompts_of(site))
+    place = order.index(prompt.id)
+    return PromptPage(
+        prompt=prompt,
+        facets=prompt.facets,
+        boards=tuple(_on_board(site, board, prompt, here) for board in boards),
+        before=relative(here, prompt_page(order[place - 1])) if place else "",
+        after=relative(here, prompt_page(order[place + 1])) if place + 1 < len(order) else "",
+    )
+
+
+def _list_table(board: Board) -> Table:
+    prompts = board.result.prompt_set.prompts
+    timings = {one.model.name: prompt_distributions(board.result, one.model, METRIC) for one in board.answering}
+    return table(
+        f"Prompts on {board.machine}",
+        [
+            name_column("Prompt", [_prompt_cell(prompt) for prompt in prompts]),
+            text_column("Category", [prompt.category for prompt in prompts]),
+            count_column("Facets", [len(prompt.facets) for prompt in prompts]),
+            text_column("Best answer", [_best_answer(board, prompt) for prompt in prompts]),
+            number_column("Mean of models", "score", [_mean_score(board, prompt) for prompt in prompts]),
+            text_column("First to finish", [_first_to_finish(timings, prompt) for prompt in prompts]),
+        ],
+    )
+
+
+def _prompt_cell(prompt: PromptRecord) -> Cell:
+    return Cell(shortened(prompt.title, 60), href=relative(LIST, prompt_page(prompt.id)))
+
+
+def _best_answer(board: Board, prompt: PromptRecord) -> Cell:
+    scores = [(one.model.name, value) for one in board.answering if (value := one.prompt_scores[prompt.id]) is not None]
+    if not scores:
+        return Cell("no score", kind="none", note=_why_no_score(board, prompt))
+    best = max(value for _, value in scores)
+    names = [shortened(name, 40) for name, value in scores if value == best]
+    if len(names) == len(board.answering) > 1:
+        return Cell("all alike", small=form.with_unit(best, "score"))
+    return Cell(joined(names), small=form.with_unit(best, "score"))
+
+
+def _why_no_score(board: Board, prompt: PromptRecord) -> str:
+    if not prompt.facets:
+        return "the prompt has no rubric"
+    samples = [one for summary in board.summary.models for one in summary.model.samples if one.prompt == prompt.id]
+    if not any(sample.failure is None for sample in samples):
+        return "no model gave a good answer"
+    return "no answer could be graded"
+
+
+def _mean_score(board: Board, prompt: PromptRecord) -> Measured:
+    scores = [value for one in board.answering if (value := one.prompt_scores[prompt.id]) is not None]
+    if not scores:
+        return Measured(None, "none", _why_no_score(board, prompt))
+    return Measured(sum(scores) / len(scores))
+
+
+def _first_to_finish(timings: Mapping[str, Mapping[str, Distribution | None]], prompt: PromptRecord) -> Cell:
+    known = [(found.p50, name) for name, by_prompt in timings.items() if (found := by_prompt[prompt.id]) is not None]
+    if not known:
+        return Cell("none", kind="failed", note="every sample of this prompt failed, with every model")
+    value, name = min(known)
+    return Cell(shortened(name, 40), small=form.with_unit(value, metric(METRIC).unit))
+
+
+def _on_board(site: Site, board: Board, prompt: PromptRecord, here: str) -> PromptOnBoard:
+    own = next(one for one in board.result.prompt_set.prompts if one.id == prompt.id)
+    grades = grades_of(board.result)
+    models = board.summary.models
+    strips = [
+        Strip(
+            label=shortened(one.model.name, 40),
+            model=one.model.name,
+            samples=[s for s in one.model.samples if s.prompt == prompt.id and s.failure is None],
+        )
+        for one in models
+    ]
+    found = _outlier_table(site, board, prompt.id, here)
+    return PromptOnBoard(
+        board=board,
+        run_href=relative(here, run_page(board.result)),
+        sentence=_sentence(board, prompt),
+        other_wording=own.text if own.text != prompt.text else "",
+        table=_model_table(site, board, prompt, here),
+        figure=strip_figure(f"latency-{board.anchor}", strips, site.marks, "model", board.context),
+        outliers=found,
+        no_outliers="" if found else _no_outliers(board, prompt.id),
+        cards=tuple(
+            ModelAnswers(
+                name=one.model.name,
+                href=relative(here, model_page(one.model.name)),
+                mark=site.marks[one.model.name],
+                answers=answers(one, own, grades),
+                failure="" if any(s.prompt == prompt.id for s in one.model.samples) else failure_text(one),
+            )
+            for one in models
+        ),
+    )
+
+
+def _sentence(board: Board, prompt: PromptRecord) -> str:
+    if not any(s.prompt == prompt.id and s.failure is None for one in board.answering for s in one.model.samples):
+        return "No model gave a good answer to this prompt: each sample below failed, and says why."
+    scores = [(value, one.model.name) for one in board.answering if (value := one.prompt_scores[prompt.id]) is not None]
+    if not scores:
+        return "Models answered, but there is no score: " + _why_no_score(board, prompt) + "."
+    best = max(scores)[0]
+    names = [shortened(name, 40) for value, name in scores if value == best]
+    if len(names) == len(scores) > 1:
+        return f"All {len(scores)} models answer equally well, {form.with_unit(best, 'score')}."
+    return f"{joined(names)} {'answers' if len(names) == 1 else 'answer'} best, {form.with_unit(best, 'score')}."
+
+
+def _model_table(site: Site, board: Board, prompt: PromptRecord, here: str) -> Table:
+    rows = board.summary.models
+    columns = [
+        name_column("Model", model_cells(site, rows, here)),
+        number_column("Quality", "score", [_prompt_score(board, one, prompt) for one in rows], "higher"),
+    ]
+    for metric_id, label in PERCENTILES.items():
+        chosen = metric(metric_id)
+        known = [prompt_distributions(board.result, one.model, metric_id)[prompt.id] for one in rows]
+        values = [_median(one, found, metric_id, prompt.id) for one, found in zip(rows, known, strict=True)]
+        column = number_column(label, chosen.unit, values, chosen.better)
+        columns.append(replace(column, explained=metric_page(metric_id)))
+    columns.append(text_column("Good samples", [_counts(one, prompt.id).text for one in rows], numeric=True))
+    return table(f"Models on {board.machine}", columns)
+
+
+def _prompt_score(board: Board, one: ModelSummary, prompt: PromptRecord) -> Measured:
+    value = one.prompt_scores[prompt.id]
+    if value is not None:
+        return Measured(value)
+    counts = _counts(one, prompt.id)
+    if counts.total and not counts.good:
+        return Measured(None, "failed", "every sample failed")
+    if not counts.total:
+        return Measured(None, "failed", failure_text(one))
+    return Measured(None, "none", _why_no_score(board, prompt))
+
+
+def _median(one: ModelSummary, found: Distribution | None, metric_id: str, prompt_id: str) -> Measured:
+    if found is not None:
+        return Measured(found.p50)
+    if not one.good_samples:
+        return Measured(None, "failed", failure_text(one))
+    counts = _counts(one, prompt_id)
+    if not counts.good:
+        return Measured(None, "failed", "every sample failed" if counts.total else "it was not asked")
+    return Measured(None, "none", metric(metric_id).undefined)
+
+
+def _counts(one: ModelSummary, prompt_id: str) -> _Counts:
+    samples = [sample for sample in one.model.samples if sample.prompt == prompt_id]
+    return _Counts(sum(sample.failure is None for sample in samples), len(samples))
+
+
+def _outlier_table(site: Site, board: Board, prompt_id: str, here: str) -> Table | None:
+    found = [one for one in outliers(board.result, METRIC) if one.prompt == prompt_id]
+    if not found:
+        return None
+    by_name = {one.model.name: one for one in board.summary.models}
+    return table(
+        f"Outliers on {board.machine}",
+        [
+            name_column("Model", model_cells(site, [by_name[one.model] for one in found], here)),
+            count_column("Round", [one.round for one in found]),
+            number_column("Latency", "s", [Measured(one.value) for one in found]),
+            number_column("Median of peers", "s", [Measured(one.median) for one in found]),
+            number_column("Usual from", "s", [Measured(one.low) for one in found]),
+            number_column("Usual to", "s", [Measured(one.high) for one in found]),
+            number_column("Distance", "z", [Measured(one.score) for one in found]),
+        ],
+    )
+
+
+def _no_outliers(board: Board, prompt_id: str) -> str:
+    few = [one for one in too_few(board.result, METRIC) if one.prompt == prompt_id]
+    if len(few) == len(board.summary.models):
+        most = max((one.peers for one in few), default=0)
+        if not most:
+            return "No good sample, so no outlier either."
+        return f"Too few samples to tell: {most} at most for one model, and it takes {MINIMUM_PEERS}."
+    rest = f" ({form.count(len(few), 'model')} had fewer than {MINIMUM_PEERS} samples.)" if few else ""
+    return f"None: no sample is off by more than {THRESHOLD} robust deviations and {form.share(FLOOR)}.{rest}"

@@ -1,0 +1,175 @@
+"""Quality: the rubric matrix of models and prompts, facet by facet."""
+
+from dataclasses import dataclass
+
+from bench.analysis.summary import ModelSummary
+from bench.rubric import PromptRecord
+from bench.site import format as form
+from bench.site.answers import SIGNS, Grades, State, grades_of, state_of
+from bench.site.ledger import Board, Site, failure_text, model_page, prompt_page
+from bench.site.naming import joined
+from bench.site.palette import Mark
+from bench.site.text import relative, shortened
+
+HERE = "report/quality.html"
+
+
+@dataclass(frozen=True)
+class Head:
+    """A model at the head of a column."""
+
+    name: str
+    href: str
+    mark: Mark
+    mean: str
+
+
+@dataclass(frozen=True)
+class Square:
+    """A score in the matrix: its text, its step from 1 to 5 for the shade (0: none), and why there is none."""
+
+    text: str
+    step: int
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class FacetSquare:
+    """How far one model's answers meet one facet."""
+
+    state: State
+    sign: str
+    text: str
+
+
+@dataclass(frozen=True)
+class FacetRow:
+    """One facet across the models."""
+
+    says: str
+    weight: str
+    squares: tuple[FacetSquare, ...]
+
+
+@dataclass(frozen=True)
+class PromptRow:
+    """One prompt across the models, with its facets below."""
+
+    title: str
+    href: str
+    squares: tuple[Square, ...]
+    facets: tuple[FacetRow, ...]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The rubric matrix of one machine's newest run."""
+
+    board: Board
+    sentence: str
+    heads: tuple[Head, ...]
+    rows: tuple[PromptRow, ...]
+    notes: tuple[str, ...]
+
+
+def matrices(site: Site) -> tuple[Matrix, ...]:
+    """Return a matrix for each machine."""
+    return tuple(_matrix(site, board) for board in site.boards)
+
+
+def _matrix(site: Site, board: Board) -> Matrix:
+    grades = grades_of(board.result)
+    models = board.summary.models
+    return Matrix(
+        board=board,
+        sentence=_sentence(board),
+        heads=tuple(
+            Head(
+                name=shortened(one.model.name, 40),
+                href=relative(HERE, model_page(one.model.name)),
+                mark=site.marks[one.model.name],
+                mean=form.score(one.score) if one.score is not None else form.NO_VALUE,
+            )
+            for one in models
+        ),
+        rows=tuple(_row(prompt, models, grades) for prompt in board.result.prompt_set.prompts),
+        notes=tuple(note for one in models if (note := _note(one))),
+    )
+
+
+def _note(one: ModelSummary) -> str:
+    why = one.score_why if one.good_samples else failure_text(one)
+    return f"{shortened(one.model.name, 40)}: {why}" if why else ""
+
+
+def _row(prompt: PromptRecord, models: tuple[ModelSummary, ...], grades: Grades) -> PromptRow:
+    return PromptRow(
+        title=shortened(prompt.title, 80),
+        href=relative(HERE, prompt_page(prompt.id)),
+        squares=tuple(_square(one, prompt) for one in models),
+        facets=tuple(
+            FacetRow(
+                says=facet.says,
+                weight="" if facet.weight == 1 else f"weight {form.number(facet.weight)}",
+                squares=tuple(_facet_square(one, prompt, facet.id, grades) for one in models),
+            )
+            for facet in prompt.facets
+        ),
+    )
+
+
+def _square(one: ModelSummary, prompt: PromptRecord) -> Square:
+    value = one.prompt_scores[prompt.id]
+    if value is not None:
+        return Square(form.score(value), step=min(5, max(1, round(value))))
+    samples = [sample for sample in one.model.samples if sample.prompt == prompt.id]
+    if not any(sample.failure is None for sample in samples):
+        return Square("failed", 0, why=failure_text(one) if not samples else "every sample failed")
+    return Square("no rubric" if not prompt.facets else "ungraded", 0)
+
+
+def _facet_square(one: ModelSummary, prompt: PromptRecord, facet_id: str, grades: Grades) -> FacetSquare:
+    found = [
+        grade.credit
+        for sample in one.model.samples
+        if sample.prompt == prompt.id and sample.failure is None and sample.output is not None
+        for grade in grades.get((prompt.id, sample.output), ())
+        if grade.facet == facet_id
+    ]
+    known = [credit for credit in found if credit is not None]
+    if not known:
+        return FacetSquare("unknown", SIGNS["unknown"], "no good answer" if not found else "could not be checked")
+    mean = sum(known) / len(known)
+    state = state_of(mean)
+    words = {"passed": "met", "failed": "not met", "partly": f"met to {form.share(mean)}", "unknown": ""}
+    return FacetSquare(state, SIGNS[state], words[state])
+
+
+def _sentence(board: Board) -> str:
+    scored = [(one.score, one.model.name) for one in board.answering if one.score is not None]
+    if not scored:
+        return "No answer has a score: the prompts have no rubric, or no model answered."
+    best = max(scored)[0]
+    names = joined([shortened(name, 40) for value, name in scored if value == best])
+    hardest = _hardest(board)
+    rest = f" Hardest is “{shortened(hardest.title, 60)}”." if hardest is not None else ""
+    return f"{names} answers best, {form.with_unit(best, 'score')} over all prompts.{rest}{_unanswered(board)}"
+
+
+def _unanswered(board: Board) -> str:
+    answered = {sample.prompt for one in board.answering for sample in one.model.samples if sample.failure is None}
+    missing = [one for one in board.result.prompt_set.prompts if one.id not in answered]
+    if not missing:
+        return ""
+    return f" No model has a good answer to {joined([f'“{shortened(one.title, 60)}”' for one in missing[:3]])}."
+
+
+def _hardest(board: Board) -> PromptRecord | None:
+    means = []
+    for place, prompt in enumerate(board.result.prompt_set.prompts):
+        known = [value for one in board.answering if (value := one.prompt_scores[prompt.id]) is not None]
+        if known:
+            means.append((sum(known) / len(known), place, prompt))
+    if len(means) < 2 or min(means)[0] == max(means)[0]:
+        return None
+    return min(means)[2]

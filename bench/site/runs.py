@@ -1,0 +1,236 @@
+"""The runs: a list, and the data file from which one viewer page shows any of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.analysis.metrics import SAMPLE_METRICS
+from bench.analysis.summary import ModelSummary, RunSummary
+from bench.results.schema import Result
+from bench.runner.record import FAILURE_KINDS, Machine, Sample
+from bench.site import format as form
+from bench.site.answers import answers, grades_of
+from bench.site.doubts import doubts
+from bench.site.ledger import Site, failure_text, metric_column, run_page
+from bench.site.licensing import licence_column
+from bench.site.tables import Cell, Table, name_column, table
+from bench.site.text import relative, run_key, shortened, visible
+
+LIST = "report/runs.html"
+SAMPLE_COLUMNS = ("ttft_s", "decode_tokens_per_s", "e2e_s")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run in the list."""
+
+    href: str
+    minute: str
+    machine: str
+    config: str
+    models: tuple[str, ...]
+    good: int
+    failed: int
+    version: str
+    commit: str
+    doubts: tuple[str, ...]
+    json_href: str
+    csv_href: str
+
+
+def run_lines(site: Site) -> tuple[RunLine, ...]:
+    """Return every run, newest first."""
+    return tuple(_line(summary) for summary in reversed(site.summaries))
+
+
+def run_data(summary: RunSummary) -> Json:
+    """Return a run as the viewer shows it: sections of facts and tables, every cell text that is ready to read."""
+    result = summary.result
+    sections = [
+        {"heading": "Reasons for doubt", "kind": "list", "rows": [visible(text) for text in doubts(summary)]},
+        _facts("Run", _run_facts(result)),
+        _facts("Machine", _machine_facts(result.machine)),
+        _facts("Versions", sorted(result.machine.versions.items())),
+        _table("Models", _model_table(summary)),
+        _facts("Configuration", _flat(result.config.resolved)) | {"fold": True},
+    ]
+    for one in summary.models:
+        sections += _model_sections(one)
+    return {
+        "id": visible(result.run.id),
+        "when": form.minute(result.run.started_utc),
+        "sections": [section for section in sections if section["rows"]],
+        "json": f"{run_key(result.run.id)}.json",
+        "csv": f"{run_key(result.run.id)}.csv",
+    }
+
+
+def _line(summary: RunSummary) -> RunLine:
+    result = summary.result
+    run = result.run
+    data = f"report/data/runs/{run_key(run.id)}"
+    return RunLine(
+        href=relative(LIST, run_page(result)),
+        minute=form.minute(run.started_utc),
+        machine=result.machine.name,
+        config=result.config.name,
+        models=tuple(shortened(one.model.name, 40) for one in summary.models),
+        good=sum(one.good_samples for one in summary.models),
+        failed=sum(one.failed_samples for one in summary.models),
+        version=run.tool_version,
+        commit=_commit(result),
+        doubts=doubts(summary),
+        json_href=relative(LIST, f"{data}.json"),
+        csv_href=relative(LIST, f"{data}.csv"),
+    )
+
+
+def _commit(result: Result) -> str:
+    if result.run.commit is None:
+        return "outside git"
+    return result.run.commit[:7] + (" + changes" if result.run.dirty else "")
+
+
+def _run_facts(result: Result) -> list[tuple[str, str]]:
+    run = result.run
+    seconds = (run.finished_utc - run.started_utc).total_seconds()
+    return [
+        ("Started", form.minute(run.started_utc)),
+        ("Took", form.duration(seconds)),
+        ("Tool version", run.tool_version),
+        ("Commit", _commit(result)),
+        ("Configuration", f"{result.config.name} ({result.config.sha256[:12]})"),
+        ("Changed by", ", ".join(result.config.overrides) or "nothing"),
+        ("Prompt set", f"{result.prompt_set.title} ({result.prompt_set.sha256[:12]})"),
+        ("Prompts", form.count(len(result.prompt_set.prompts), "prompt")),
+    ]
+
+
+def _machine_facts(machine: Machine) -> list[tuple[str, str]]:
+    physical = "" if machine.physical_cores is None else f"{form.count(machine.physical_cores, 'physical core')}, "
+    facts = [
+        ("Name", machine.name),
+        ("System", f"{machine.os} ({machine.arch})"),
+        ("Processor", machine.cpu),
+        ("Cores", f"{physical}{machine.logical_cores} logical"),
+        ("Memory", form.with_unit(machine.memory_bytes, "bytes")),
+        ("Power", machine.power_source or "the machine does not say"),
+    ]
+    for one in machine.accelerators:
+        memory = "memory not stated" if one.memory_bytes is None else form.with_unit(one.memory_bytes, "bytes")
+        facts.append(("Accelerator", f"{one.name}, {memory}, driver {one.driver or 'not stated'}"))
+    if not machine.accelerators:
+        facts.append(("Accelerators", "none found"))
+    return facts
+
+
+def _model_table(summary: RunSummary) -> Table:
+    rows = summary.models
+    return table(
+        "Models",
+        [
+            name_column("Model", [Cell(one.model.name, small=_state(one)) for one in rows]),
+            metric_column(rows, "score", "Quality"),
+            metric_column(rows, "decode_tokens_per_s", "Decode speed"),
+            metric_column(rows, "ttft_s", "TTFT p50"),
+            metric_column(rows, "ttft_s.p95", "TTFT p95"),
+            metric_column(rows, "e2e_s", "Latency p50"),
+            metric_column(rows, "e2e_s.p95", "Latency p95"),
+            metric_column(rows, "cold_load_s", "Cold load"),
+            metric_column(rows, "memory_peak_bytes", "Peak memory"),
+            metric_column(rows, "footprint_bytes", "Footprint"),
+            licence_column(rows),
+        ],
+    )
+
+
+def _state(one: ModelSummary) -> str:
+    if not one.good_samples:
+        return failure_text(one)
+    failed = f", {one.failed_samples} failed" if one.failed_samples else ""
+    return f"{form.count(one.good_samples, 'good sample')}{failed}"
+
+
+def _model_sections(one: ModelSummary) -> list[Json]:
+    grades = grades_of(one.result)
+    titles = {prompt.id: prompt.title for prompt in one.result.prompt_set.prompts}
+    said = [
+        [titles[prompt.id], answer.score, answer.times, answer.text]
+        for prompt in one.result.prompt_set.prompts
+        for answer in answers(one, prompt, grades).distinct
+    ]
+    columns = [_column("Prompt"), _column("Score"), _column("Came"), _column("Answer", kind="answer")]
+    name = shortened(visible(one.model.name), 60)
+    return [
+        _sample_section(f"Samples of {name}", one.model.samples, titles),
+        _sample_section(f"Warm-up of {name}", one.model.warmup, titles),
+        {"heading": f"Answers of {name}", "kind": "table", "fold": True, "columns": columns, "rows": _visible(said)},
+    ]
+
+
+def _sample_section(heading: str, samples: Sequence[Sample], titles: dict[str, str]) -> Json:
+    chosen = [one for one in SAMPLE_METRICS if one.id in SAMPLE_COLUMNS]
+    values = [[one.value(sample) for one in chosen] for sample in samples]
+    scales = [form.scale(one.unit, [row[place] for row in values]) for place, one in enumerate(chosen)]
+    columns = [_column("Order", numeric=True), _column("Round", numeric=True), _column("Prompt")]
+    columns += [_column(one.symbol, scale.unit, numeric=True) for one, scale in zip(chosen, scales, strict=True)]
+    columns += [_column("Output", "tokens", numeric=True), _column("Ended")]
+    rows = []
+    for sample, found in zip(samples, values, strict=True):
+        rows.append(
+            [
+                str(sample.position),
+                str(sample.round),
+                titles[sample.prompt],
+                *(form.quantity(value, scale) for value, scale in zip(found, scales, strict=True)),
+                form.NO_VALUE if sample.output_tokens is None else f"{sample.output_tokens:,}",
+                _ended(sample),
+            ]
+        )
+    return {"heading": heading, "kind": "table", "fold": True, "columns": columns, "rows": _visible(rows)}
+
+
+def _ended(sample: Sample) -> str:
+    if sample.failure is None:
+        return sample.finish_reason or "no reason given"
+    meaning = FAILURE_KINDS.get(sample.failure.kind, "unknown kind of failure")
+    return f"failed ({sample.failure.kind}: {meaning}): {sample.failure.message}"
+
+
+def _facts(heading: str, facts: Sequence[tuple[str, str]]) -> Json:
+    return {"heading": heading, "kind": "facts", "rows": _visible([list(fact) for fact in facts])}
+
+
+def _table(heading: str, shown: Table) -> Json:
+    columns = [_column(column.label, column.unit, numeric=column.numeric) for column in shown.columns]
+    rows = [[_cell(cell) for cell in row] for row in shown.rows]
+    notes = [f"{note.letter}: {note.text}" for note in shown.notes]
+    return {"heading": heading, "kind": "table", "columns": columns, "rows": rows, "notes": [visible(n) for n in notes]}
+
+
+def _cell(cell: Cell) -> Json:
+    small = "best" if cell.best else cell.small
+    return {"t": visible(cell.text), "s": visible(small), "k": cell.kind, "n": cell.note_letter}
+
+
+def _column(label: str, unit: str = "", numeric: bool = False, kind: str = "") -> Json:
+    return {"label": label, "unit": unit, "numeric": numeric, "kind": kind}
+
+
+def _visible(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[visible(text) for text in row] for row in rows]
+
+
+def _flat(value: object, path: str = "") -> list[tuple[str, str]]:
+    """Return what is set in a configuration, each under its path."""
+    if isinstance(value, dict) and value:
+        return [fact for key, inner in value.items() for fact in _flat(inner, f"{path}.{key}" if path else str(key))]
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return [fact for place, inner in enumerate(value) for fact in _flat(inner, f"{path}[{place}]")]
+    if isinstance(value, list) and value:
+        return [(path, ", ".join(str(item) for item in value))]
+    if value is None or value in ([], {}):
+        return []
+    return [(path, str(value).lower() if isinstance(value, bool) else str(value))]

@@ -1,0 +1,129 @@
+"""What a run looks like in a terminal: a progress bar while it runs, a table at its end."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from bench.analysis.metrics import metric
+from bench.analysis.summary import ModelSummary, summarise
+from bench.config import Config
+from bench.results.schema import Result
+from bench.rubric import PromptSetRecord
+from bench.runner.run import Progress as Standing
+from bench.site.format import count, quantity, scale
+
+PLAIN_EVERY_S = 5.0
+"""How often a line is printed where the output is no terminal."""
+
+WIDE = 110
+"""Characters in a line from which the table has all of its columns."""
+
+COLUMNS = (
+    ("score", "quality", True),
+    ("decode_tokens_per_s", "decode", True),
+    ("ttft_s.p50", "TTFT p50", True),
+    ("e2e_s.p50", "latency", False),
+    ("e2e_s.p95", "lat. p95", True),
+    ("cold_load_s", "load", False),
+    ("memory_peak_bytes", "memory", True),
+    ("footprint_bytes", "disk", True),
+)
+"""Metrics of the summary table, in order, with their headers, and whether a narrow terminal shows them too."""
+
+
+class RunDisplay:
+    """The terminal of one run: progress goes to `progress`, the summary to `output`."""
+
+    def __init__(self, progress: TextIO, output: TextIO) -> None:
+        self._progress = _console(progress)
+        self._output = _console(output)
+
+    @contextmanager
+    def running(self, config: Config, prompt_set: PromptSetRecord) -> Iterator[Callable[[Standing], None]]:
+        """Show progress while the block runs: a bar in a terminal, a line now and then elsewhere."""
+        requests = config.warmup + config.rounds * len(prompt_set.prompts)
+        total = requests * len(config.models)
+        names = [model.name for model in config.models]
+        parts = (
+            count(len(names), "model"),
+            count(len(prompt_set.prompts), "prompt"),
+            count(config.rounds, "round"),
+            count(config.warmup, "warm-up request"),
+        )
+        self._progress.print(Text(", ".join(parts)))
+        if self._progress.is_terminal:
+            with self._bar() as bar:
+                task = bar.add_task("starting", total=total)
+
+                def update(standing: Standing) -> None:
+                    done = names.index(standing.model) * requests + standing.done
+                    if standing.stage in ("done", "failed"):
+                        done = (names.index(standing.model) + 1) * requests
+                    bar.update(task, completed=done, description=f"{standing.model} {standing.stage}")
+
+                yield update
+            return
+        last_s = 0.0
+
+        def line(standing: Standing) -> None:
+            nonlocal last_s
+            now_s = time.monotonic()
+            if standing.stage in ("done", "failed") or now_s - last_s >= PLAIN_EVERY_S:
+                last_s = now_s
+                self._progress.print(Text(f"{standing.model}: {standing.stage}, {standing.done}/{standing.total}"))
+
+        yield line
+
+    def summary(self, result: Result) -> None:
+        """Print a row for each model, and below it what failed."""
+        summaries = summarise(result).models
+        table = Table(title=Text(result.run.id), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+        table.add_column("model", overflow="fold")
+        columns = [column for column in COLUMNS if column[2] or self._output.width >= WIDE]
+        scales = {}
+        for metric_id, label, _ in columns:
+            unit = scale(metric(metric_id.partition(".")[0]).unit, [one.value(metric_id) for one in summaries])
+            scales[metric_id] = unit
+            table.add_column(f"{label}\n{unit.unit}", justify="right", no_wrap=True)
+        table.add_column("good\nof all", justify="right", no_wrap=True)
+        for one in summaries:
+            cells = [quantity(one.value(metric_id), unit) for metric_id, unit in scales.items()]
+            asked = one.good_samples + one.failed_samples
+            table.add_row(Text(one.model.name), *cells, f"{one.good_samples}/{asked}")
+        self._output.print(table)
+        for one in summaries:
+            for line in _failures(one):
+                self._output.print(Text(line, style="red"))
+
+    def _bar(self) -> Progress:
+        return Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._progress,
+        )
+
+
+def _failures(summary: ModelSummary) -> list[str]:
+    failure = summary.model.failure
+    lines = [f"{summary.model.name} failed ({failure.kind}): {failure.message}"] if failure is not None else []
+    if summary.failed_samples and failure is None:
+        first = next(sample.failure for sample in summary.model.samples if sample.failure is not None)
+        lines.append(
+            f"{summary.model.name}: {summary.failed_samples} failed samples, the first ({first.kind}): {first.message}"
+        )
+    return lines
+
+
+def _console(file: TextIO) -> Console:
+    # Where there is no terminal, in a log say, nothing is gained by folding lines.
+    return Console(file=file) if file.isatty() else Console(file=file, width=140)

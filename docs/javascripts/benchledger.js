@@ -1,0 +1,204 @@
+/* Draws the charts when they come into view, and shows a run in the viewer.
+   Without this script the pages keep their static pictures and tables. */
+
+var benchledger = (function () {
+  "use strict";
+
+  var programs = {};
+
+  function load(address) {
+    if (!programs[address]) {
+      programs[address] = new Promise(function (resolve, reject) {
+        var script = document.createElement("script");
+        script.src = address;
+        script.onload = resolve;
+        script.onerror = function () { reject(new Error("cannot load " + address)); };
+        document.head.appendChild(script);
+      });
+    }
+    return programs[address];
+  }
+
+  function draw(place) {
+    var figure = place.closest("figure");
+    var spec = JSON.parse(figure.querySelector("template.bl-spec").content.textContent);
+    // The names beside a chart take a third of its width at most, on a desk as on a phone.
+    spec.config.axisY = { labelLimit: Math.max(90, Math.round(place.clientWidth * 0.32)) };
+    var canvas = document.createElement("div");
+    canvas.style.width = "100%";
+    load(place.dataset.program)
+      .then(function () {
+        // It measures its width when it is drawn, so it must be on the page, in place of the static picture.
+        place.replaceChildren(canvas);
+        return window.vegaEmbed(canvas, spec, {
+          actions: false,
+          ast: true,
+          defaultStyle: false,
+          mode: "vega-lite",
+          renderer: "svg",
+          tooltip: { disableDefaultStyle: true },
+        });
+      })
+      .then(function () { figure.dataset.drawn = "yes"; })
+      .catch(function (error) { figure.dataset.drawn = "no"; console.error(error); });
+  }
+
+  function drawWhenSeen() {
+    var places = document.querySelectorAll(".bl-chart");
+    if (!("IntersectionObserver" in window)) {
+      places.forEach(draw);
+      return;
+    }
+    var observer = new IntersectionObserver(function (entries) {
+      entries.forEach(function (entry) {
+        if (entry.isIntersecting) {
+          observer.unobserve(entry.target);
+          draw(entry.target);
+        }
+      });
+    }, { rootMargin: "300px" });
+    places.forEach(function (place) { observer.observe(place); });
+  }
+
+  /* The viewer of a run. All text is set as text, never as markup. */
+
+  function element(tag, name, text) {
+    var made = document.createElement(tag);
+    if (name) { made.className = name; }
+    if (text !== undefined) { made.textContent = text; }
+    return made;
+  }
+
+  function link(text, address) {
+    var made = element("a", "", text);
+    made.href = address;
+    made.setAttribute("download", "");
+    return made;
+  }
+
+  function facts(rows) {
+    var list = element("dl", "bl-facts");
+    rows.forEach(function (row) {
+      var line = element("div");
+      line.append(element("dt", "", row[0]), element("dd", "", row[1]));
+      list.append(line);
+    });
+    return list;
+  }
+
+  function cell(value, column, first) {
+    var plain = typeof value === "string";
+    var made = element(first ? "th" : "td", column.numeric ? "bl-number" : "");
+    if (first) { made.scope = "row"; }
+    if (column.kind === "answer") {
+      made.append(element("div", "bl-text", value));
+      return made;
+    }
+    made.append(plain ? value : value.t);
+    if (!plain) {
+      made.classList.add("bl-" + value.k);
+      if (value.n) { made.append(element("sup", "bl-note", value.n)); }
+      if (value.s) { made.append(element("small", value.s === "best" ? "bl-best" : "", value.s)); }
+    }
+    return made;
+  }
+
+  function table(section) {
+    var box = element("div", "bl-scroll");
+    box.tabIndex = 0;
+    box.setAttribute("role", "region");
+    box.setAttribute("aria-label", section.heading);
+    var made = element("table", "bl-table");
+    var head = element("tr");
+    section.columns.forEach(function (column) {
+      var heading = element("th", column.numeric ? "bl-number" : "", column.label);
+      heading.scope = "col";
+      if (column.unit) { heading.append(element("small", "", column.unit)); }
+      head.append(heading);
+    });
+    var body = element("tbody");
+    section.rows.forEach(function (row) {
+      var line = element("tr");
+      row.forEach(function (value, place) {
+        line.append(cell(value, section.columns[place], place === 0 && !section.columns[0].numeric));
+      });
+      body.append(line);
+    });
+    var top = element("thead");
+    top.append(head);
+    made.append(top, body);
+    box.append(made);
+    return box;
+  }
+
+  function list(rows) {
+    var made = element("ul");
+    rows.forEach(function (row) { made.append(element("li", "", row)); });
+    return made;
+  }
+
+  function shown(section) {
+    if (section.kind === "facts") { return facts(section.rows); }
+    if (section.kind === "list") { return list(section.rows); }
+    return table(section);
+  }
+
+  function show(run) {
+    var place = document.getElementById("bl-run");
+    var folder = place.dataset.folder;
+    place.replaceChildren();
+    place.append(element("p", "bl-lead", run.id));
+    var files = element("p", "bl-downloads");
+    files.append(link("Result (JSON)", folder + run.json), link("Samples (CSV)", folder + run.csv));
+    place.append(files);
+    run.sections.forEach(function (section) {
+      if (section.fold) {
+        var fold = element("details", "bl-fold");
+        var summary = element("summary");
+        summary.append(element("span", "", section.heading));
+        summary.append(element("span", "bl-summary-score", String(section.rows.length)));
+        fold.append(summary);
+        fold.addEventListener("toggle", function () {
+          if (fold.open && fold.children.length === 1) { fold.append(shown(section)); }
+        });
+        place.append(fold);
+        return;
+      }
+      place.append(element("h2", "", section.heading), shown(section));
+      if (section.notes && section.notes.length) {
+        var notes = element("ul", "bl-notes");
+        section.notes.forEach(function (note) { notes.append(element("li", "", note)); });
+        place.append(notes);
+      }
+    });
+    var title = document.querySelector(".bl-page h1");
+    if (title) { title.textContent = "Run of " + run.when; }
+  }
+
+  function openRun() {
+    var place = document.getElementById("bl-run");
+    if (!place) { return; }
+    var wanted = new URLSearchParams(window.location.search).get("run") || place.dataset.newest;
+    // A run's data is a script: only a path that can be one of ours is loaded, and never one that leaves the folder.
+    if (!/^[a-z0-9][a-z0-9._-]*\/[A-Za-z0-9][A-Za-z0-9._-]*$/.test(wanted) || wanted.includes("..")) {
+      place.replaceChildren(element("p", "bl-hint", "There is no run of that name: choose one from the list of runs."));
+      return;
+    }
+    load(place.dataset.folder + wanted + ".js").catch(function () {
+      place.replaceChildren(element("p", "bl-hint", "There is no run " + wanted + ": choose one from the list of runs."));
+    });
+  }
+
+  function start() {
+    drawWhenSeen();
+    openRun();
+  }
+
+  if (document.readyState === "loading") {
+    document.addEventListener("DOMContentLoaded", start);
+  } else {
+    start();
+  }
+
+  return { show: show };
+})();

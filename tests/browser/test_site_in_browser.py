@@ -1,0 +1,259 @@
+"""The built site in a real browser: served below a path and opened from the disk, in light and dark."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.site_project import HOSTILE_TEXTS, build_project, fixture_ledger, hostile_ledger, write_project
+
+pytestmark = pytest.mark.browser
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+BELOW = "/some/where/"
+PHONE = {"width": 390, "height": 800}
+DESK = {"width": 1280, "height": 900}
+
+SCROLL_THROUGH = """async () => {
+  for (const figure of document.querySelectorAll('figure.bl-figure')) {
+    figure.scrollIntoView();
+    while (!figure.dataset.drawn) { await new Promise(resolve => setTimeout(resolve, 20)); }
+  }
+}"""
+DRAWN = """() => [...document.querySelectorAll('figure.bl-figure')].map(figure => {
+  const svg = figure.querySelector('.vega-embed svg');
+  const marks = svg ? [...svg.querySelectorAll('.mark-symbol path, .mark-line path')] : [];
+  const visible = marks.filter(mark => mark.getBoundingClientRect().width > 0);
+  const box = svg ? svg.getBoundingClientRect() : {width: 0};
+  return {id: figure.id, drawn: figure.dataset.drawn, marks: visible.length, width: box.width,
+          room: figure.getBoundingClientRect().width};
+})"""
+OVERFLOW = "() => document.documentElement.scrollWidth - window.innerWidth"
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves a folder below a path, and answers everything else with 404."""
+
+    def translate_path(self, path: str) -> str:
+        below = path.removeprefix(BELOW) if path.startswith(BELOW) else "nothing/here"
+        return super().translate_path(f"/{below}")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing: a test's output is its own."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    missing = "chromium on the PATH" if path is None else ""
+    try:
+        from playwright import sync_api
+    except ImportError:
+        missing = "playwright; pip install 'benchledger[test]'"
+    if missing and os.environ.get("BENCH_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"BENCH_REQUIRE_BROWSER is 1, and there is no {missing}")
+    if missing:
+        pytest.skip(f"there is no {missing} (set BENCH_REQUIRE_BROWSER=1 to fail instead)")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _built(fixture_ledger(), tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _built(hostile_ledger(), tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.fixture(scope="session")
+def address(built: Path) -> Iterator[str]:
+    yield from _served(built)
+
+
+@pytest.fixture(scope="session")
+def hostile_address(hostile: Path) -> Iterator[str]:
+    yield from _served(hostile)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "viewport"),
+    [("light", DESK), ("dark", DESK), ("light", PHONE)],
+    ids=["light desk", "dark desk", "light phone"],
+)
+def test_every_page_opens_without_an_error_and_draws_its_charts(
+    browser: Any, built: Path, address: str, scheme: str, viewport: dict[str, int]
+) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport=viewport)
+    figures = 0
+    for name in _names(built):
+        page, problems = _watched(context)
+        page.goto(address + name)
+        page.wait_for_load_state("networkidle")
+        page.evaluate(SCROLL_THROUGH)
+
+        for figure in page.evaluate(DRAWN):
+            figures += 1
+            assert figure["drawn"] == "yes", (name, figure)
+            assert figure["marks"] > 0, (name, figure)
+            assert figure["width"] >= figure["room"] * 0.9, (name, figure)
+        assert page.evaluate(OVERFLOW) <= 0, f"{name} is wider than the screen"
+        assert problems == [], name
+        page.close()
+    context.close()
+
+    assert figures > 0
+
+
+def test_the_background_follows_the_system(browser: Any, address: str) -> None:
+    backgrounds = []
+    for scheme in ("light", "dark"):
+        context = browser.new_context(color_scheme=scheme)
+        page = context.new_page()
+        page.goto(address)
+        backgrounds.append(page.evaluate("() => getComputedStyle(document.body).backgroundColor"))
+        context.close()
+
+    assert backgrounds[0] == "rgb(255, 255, 255)"
+    assert backgrounds[1] != backgrounds[0]
+
+
+def test_the_viewer_shows_any_run(browser: Any, address: str) -> None:
+    context = browser.new_context(viewport=DESK)
+    for result in fixture_ledger().results:
+        page, problems = _watched(context)
+        page.goto(f"{address}report/run.html?run={result.run.id}")
+        page.wait_for_selector("#bl-run h2")
+
+        text = page.inner_text("#bl-run")
+        assert result.run.id in text
+        for model in result.models:
+            assert model.name in text
+        page.click("#bl-run details summary")
+        page.wait_for_selector("#bl-run details[open] dl, #bl-run details[open] table")
+        assert problems == []
+        page.close()
+    context.close()
+
+
+@pytest.mark.parametrize(
+    "run", ["../../../x", "https://example.org/x", "laptop/../../x", "javascript:alert(1)", "laptop/x?y"]
+)
+def test_the_viewer_loads_no_other_script(browser: Any, address: str, run: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.goto(f"{address}report/run.html?run={run}")
+    page.wait_for_selector("#bl-run .bl-hint")
+
+    assert "There is no run" in page.inner_text("#bl-run")
+    assert [url for url in asked if "/data/" in url or not url.startswith(address)] == []
+    context.close()
+
+
+def test_hostile_text_runs_nowhere(browser: Any, hostile: Path, hostile_address: str) -> None:
+    context = browser.new_context(viewport=DESK)
+    for name in _names(hostile):
+        page, problems = _watched(context)
+        dialogs: list[str] = []
+        page.on("dialog", lambda dialog, seen=dialogs: (seen.append(dialog.message), dialog.dismiss()))
+        page.goto(hostile_address + name)
+        page.wait_for_load_state("networkidle")
+        page.evaluate(SCROLL_THROUGH)
+
+        assert page.title() != "owned", name
+        assert dialogs == [], name
+        assert problems == [], name
+        assert page.query_selector("img[src=x], article h1 ~ h1, article script") is None, name
+        page.close()
+    page, problems = _watched(context)
+    page.goto(hostile_address)
+    assert HOSTILE_TEXTS[0] in page.inner_text("article")
+    context.close()
+
+
+def test_without_javascript_charts_are_pictures(browser: Any, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport=DESK)
+    page = context.new_page()
+    page.goto(address)
+
+    figures = page.locator("figure.bl-figure")
+    pictures = page.locator("figure.bl-figure svg.bl-static .mark-symbol path")
+
+    assert figures.count() > 0
+    assert pictures.count() >= figures.count()
+    context.close()
+
+
+def test_a_page_opens_from_the_disk(browser: Any, built: Path) -> None:
+    context = browser.new_context(viewport=DESK)
+    page, problems = _watched(context)
+    page.goto((built / "index.html").as_uri())
+    page.wait_for_load_state("networkidle")
+    page.evaluate(SCROLL_THROUGH)
+
+    assert all(figure["drawn"] == "yes" and figure["marks"] > 0 for figure in page.evaluate(DRAWN))
+    # A browser lets no page read a search index from the disk: the one thing that needs a server.
+    assert [problem for problem in problems if "/search/search_index.js" not in problem] == []
+
+    page.goto((built / "report" / "run.html").as_uri())
+    page.wait_for_selector("#bl-run h2")
+    context.close()
+
+
+def _built(ledger: Any, root: Path) -> Path:
+    write_project(ledger, root)
+    done = build_project(root)
+    assert done.returncode == 0, done.stderr
+    return root / "site"
+
+
+def _served(folder: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}{BELOW}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _names(folder: Path) -> list[str]:
+    return [page.relative_to(folder).as_posix() for page in sorted(folder.rglob("*.html")) if page.name != "404.html"]
+
+
+def _told(said: Any) -> str:
+    return f"{said.type}: {said.text} {said.location.get('url', '')}"
+
+
+def _watched(context: Any) -> tuple[Any, list[str]]:
+    """Return a new page, and the list in which its errors, warnings and failed requests collect."""
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+    page.on(
+        "console",
+        lambda said: problems.append(_told(said)) if said.type in ("error", "warning") else None,
+    )
+    page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+    page.on("response", lambda got: problems.append(f"{got.status}: {got.url}") if got.status >= 400 else None)
+    return page, problems

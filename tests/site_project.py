@@ -1,0 +1,128 @@
+"""Ledgers to make sites from, and a project folder in which a site is built the way the command line does."""
+
+import os
+import shutil
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from bench.results.schema import Result
+from bench.results.store import Ledger, Refused, load_tree
+from bench.runner.record import Failure
+from bench.site.pages import write_site
+from tests import builders
+
+ROOT = Path(__file__).parent.parent
+TEMPLATES = ROOT / "site_templates"
+FIXTURES = Path(__file__).parent / "fixtures" / "results"
+
+HOSTILE_TEXTS = (
+    "<script>document.title = 'owned'</script>",
+    "</template></figure></div><img src=x onerror=alert(1)>",
+    "</title><h1>big</h1>",
+    "`code` **bold** _soft_ [link](javascript:alert(1)) ![image](x)",
+    "\n\n# Heading\n\n```\nfence\n```\n\n- item\n\n---\n",
+    "{{ 7 * 7 }} {% raw %} {# hidden #}",
+    '--8<-- "mkdocs.yml"',
+    "stash \x02wzxhzdk:0\x03 bell \x07 right-to-left \u202e gnp.exe",
+    "&lt;b&gt; &amp; \" ' \\ $x$ ~~gone~~ ^up^ ==mark== | cell |",
+    "../../../etc/passwd",
+)
+"""Texts that would do something on a page if it let them."""
+
+
+def fixture_ledger() -> Ledger:
+    """Return the results that ship with the tests, and two files that were refused."""
+    ledger = load_tree(FIXTURES)
+    refused = (
+        Refused("laptop/20260101T000000Z-0a1b2c3-default.json", "is not whole JSON (line 12); restore it with git"),
+        Refused("laptop/20260102T000000Z-0a1b2c3-default.json", "has schema version 9; this program reads up to 1"),
+    )
+    return Ledger(ledger.results, (*ledger.refused, *refused))
+
+
+def hostile_ledger() -> Ledger:
+    """Return runs in which every text that a page shows tries to be more than text."""
+    return Ledger(tuple(_hostile_result(day) for day in range(2)), tuple(Refused(t, t) for t in HOSTILE_TEXTS))
+
+
+def write_project(ledger: Ledger, root: Path) -> Path:
+    """Make a project folder with the pages of a ledger in it, and return its documentation folder."""
+    docs = root / "docs"
+    shutil.copytree(ROOT / "docs", docs, ignore=shutil.ignore_patterns("report", "index.md"))
+    shutil.copy(ROOT / "mkdocs.yml", root)
+    write_site(ledger, docs, TEMPLATES)
+    return docs
+
+
+def build_project(root: Path) -> subprocess.CompletedProcess[str]:
+    """Build the site of a project folder with every warning an error."""
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", str(root / "mkdocs.yml")],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+    )
+
+
+def _hostile_result(day: int) -> Result:
+    prompts = [
+        builders.prompt(
+            id=f"p{place}" if place else text,
+            title=text,
+            category=text,
+            text=text,
+            facets=(builders.facet(says=text),),
+        )
+        for place, text in enumerate(HOSTILE_TEXTS)
+    ]
+    names = [prompt.id for prompt in prompts]
+    outputs = {f"out{place}": text * 3 for place, text in enumerate(HOSTILE_TEXTS)}
+    models = []
+    for text in HOSTILE_TEXTS:
+        samples = [
+            builders.sample(prompt=name, position=place, output=f"out{place}", finish_reason=text)
+            for place, name in enumerate(names)
+        ]
+        samples.append(
+            builders.failed_sample(prompt=names[0], position=99, failure=Failure(kind=text, message=text)),
+        )
+        models.append(
+            builders.model_run(
+                name=text,
+                provider=text,
+                requested=text,
+                variant_id=text,
+                device=text,
+                licence=text,
+                licence_url=text,
+                publisher=text,
+                precision=text,
+                capabilities=(text,),
+                memory_peak_bytes=None,
+                unmeasured={"memory_peak_bytes": text},
+                samples=tuple(samples),
+            )
+        )
+    broken = builders.failed_model(name=f"broken {HOSTILE_TEXTS[0]}", message=HOSTILE_TEXTS[4])
+    grades = [
+        builders.grade({"f1": 0.5 if place % 2 else 1.0}, prompt=name, output=f"out{place}")
+        for place, name in enumerate(names)
+    ]
+    started = builders.STARTED_UTC + timedelta(days=day)
+    return builders.result(
+        [*models, broken],
+        started_utc=started,
+        prompts=prompts,
+        outputs=outputs,
+        grades=tuple(grades),
+        run=builders.run_info(
+            started_utc=started, id=f"../{day}/{HOSTILE_TEXTS[0]}", tool_version=HOSTILE_TEXTS[1], dirty=True
+        ),
+        machine=builders.machine(
+            os=HOSTILE_TEXTS[0], cpu=HOSTILE_TEXTS[1], power_source=HOSTILE_TEXTS[2], versions={HOSTILE_TEXTS[3]: "1"}
+        ),
+        config=builders.config(name=HOSTILE_TEXTS[5], overrides=(HOSTILE_TEXTS[4],)),
+    )

@@ -1,0 +1,276 @@
+"""The command line: from a config to a result file, its summary, exports and checks; and what a mistake gets."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from bench.cli import main
+from bench.results.store import load, save
+from tests.builders import result
+
+ROOT = Path(__file__).parent.parent
+SMALLEST = ROOT / "bench" / "reference" / "models" / "ledger-xs-fp32"
+
+
+def bench(*arguments: object, **variables: str) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], env=variables)
+
+
+@pytest.fixture
+def replay(tmp_path: Path) -> Path:
+    """Return a config of a model that answers from a file, with its prompt set."""
+    (tmp_path / "answers.json").write_text(
+        json.dumps({"Capital of France?": ["Par", "is."], "2 + 3?": ["It is ", "5."]})
+    )
+    (tmp_path / "prompts.yaml").write_text(
+        """
+id: own
+prompts:
+  - id: capital
+    title: Capital
+    text: Capital of France?
+    facets: [{id: names-it, says: It names Paris., check: contains_any, values: [Paris]}]
+  - id: sum
+    title: Sum
+    text: 2 + 3?
+    facets:
+      - {id: right, says: It is five., check: number_equals, value: 5}
+      - {id: wordy, says: It has two sentences., check: sentence_count, min: 2}
+"""
+    )
+    config = tmp_path / "own.yaml"
+    config.write_text(
+        """
+title: A replayed model
+prompts: prompts.yaml
+rounds: 3
+machine: test-machine
+models:
+  - {provider: custom, name: replay, class: "tests.replay_model:Replay", weights: answers.json}
+"""
+    )
+    return config
+
+
+def only_file(results: Path) -> Path:
+    (path,) = results.rglob("*.json")
+    return path
+
+
+def test_a_run_becomes_one_result_file(replay: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+
+    done = bench("run", replay, "--results", results)
+
+    assert done.exit_code == 0, done.output
+    path = only_file(results)
+    assert re.fullmatch(r"test-machine/\d{8}T\d{6}Z-nocommit-own\.json", path.relative_to(results).as_posix())
+    made = load(path)
+    assert made.config.name == "own"
+    assert made.config.overrides == ()
+    assert made.run.commit is None
+    (model,) = made.models
+    assert len(model.warmup) == 1
+    assert len(model.samples) == 6
+    assert sorted(made.outputs.values()) == ["It is 5.", "Paris."]
+    assert {(grade.prompt, facet.facet, facet.credit) for grade in made.grades for facet in grade.facets} == {
+        ("capital", "names-it", 1.0),
+        ("sum", "right", 1.0),
+        ("sum", "wordy", 0.0),
+    }
+    assert len(made.grades) == 2
+    assert "1 model, 2 prompts, 3 rounds, 1 warm-up request" in done.stderr
+    assert "replay: done, 7/7" in done.stderr
+    # (5 + 3) / 2 is the mean over the two prompts.
+    assert re.search(r"replay\s+4\.0\s", done.stdout)
+    assert f"Wrote {path}. Next: bench site (make site), and commit the file." in done.stdout
+
+
+def test_options_win_over_the_environment_and_are_recorded(replay: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+
+    done = bench("run", replay, "--results", results, "--rounds", 2, BENCH_ROUNDS="9", BENCH_STREAM="0")
+
+    assert done.exit_code == 0, done.output
+    made = load(only_file(results))
+    assert made.config.resolved["rounds"] == 2
+    assert made.config.resolved["stream"] is False
+    assert made.config.overrides == ("BENCH_ROUNDS", "BENCH_STREAM")
+    assert all(sample.chunk_ns == () for sample in made.models[0].samples)
+
+
+def test_one_prompt_instead_of_the_set(replay: Path, tmp_path: Path) -> None:
+    done = bench("run", replay, "--results", tmp_path / "results", "--prompt", "2 + 3?")
+
+    assert done.exit_code == 0, done.output
+    made = load(only_file(tmp_path / "results"))
+    assert [prompt.text for prompt in made.prompt_set.prompts] == ["2 + 3?"]
+    assert made.grades == ()
+
+
+def test_a_run_in_which_every_model_failed_exits_with_1_and_is_kept(tmp_path: Path) -> None:
+    config = tmp_path / "bad.yaml"
+    config.write_text("models: [{path: nowhere}]\nprompts: smoke\nmachine: test-machine\n")
+
+    done = bench("run", config, "--results", tmp_path / "results")
+
+    path = only_file(tmp_path / "results")
+    assert done.exit_code == 1
+    assert f"bench: every model failed; what happened is in {path}" in done.stderr
+    assert "nowhere failed (register): there is no model directory 'nowhere'; check the path" in done.stdout
+    failure = load(path).models[0].failure
+    assert failure is not None
+    assert failure.kind == "register"
+
+
+@pytest.mark.runtime
+def test_the_smallest_reference_model_from_run_to_export(tmp_path: Path) -> None:
+    config = tmp_path / "tiny.yaml"
+    config.write_text(f"models: [{{path: {SMALLEST}}}]\nprompts: smoke\nrounds: 2\nmachine: test-machine\n")
+    results = tmp_path / "results"
+
+    ran = bench("run", config, "--results", results)
+    checked = bench("check", results)
+    exported = bench("export", "--results", results, "--format", "csv")
+
+    assert ran.exit_code == 0, ran.output
+    assert checked.exit_code == 0
+    assert checked.stdout == f"{results}: 1 valid, 0 refused\n"
+    (row,) = csv.DictReader(io.StringIO(exported.stdout))
+    assert row["model"] == "ledger-xs-fp32"
+    assert float(row["ttft_p50_s"]) > 0
+
+
+def test_no_such_config() -> None:
+    done = bench("run", "nonsense.yaml")
+
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        "bench: nonsense.yaml: no such config. "
+        "Name a file, or one that ships: default, endpoint, foundry-cpu, summarisation\n"
+    )
+
+
+def test_every_mistake_of_a_config_is_a_line(tmp_path: Path) -> None:
+    config = tmp_path / "bad.yaml"
+    config.write_text("models: []\nrounds: 0\n")
+
+    done = bench("run", config)
+
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"bench: {config}:1: models: must have at least 1 entry, found []\n"
+        f"bench: {config}:2: rounds: must be at least 1, found 0\n"
+    )
+
+
+def test_a_results_folder_that_cannot_be_written_is_told_before_the_run(replay: Path, tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("")
+
+    done = bench("run", replay, "--results", tmp_path / "results")
+
+    assert done.exit_code == 2
+    assert "Directory" in done.stderr
+    assert "is a file" in done.stderr
+
+
+def test_check_names_each_bad_file(tmp_path: Path) -> None:
+    path = save(result(), tmp_path)
+    (tmp_path / "half.json").write_text(path.read_text()[:100])
+    (tmp_path / "new.json").write_text('{"schema_version": 99}')
+
+    done = bench("check", tmp_path)
+
+    assert done.exit_code == 2
+    assert done.stdout == f"{tmp_path}: 1 valid, 2 refused\n"
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"bench: {tmp_path / 'half.json'}: is not whole JSON (line ")
+    assert lines[1] == (
+        f"bench: {tmp_path / 'new.json'}: has schema version 99; this program reads up to 1: upgrade benchledger"
+    )
+
+
+def test_check_of_one_file_and_of_nothing(tmp_path: Path) -> None:
+    path = save(result(), tmp_path)
+
+    assert bench("check", path).stdout == f"{path}: valid\n"
+    missing = bench("check", tmp_path / "none")
+    assert missing.exit_code == 2
+    assert missing.stderr == f"bench: {tmp_path / 'none'}: there is no such file or folder\n"
+
+
+@pytest.mark.parametrize("form", ["csv", "md", "json", "report"])
+def test_exports_without_results(tmp_path: Path, form: str) -> None:
+    done = bench("export", "--results", tmp_path, "--format", form)
+
+    assert done.exit_code == 2
+    assert done.stderr == f"bench: {tmp_path}: there is no result; make the first run with: bench run\n"
+
+
+def test_export_of_one_machine(tmp_path: Path) -> None:
+    save(result(machine_name="laptop"), tmp_path)
+    save(result(machine_name="kiosk"), tmp_path)
+
+    rows = json.loads(bench("export", "--results", tmp_path, "--format", "json", "--machine", "kiosk").stdout)
+    unknown = bench("export", "--results", tmp_path, "--machine", "phone")
+
+    assert {row["machine"] for row in rows} == {"kiosk"}
+    assert unknown.exit_code == 2
+    assert (
+        unknown.stderr == f"bench: {tmp_path}: there is no result of machine 'phone'; it has results of kiosk, laptop\n"
+    )
+
+
+def test_the_report_is_written_to_a_file(tmp_path: Path) -> None:
+    save(result(), tmp_path / "results")
+    report = tmp_path / "benchmark_report.md"
+
+    done = bench("export", "--results", tmp_path / "results", "--format", "report", "-o", report)
+
+    assert done.exit_code == 0
+    assert done.stdout == f"Wrote {report}\n"
+    assert report.read_text().startswith("# ")
+
+
+def test_site_outside_a_project(tmp_path: Path) -> None:
+    done = bench("site", "--project", tmp_path)
+
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"bench: {tmp_path / 'mkdocs.yml'}: not found; run this in the project's folder, or name it: --project\n"
+    )
+
+
+def test_the_schema_in_the_docs_is_current() -> None:
+    assert (ROOT / "docs" / "result-schema.json").read_text(encoding="utf-8") == bench("schema").stdout
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_has_help_with_an_example_and_is_documented(name: str) -> None:
+    done = bench(name, "--help")
+
+    assert done.exit_code == 0
+    assert f"bench {name}" in done.stdout.split("\n", 2)[2]
+    assert f"bench {name}" in (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    command = main.commands[name]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.name}"
+
+
+def test_every_make_target_is_in_its_help_and_has_a_plain_command() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+
+    described = dict(re.findall(r"^([a-z-]+):.* ## (.+)$", makefile, re.MULTILINE))
+
+    assert sorted(described) == sorted(phony.split())
+    assert all("(" in text for name, text in described.items() if name != "help")

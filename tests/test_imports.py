@@ -1,0 +1,79 @@
+"""The house: data flows one way, and imports only point back along it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "bench"
+
+FLOW = (
+    ("bench.errors", "bench.record"),
+    ("bench.source", "bench.rubric"),
+    ("bench.config", "bench.overrides", "bench.reference"),
+    ("bench.providers",),
+    ("bench.runner",),
+    ("bench.results",),
+    ("bench.quality",),
+    ("bench.analysis",),
+    ("bench.site",),
+    ("bench.terminal", "bench.watch"),
+    ("bench.cli",),
+    ("bench.__main__",),
+)
+"""Parts of the package, in the order in which data flows; a part imports from its own place and those before it."""
+
+
+def place(module: str) -> int:
+    for rank, parts in enumerate(FLOW):
+        if any(module == part or module.startswith(f"{part}.") for part in parts):
+            return rank
+    raise AssertionError(f"{module} has no place in the house: name it in FLOW")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            assert node.module is not None
+            folder = PACKAGE.parent / node.module.replace(".", "/")
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names if (folder / f"{alias.name}.py").exists()}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.startswith("bench.")}
+
+
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if module_name(path) != "bench"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_point_back(path: Path) -> None:
+    name = module_name(path)
+
+    forward = sorted(other for other in imported(path) if place(other) > place(name))
+
+    assert forward == []
+
+
+def loud_lines(path: Path) -> list[int]:
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    return [call.lineno for call in calls if ast.unparse(call.func) in ("print", "sys.exit", "exit", "click.echo")]
+
+
+def test_only_the_command_line_prints_or_exits() -> None:
+    # The reference models have a command of their own to build them.
+    quiet = [path for path in MODULES if not module_name(path).startswith(("bench.cli", "bench.reference"))]
+
+    assert {module_name(path): lines for path in quiet if (lines := loud_lines(path))} == {}
+
+
+@pytest.mark.parametrize("word", ["utils", "common", "helpers", "manager", "misc"])
+def test_no_module_is_named_after_nothing(word: str) -> None:
+    assert [path for path in MODULES if word in path.stem] == []

@@ -1,0 +1,126 @@
+"""The parts of a page: tables, colours, small lines, the front, the places of names, reasons for doubt."""
+
+from bench.analysis.summary import summarise
+from bench.site import pareto
+from bench.site.doubts import doubts
+from bench.site.labels import Spot, place
+from bench.site.palette import marks
+from bench.site.sparkline import sparkline
+from bench.site.tables import Cell, Measured, name_column, number_column, table, text_column
+from tests import builders
+
+
+def test_the_best_of_a_column_is_marked() -> None:
+    column = number_column("Latency", "s", [Measured(0.2), Measured(0.1), Measured(None, "few", "12 samples")], "lower")
+
+    assert [cell.best for cell in column.cells] == [False, True, False]
+    assert [cell.text for cell in column.cells] == ["200", "100", "too few"]
+    assert column.unit == "ms"
+
+
+def test_what_looks_equal_is_equally_good() -> None:
+    column = number_column("Quality", "score", [Measured(4.31), Measured(4.29), Measured(2.0)], "higher")
+
+    assert [cell.best for cell in column.cells] == [True, True, False]
+
+
+def test_one_value_alone_is_not_the_best() -> None:
+    column = number_column("Latency", "s", [Measured(0.2), Measured(None, "none", "no clock")], "lower")
+
+    assert not any(cell.best for cell in column.cells)
+
+
+def test_missing_values_say_why_in_lettered_notes() -> None:
+    shown = table(
+        "Models",
+        [
+            name_column("Model", [Cell("a"), Cell("b"), Cell("c")]),
+            number_column(
+                "Memory", "bytes", [Measured(None, "none", "not told"), Measured(1e6), Measured(None, "failed", "load")]
+            ),
+            text_column("Licence", [Cell("none", note="not told"), "MIT", "MIT"]),
+        ],
+    )
+
+    assert [(note.letter, note.text) for note in shown.notes] == [("a", "not told"), ("b", "load")]
+    assert [row[1].note_letter for row in shown.rows] == ["a", "", "b"]
+    assert shown.rows[0][2].note_letter == "a"
+    assert [row[1].kind for row in shown.rows] == ["none", "value", "failed"]
+
+
+def test_a_new_model_never_changes_the_look_of_an_older_one() -> None:
+    first = builders.result([builders.model_run(name="b")])
+    second = builders.result([builders.model_run(name="a"), builders.model_run(name="b")])
+
+    assert marks([first])["b"] == marks([first, second])["b"]
+
+
+def test_marks_are_told_apart_by_colour_and_shape() -> None:
+    many = builders.result([builders.model_run(name=f"m{number}") for number in range(60)])
+
+    assert len(set(marks([many]).values())) == 60
+
+
+def test_a_sparkline_spans_its_values() -> None:
+    drawn = sparkline([1.0, 2.0, 3.0], colour=2)
+
+    assert 'points="3.0,19.0 42.0,11.0 81.0,3.0"' in drawn
+    assert 'class="bl-spark bl-c2"' in drawn
+
+
+def test_a_sparkline_of_noise_stays_flat() -> None:
+    drawn = sparkline([100.0, 100.1], colour=1)
+
+    assert 'points="3.0,11.1 81.0,10.9"' in drawn
+
+
+def test_the_front_has_what_nobody_beats() -> None:
+    models = [
+        pareto.Candidate("fast", 100.0, 2.0),
+        pareto.Candidate("good", 10.0, 4.0),
+        pareto.Candidate("beaten", 9.0, 3.0),
+        pareto.Candidate("twin", 10.0, 4.0),
+    ]
+
+    assert [one.name for one in pareto.front(models, "higher")] == ["good", "twin", "fast"]
+    assert [one.name for one in pareto.front(models, "lower")] == ["beaten", "good", "twin"]
+
+
+def test_names_keep_clear_of_each_other_and_of_the_edge() -> None:
+    spots = [Spot(0.98, 0.5, "right edge"), Spot(0.02, 0.5, "left edge"), Spot(0.05, 0.5, "beside it")]
+
+    placed = place(spots, [], 500, 240)
+
+    assert placed[0].align == "right"
+    assert placed[1] != placed[2]
+
+
+def test_a_sound_run_gives_no_doubt() -> None:
+    samples = builders.samples([0.1] * 20)
+
+    assert doubts(summarise(builders.result([builders.model_run(samples=samples)]))) == ()
+
+
+def test_reasons_for_doubt_are_told() -> None:
+    result = builders.result(
+        [
+            builders.model_run(samples=(builders.sample(), builders.failed_sample(position=1))),
+            builders.failed_model(),
+        ],
+        machine=builders.machine(power_source="battery"),
+        run=builders.run_info(dirty=True),
+    )
+
+    assert doubts(summarise(result)) == (
+        "broken gave up (load): the weights are truncated",
+        "1 of 2 samples failed: 1 of tiny",
+        "the project had uncommitted changes, so its commit does not say what was measured",
+        "the machine ran on battery, which may slow it down",
+        "1 model of 2 has fewer than 20 good samples (down to 1)",
+    )
+
+
+def test_a_run_outside_git_says_so() -> None:
+    result = builders.result([builders.model_run(samples=builders.samples([0.1] * 20))], commit=None)
+
+    assert doubts(summarise(result)) == ("it was made outside git, so nobody can say from which state of the project",)
