@@ -2,7 +2,7 @@
 
 import html
 
-import markdown  # type: ignore[import-untyped]
+import markdown
 import pytest
 
 from bench.site.text import (

@@ -22,6 +22,10 @@ DRAWN_BY = version("vl-convert-python")
 """The release of the program that draws: another may draw otherwise."""
 
 
+NAME_RESERVE = 32
+"""Pixels left of a static picture's axis for names that come out wider than they were measured."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """A chart on a page: `sentence` says what it shows, `caption` in which context."""
@@ -48,7 +52,7 @@ class Artist:
     def picture(self, figure: Figure) -> Markup:
         """Return the figure as SVG that scales with its page."""
         text = json.dumps(figure.spec, sort_keys=True)
-        name = hashlib.sha256(f"{DRAWN_BY} {VEGA_LITE} {WIDTH} {text}".encode()).hexdigest()[:24]
+        name = hashlib.sha256(f"{DRAWN_BY} {VEGA_LITE} {WIDTH} {NAME_RESERVE} {text}".encode()).hexdigest()[:24]
         path = self.cache_dir / f"{name}.svg"
         self.drawn.add(path.name)
         if not path.exists():
@@ -78,7 +82,9 @@ def plain(text: str) -> str:
 
 
 def _drawn(spec: Spec) -> str:
-    svg = vl_convert.vegalite_to_svg(spec | {"width": WIDTH}, vl_version=VEGA_LITE)
+    # The reader's font may be wider than the one that measured the names beside an axis.
+    config = spec["config"] | {"padding": spec["config"]["padding"] | {"left": NAME_RESERVE}}
+    svg = vl_convert.vegalite_to_svg(spec | {"width": WIDTH, "config": config}, vl_version=VEGA_LITE)
     # One line and no size of its own: Markdown leaves it alone, and it takes the width of its page.
     svg = " ".join(svg.split("\n")).replace(f' width="{WIDTH}"', "", 1)
     return svg.replace(' class="marks"', ' class="bl-static"', 1)
