@@ -279,12 +279,14 @@ def _write_pages(results_dir: Path, project: Path) -> None:
             f"{error.name} is not installed; install the site's extra: pip install 'benchledger[site]'"
         ) from error
     from bench.results.store import load_tree
+    from bench.site.format import count
 
     ledger = load_tree(results_dir)
     for refused in ledger.refused:
         click.echo(f"bench: left out {results_dir / refused.path}: {refused.reason}", err=True)
     written = write_site(ledger, project / "docs", project / "site_templates")
-    click.echo(f"{len(ledger.results)} runs, {written.pages} pages, {written.charts} charts")
+    parts = (count(len(ledger.results), "run"), count(written.pages, "page"), count(written.charts, "chart"))
+    click.echo(", ".join(parts))
 
 
 def _mkdocs(project: Path, *arguments: str) -> None:

@@ -18,7 +18,9 @@ class _Changes(FileSystemEventHandler):
         self._timer: threading.Timer | None = None
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in ("opened", "closed_no_write") or not str(event.src_path).endswith(".json"):
+        # A result file appears under its name by a move.
+        names = (str(event.src_path), str(event.dest_path))
+        if event.event_type in ("opened", "closed_no_write") or not any(name.endswith(".json") for name in names):
             return
         if self._timer is not None:
             self._timer.cancel()
