@@ -16,7 +16,8 @@ from bench.results.schema import (
     Result,
     RunInfo,
 )
-from bench.runner.record import MEASURED_FIELDS, Failure, Machine, ModelRun, Sample
+from bench.runner.machine_record import Machine
+from bench.runner.record import MEASURED_FIELDS, Failure, ModelRun, Sample
 
 MILLISECOND_NS = 1_000_000
 STARTED_UTC = datetime(2026, 1, 5, 9, 0, 0, tzinfo=UTC)
@@ -31,7 +32,10 @@ def sample(**fields: Any) -> Sample:
         "round": 1,
         "position": 0,
         "start_ns": 0,
+        "connect_ns": None,
+        "sent_ns": None,
         "chunk_ns": chunk_ns,
+        "shared_reads": 0,
         "first_answer_chunk": 0 if chunk_ns else None,
         "end_ns": max(chunk_ns, default=140 * MILLISECOND_NS) + 10 * MILLISECOND_NS,
         "prompt_tokens": 12,
@@ -87,7 +91,15 @@ def model_run(**fields: Any) -> ModelRun:
     defaults: dict[str, Any] = {
         "name": "tiny",
         "provider": "foundry",
+        "skipped": None,
         "requested": "tiny-generic-cpu:1",
+        "transport": "in-process",
+        "reloads_ns": (),
+        "memory_unique_bytes": 8_000_000,
+        "gpu_memory_peak_bytes": None,
+        "memory_watch": None,
+        "machine_watch": None,
+        "energy": None,
         "variant_id": "tiny-generic-cpu:1",
         "variant_version": "1",
         "device": "CPU",
@@ -109,8 +121,8 @@ def model_run(**fields: Any) -> ModelRun:
         "samples": (sample(),),
     }
     values = defaults | fields
-    if "unmeasured" not in values:
-        values["unmeasured"] = {name: "not measured" for name in MEASURED_FIELDS if values[name] is None}
+    nulls = [name for name in (*MEASURED_FIELDS, "energy") if values[name] is None]
+    values["unmeasured"] = dict.fromkeys(nulls, "not measured") | values.get("unmeasured", {})
     return ModelRun(**values)
 
 
@@ -221,6 +233,8 @@ def run_info(
         "id": run_id(machine_name, started_utc, commit, config_name),
         "started_utc": started_utc,
         "finished_utc": started_utc + timedelta(minutes=2),
+        "resumed_utc": (),
+        "status": "complete",
         "tool_version": "0.1.0",
         "commit": commit,
         "dirty": False,
@@ -256,6 +270,7 @@ def result(
         "machine": machine(name=machine_name),
         "config": config(name=config_name),
         "prompt_set": prompt_set(prompts),
+        "client": (),
         "models": runs,
         "grades": (),
         "outputs": dict(sorted((texts | dict(outputs or {})).items())),

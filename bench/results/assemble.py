@@ -7,7 +7,8 @@ from bench.config import Config, digest, resolved, slug
 from bench.results.schema import SCHEMA_VERSION, ConfigRecord, Grade, Result, RunInfo
 from bench.rubric import PromptSetRecord
 from bench.runner.environment import Checkout
-from bench.runner.record import Machine, ModelRun
+from bench.runner.machine_record import Machine
+from bench.runner.record import ModelRun
 
 
 def run_id(machine: str, started_utc: datetime, commit: str | None, config_name: str) -> str:
@@ -38,6 +39,8 @@ def assemble(
             id=run_id(machine.name, started_utc, checkout.commit, config_name),
             started_utc=started_utc,
             finished_utc=finished_utc,
+            resumed_utc=(),
+            status="complete",
             tool_version=tool_version,
             commit=checkout.commit,
             dirty=checkout.dirty,
@@ -47,6 +50,7 @@ def assemble(
             name=slug(config_name), sha256=digest(document), overrides=tuple(overrides), resolved=document
         ),
         prompt_set=prompt_set,
+        client=(),
         models=tuple(models),
         grades=tuple(grades),
         outputs=dict(outputs),

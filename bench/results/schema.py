@@ -1,8 +1,10 @@
-"""The result file, schema version 1: one run, one file, raw facts only.
+"""The result file, schema version 2: one run, one file, raw facts only.
 
-| version | what changed |
-| ------- | ------------ |
-| 1       | first        |
+| version | what changed                                                                                    |
+| ------- | ----------------------------------------------------------------------------------------------- |
+| 1       | first                                                                                           |
+| 2       | partial and resumed runs; the client's own error; sent and connected; the machine's steadiness; |
+|         | repeated loads; unique and GPU memory; energy; skipped models                                   |
 """
 
 from typing import Annotated, Final, Literal, Self
@@ -11,7 +13,8 @@ from pydantic import AwareDatetime, Field, JsonValue, model_validator
 
 from bench.record import Record
 from bench.rubric import FacetRecord, PromptRecord, PromptSetRecord
-from bench.runner.record import Machine, ModelRun
+from bench.runner.machine_record import ClientCheck, Machine
+from bench.runner.record import ModelRun
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -25,7 +28,7 @@ __all__ = [
     "RunInfo",
 ]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 class RunInfo(Record):
@@ -35,6 +38,10 @@ class RunInfo(Record):
     # JSON has no dates: strict mode would refuse the strings that a file has.
     started_utc: Annotated[AwareDatetime, Field(strict=False)]
     finished_utc: Annotated[AwareDatetime, Field(strict=False)]
+    resumed_utc: Annotated[tuple[Annotated[AwareDatetime, Field(strict=False)], ...], Field(strict=False)] = Field(
+        description="when an interrupted run went on, in order"
+    )
+    status: Literal["complete", "partial"] = Field(description="partial: it was stopped, and has what there was")
     tool_version: str
     commit: str | None = Field(description="commit of the repository that holds the results; null outside git")
     dirty: bool = Field(description="whether that repository had uncommitted changes outside its results")
@@ -69,11 +76,12 @@ class Grade(Record):
 class Result(Record):
     """One run. `outputs` has each distinct text once, under the start of its SHA-256."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     run: RunInfo
     machine: Machine
     config: ConfigRecord
     prompt_set: PromptSetRecord
+    client: tuple[ClientCheck, ...] = Field(description="the client's own error on this machine; empty: not checked")
     models: tuple[ModelRun, ...]
     grades: tuple[Grade, ...]
     outputs: dict[str, str]

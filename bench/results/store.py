@@ -3,9 +3,10 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
@@ -110,6 +111,8 @@ def load(path: Path) -> Result:
         if version == SCHEMA_VERSION:
             return Result.model_validate_json(text)
         return Result.model_validate_json(json.dumps(migrated(document)))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ResultError(path, f"does not have the form of schema version {version}: {error!r}") from error
     except ValidationError as error:
         raise ResultError(path, _first_problem(error)) from error
 
@@ -145,7 +148,7 @@ def load_tree(results_dir: Path) -> Ledger:
     return Ledger(tuple(results), tuple(refused))
 
 
-def _parsed(path: Path, text: str) -> Mapping[str, JsonValue]:
+def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
         document = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from bench.config import slug
-from bench.runner.record import Accelerator, Machine
+from bench.runner.machine_record import Accelerator, Machine
 
 COMMAND_LIMIT_S = 10.0
 """Nothing that is asked here may take longer."""

@@ -4,11 +4,12 @@ Stamps are whole nanoseconds of the monotonic clock, as offsets. Nothing here is
 """
 
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from bench.record import Record
+from bench.runner.machine_record import Bytes, Count, Energy, MachineWatch, MemoryWatch, Nanoseconds
 
 FAILURE_KINDS: dict[str, str] = {
     "not-found": "the model is not in the catalogue, on disk or at the endpoint",
@@ -28,10 +29,6 @@ FAILURE_KINDS: dict[str, str] = {
     "not-run": "not tried, because something before it failed",
 }
 """Every kind of failure, with its meaning. A sample or a model that failed names one of them."""
-
-Nanoseconds = Annotated[int, Field(ge=0)]
-Bytes = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
 
 
 class Failure(Record):
@@ -54,8 +51,15 @@ class Sample(Record):
     round: int = Field(ge=0, description="from 1; 0 for a warm-up request")
     position: Count = Field(description="place in the order of sending, from 0, counted for each model")
     start_ns: Nanoseconds = Field(description="start of the request, from the start of this model's first request")
+    connect_ns: Nanoseconds | None = Field(
+        description="setting up the connection, before the request's start; null where none was set up for it"
+    )
+    sent_ns: Nanoseconds | None = Field(
+        description="the whole request handed to the system, from the request's start; null in-process"
+    )
     chunk_ns: tuple[Nanoseconds, ...] = Field(description="arrival of each chunk with text, from the request's start")
     first_answer_chunk: Count | None = Field(description="index in chunk_ns of the first answer text; null if none")
+    shared_reads: Count = Field(description="chunks with text that came in one read with the chunk before them")
     end_ns: Nanoseconds | None = Field(description="last byte, from the request's start; null if it never came")
     prompt_tokens: Count | None = Field(description="tokens of the prompt; null if nobody counted")
     output_tokens: Count | None = Field(description="tokens of the output, never of the prompt; null if nobody counted")
@@ -86,11 +90,15 @@ class ModelRun(Record):
 
     name: str = Field(min_length=1, description="the model's name in the config: unique in a run, stable over runs")
     provider: str = Field(description="foundry, openai, ...")
+    skipped: str | None = Field(description="why the model was not tried at all, as a device that is not there")
     requested: str = Field(description="what the config asked for: alias, variant id, directory or endpoint model")
     variant_id: str | None = Field(description="what the runtime resolved it to")
     variant_version: str | None = Field(description="version of that variant")
     device: str | None = Field(description="CPU, GPU, NPU, as the runtime says")
     execution_provider: str | None = Field(description="as the runtime says")
+    transport: Literal["in-process", "direct", "package"] | None = Field(
+        description="what carried requests: the runtime in this process, our own HTTP, or the openai package's"
+    )
     parameters: Count | None = Field(description="number of weights")
     precision: str | None = Field(description="fp32, fp16, int8, int4, ...")
     licence: str | None = Field(description="SPDX expression where it is one, else the name the publisher gives")
@@ -100,9 +108,15 @@ class ModelRun(Record):
     capabilities: tuple[str, ...] = Field(description="chat, tools, reasoning, ... as declared")
     footprint_bytes: Bytes | None = Field(description="bytes on disk of all that the model needs")
     cold_load_ns: Nanoseconds | None = Field(description="asking for the model on disk, to ready")
+    reloads_ns: tuple[Nanoseconds, ...] = Field(description="further cold loads, each in a fresh process")
     memory_before_bytes: Bytes | None = Field(description="resident memory of the holding process before the load")
     memory_loaded_bytes: Bytes | None = Field(description="the same, after the load")
     memory_peak_bytes: Bytes | None = Field(description="the highest while loading and answering")
+    memory_unique_bytes: Bytes | None = Field(description="of the loaded memory, what this process shares with nobody")
+    gpu_memory_peak_bytes: Bytes | None = Field(description="the highest memory of the process on the GPUs")
+    memory_watch: MemoryWatch | None = Field(description="how memory was sampled; null where it was not")
+    machine_watch: MachineWatch | None = Field(description="how steady the machine was; null where nobody looked")
+    energy: Energy | None = Field(description="what the answers took from the mains or the battery")
     unmeasured: dict[str, str] = Field(description="for each null quantity above, why")
     failure: Failure | None = Field(description="why the model gave up; null if it went through")
     warmup: tuple[Sample, ...] = Field(description="requests before measuring; in no statistic")
@@ -110,7 +124,7 @@ class ModelRun(Record):
 
     @model_validator(mode="after")
     def _null_has_a_reason(self) -> Self:
-        for field in MEASURED_FIELDS:
+        for field in (*MEASURED_FIELDS, "energy"):
             if getattr(self, field) is None and field not in self.unmeasured:
                 raise ValueError(f"{field} is null, and unmeasured does not say why")
         return self
@@ -126,28 +140,7 @@ MEASURED_FIELDS = (
     "memory_before_bytes",
     "memory_loaded_bytes",
     "memory_peak_bytes",
+    "memory_unique_bytes",
+    "gpu_memory_peak_bytes",
 )
 """Fields of a ModelRun that a page shows: each is a value, or null with a reason in `unmeasured`."""
-
-
-class Accelerator(Record):
-    """A GPU or NPU of the machine."""
-
-    name: str
-    memory_bytes: Bytes | None
-    driver: str | None
-
-
-class Machine(Record):
-    """Where the run took place."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="stable name; the folder of its results")
-    os: str = Field(description="name and version of the operating system")
-    arch: str
-    cpu: str
-    physical_cores: Count | None
-    logical_cores: Count
-    memory_bytes: Bytes
-    accelerators: tuple[Accelerator, ...]
-    power_source: str | None = Field(description="mains, battery, or null where the machine does not say")
-    versions: dict[str, str] = Field(description="name -> version of the runtime, its parts and Python")

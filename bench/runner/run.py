@@ -173,7 +173,10 @@ def _failed(step: Step, start_ns: int, failure: Failure) -> Sample:
         round=step.round,
         position=step.position,
         start_ns=start_ns,
+        connect_ns=None,
+        sent_ns=None,
         chunk_ns=(),
+        shared_reads=0,
         first_answer_chunk=None,
         end_ns=None,
         prompt_tokens=None,
@@ -215,7 +218,11 @@ def _model_run(
     unmeasured = dict(identity.unmeasured)
     for name in ("cold_load_ns", "memory_before_bytes", "memory_loaded_bytes", "memory_peak_bytes"):
         unmeasured[name] = missing
+    for name in ("memory_unique_bytes", "gpu_memory_peak_bytes"):
+        unmeasured[name] = missing
     if measured_here:
+        unmeasured["memory_unique_bytes"] = "not measured"
+        unmeasured["gpu_memory_peak_bytes"] = "not measured"
         unmeasured["memory_peak_bytes"] = "the process was lost before it could tell"
     values: dict[str, int | str | None] = {
         "parameters": identity.parameters,
@@ -227,20 +234,29 @@ def _model_run(
         "memory_before_bytes": loaded.memory_before_bytes if loaded is not None and measured_here else None,
         "memory_loaded_bytes": loaded.memory_loaded_bytes if loaded is not None and measured_here else None,
         "memory_peak_bytes": reports.finished.memory_peak_bytes if reports.finished and measured_here else None,
+        "memory_unique_bytes": None,
+        "gpu_memory_peak_bytes": None,
     }
     samples = [measured.sample for measured in reports.measured]
     return ModelRun(
         name=model.name,
         provider=model.provider,
+        skipped=None,
         requested=model.requested,
         variant_id=identity.variant_id,
         variant_version=identity.variant_version,
         device=identity.device,
         execution_provider=identity.execution_provider,
+        transport=None,
+        reloads_ns=(),
+        memory_watch=None,
+        machine_watch=None,
+        energy=None,
         licence_url=identity.licence_url,
         publisher=identity.publisher,
         capabilities=identity.capabilities,
-        unmeasured={name: unmeasured[name] for name in MEASURED_FIELDS if values[name] is None},
+        unmeasured={name: unmeasured[name] for name in MEASURED_FIELDS if values[name] is None}
+        | {"energy": "not measured"},
         failure=reports.failure,
         warmup=tuple(sample for sample in samples if sample.round == 0),
         samples=tuple(sample for sample in samples if sample.round > 0),
