@@ -159,7 +159,9 @@ class Timeouts(Settings):
 
     prepare_s: float = Field(300.0, gt=0)
     load_s: float = Field(600.0, gt=0)
+    connect_s: float = Field(10.0, gt=0)
     first_text_s: float = Field(120.0, gt=0)
+    gap_s: float = Field(60.0, gt=0)
     request_s: float = Field(300.0, gt=0)
 
 

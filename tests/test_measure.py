@@ -1,9 +1,10 @@
 """One request, measured: stamps against a clock that a test sets."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bench.errors import ProviderError
-from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request
+from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request, Wire
 from bench.runner.measure import measure, output_key
 from bench.runner.plan import Step
 from tests.builders import prompt
@@ -63,12 +64,27 @@ class Scripted:
 
     def decode(self, events: Sequence[object]) -> Decoded:
         """Take each event for its text; a leading '~' marks reasoning."""
-        pieces = tuple(Piece(str(event).lstrip("~"), str(event).startswith("~")) for event in events)
+        pieces = tuple(
+            Piece(str(event).lstrip("~"), place, str(event).startswith("~"))
+            for place, event in enumerate(events)
+            if event
+        )
         return Decoded(pieces, 4, len(pieces), "usage", self._finish)
 
 
 def request(*, stream: bool = True) -> Request:
-    return Request("Hi", 10, 0.0, None, 42, stream, first_text_s=5e-7, request_s=1e-6)
+    return Request(
+        text="Hi",
+        max_output_tokens=10,
+        temperature=0.0,
+        top_p=None,
+        seed=42,
+        stream=stream,
+        connect_s=1.0,
+        first_text_s=5e-7,
+        gap_s=1.0,
+        request_s=1e-6,
+    )
 
 
 def test_stamps_count_from_the_moment_the_request_goes_out() -> None:
@@ -163,6 +179,34 @@ def test_a_request_past_its_limit_is_a_timeout() -> None:
     assert (sample.failure.kind, sample.failure.message) == ("timeout", "not finished within 1e-06 s")
     assert sample.chunk_ns == (400,)
     assert provider.closed
+
+
+def test_a_stall_past_its_limit_is_a_timeout() -> None:
+    hands = Hands(0)
+    provider = Scripted(hands, [(100, "a"), (301, "b"), (10, "c")])
+
+    sample = measure(provider, STEP, replace(request(), gap_s=3e-7), hands, origin_ns=0).sample
+
+    assert sample.failure is not None
+    assert (sample.failure.kind, sample.failure.message) == (
+        "timeout",
+        "nothing for 3e-07 s in the middle of the answer",
+    )
+    assert sample.chunk_ns == (100,)
+
+
+def test_pieces_that_came_with_one_event_share_its_stamp() -> None:
+    hands = Hands(0)
+    provider = Scripted(hands, [(100, "a"), (20, "b")])
+    provider.decode = lambda events: Decoded(  # type: ignore[method-assign]
+        (Piece("x", 0), Piece("y", 1), Piece("z", 1)), 4, 3, "usage", "stop", wire=Wire(700, 60)
+    )
+
+    sample = measure(provider, STEP, request(), hands, origin_ns=0).sample
+
+    assert sample.chunk_ns == (100, 120, 120)
+    assert sample.shared_reads == 1
+    assert (sample.connect_ns, sample.sent_ns) == (700, 10)
 
 
 def test_half_a_character_does_not_reach_a_file() -> None:

@@ -31,7 +31,9 @@ def request(*, stream: bool = True) -> Request:
         top_p=None,
         seed=42,
         stream=stream,
+        connect_s=10.0,
         first_text_s=10.0,
+        gap_s=10.0,
         request_s=20.0,
     )
 

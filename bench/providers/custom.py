@@ -88,7 +88,7 @@ class CustomProvider:
 
     def decode(self, events: Sequence[object]) -> Decoded:
         """Return the pieces as they came, with the class's own token counts if it counts."""
-        pieces = tuple(Piece(str(event)) for event in events)
+        pieces = tuple(Piece(str(event), place) for place, event in enumerate(events) if str(event))
         count = getattr(self._model, "count_tokens", None)
         if count is None:
             return Decoded(pieces, None, None, "none", "stop")

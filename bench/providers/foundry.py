@@ -172,17 +172,14 @@ class FoundryProvider:
         """Return the text of each item; tokens are the runtime's own count, which leaves out the end token."""
         pieces = []
         final: _Final | None = None
-        for event in events:
-            text = ""
-            reasoning = False
+        for place, event in enumerate(events):
             for item in event if isinstance(event, tuple) else (event,):
                 if isinstance(item, _Final):
                     final = item
                     continue
-                found, is_reasoning = _text_of(item)
-                text += found
-                reasoning = reasoning or is_reasoning
-            pieces.append(Piece(text, reasoning))
+                text, reasoning = _text_of(item)
+                if text:
+                    pieces.append(Piece(text, place, reasoning))
         if final is None:
             return Decoded(tuple(pieces), None, None, "none", None)
         return Decoded(tuple(pieces), final.prompt_tokens, final.output_tokens, "usage", final.finish_reason)

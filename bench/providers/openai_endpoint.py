@@ -1,14 +1,15 @@
 """Models behind any OpenAI-compatible endpoint, through the openai package."""
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
 from bench.config import DEFAULT_ENDPOINT, EndpointModel
 from bench.errors import ProviderError
-from bench.providers.protocol import Clock, Decoded, Identity, Piece, Request
+from bench.providers.protocol import Clock, Decoded, Identity, Request
+from bench.providers.sse import decoded_body, decoded_stream
 
 CONNECT_S = 10.0
 """How long a connection may take to come about."""
@@ -30,6 +31,7 @@ class EndpointProvider:
         self._model = model.model
         self._listed = False
         self._answered_as: str | None = None
+        self._streamed = True
 
     def prepare(self, on_download: Callable[[float], None]) -> None:
         """Connect, and ask the endpoint which models it has.
@@ -71,6 +73,7 @@ class EndpointProvider:
         unsaid = "an endpoint does not say it; declare it in the config under declared"
         declared = self._settings.declared
         return Identity(
+            transport="package",
             variant_id=self._answered_as or (self._model if self._listed else None),
             footprint_bytes=declared.footprint_bytes,
             versions={"openai": metadata.version("openai")},
@@ -84,7 +87,7 @@ class EndpointProvider:
         )
 
     def stream(self, request: Request, clock: Clock) -> Iterator[object]:
-        """Yield the lines of the event stream as they arrive, or the whole body of an answer that is not streamed.
+        """Yield the bytes of the answer as they arrive.
 
         Raises ProviderError of kind 'timeout', 'refused', 'connection', 'not-found' or 'http'.
         """
@@ -97,12 +100,13 @@ class EndpointProvider:
             "max_tokens": request.max_output_tokens,
             "seed": request.seed,
             "stream": request.stream,
-            "timeout": openai.Timeout(request.request_s, connect=CONNECT_S, read=request.first_text_s),
+            "timeout": openai.Timeout(request.request_s, connect=request.connect_s, read=request.first_text_s),
         }
         if request.top_p is not None:
             parameters["top_p"] = request.top_p
         if request.stream:
             parameters["stream_options"] = {"include_usage": True}
+        self._streamed = request.stream
         return self._answer(parameters)
 
     def _answer(self, parameters: dict[str, Any]) -> Iterator[object]:
@@ -110,10 +114,7 @@ class EndpointProvider:
 
         try:
             with self._client.chat.completions.with_streaming_response.create(**parameters) as response:
-                if parameters["stream"]:
-                    yield from response.iter_lines()
-                else:
-                    yield response.read()
+                yield from response.iter_bytes()
         except openai.OpenAIError as error:
             raise self._failure(error) from error
         except Exception as error:
@@ -123,56 +124,20 @@ class EndpointProvider:
             raise self._failure(error) from error
 
     def decode(self, events: Sequence[object]) -> Decoded:
-        """Parse the lines of a stream, or the body of an answer. Raises ProviderError of kind 'decode' or 'http'."""
-        if len(events) == 1 and isinstance(events[0], bytes):
-            return self._decoded_body(events[0])
-        pieces = []
-        usage: dict[str, Any] = {}
-        finish: str | None = None
-        for event in events:
-            text = str(event)
-            data = text.removeprefix("data:").strip() if text.startswith("data:") else ""
-            if not data or data == "[DONE]":
-                pieces.append(Piece(""))
-                continue
-            chunk = self._parsed(data)
-            usage = chunk.get("usage") or usage
-            choice = _first(chunk.get("choices"))
-            finish = choice.get("finish_reason") or finish
-            pieces.append(_piece(choice.get("delta") or {}))
-        return self._decoded(tuple(pieces), usage, finish)
+        """Decode the reads of a stream, or the body of an answer."""
+        reads = [event for event in events if isinstance(event, bytes)]
+        decoded = decoded_stream(reads) if self._streamed else decoded_body(b"".join(reads))
+        self._answered_as = decoded.model or self._answered_as
+        if decoded.problem is None:
+            return decoded
+        problem = ProviderError(decoded.problem.kind, self._clean(decoded.problem.message))
+        return replace(decoded, problem=problem)
 
     def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
             self._client.close()
             self._client = None
-
-    def _decoded_body(self, body: bytes) -> Decoded:
-        document = self._parsed(body)
-        choice = _first(document.get("choices"))
-        piece = _piece(choice.get("message") or {})
-        return self._decoded((piece,), document.get("usage") or {}, choice.get("finish_reason"))
-
-    def _decoded(self, pieces: tuple[Piece, ...], usage: dict[str, Any], finish: str | None) -> Decoded:
-        prompt, output = usage.get("prompt_tokens"), usage.get("completion_tokens")
-        if not isinstance(output, int):
-            return Decoded(pieces, None, None, "none", finish)
-        return Decoded(pieces, prompt if isinstance(prompt, int) else None, output, "usage", finish)
-
-    def _parsed(self, data: str | bytes) -> dict[str, Any]:
-        try:
-            document = json.loads(data)
-        except ValueError as error:
-            shown = data[:80] if isinstance(data, str) else data[:80].decode("utf-8", "replace")
-            raise ProviderError("decode", self._clean(f"the endpoint sent what is no JSON: {shown!r}")) from error
-        if not isinstance(document, dict):
-            raise ProviderError("decode", "the endpoint sent JSON that is no object")
-        if "error" in document:
-            raise ProviderError("http", self._clean(f"the endpoint sent an error: {_error_text(document['error'])}"))
-        if isinstance(document.get("model"), str):
-            self._answered_as = document["model"]
-        return document
 
     def _failure(self, error: Exception) -> ProviderError:
         import openai
@@ -197,22 +162,3 @@ class EndpointProvider:
     def _clean(self, message: str) -> str:
         line = " ".join(message.split())[:400]
         return line.replace(self._key, "***") if self._key else line
-
-
-def _first(choices: object) -> dict[str, Any]:
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        return choices[0]
-    return {}
-
-
-def _piece(message: dict[str, Any]) -> Piece:
-    content = message.get("content")
-    if isinstance(content, str) and content:
-        return Piece(content)
-    # Two names are in use for the same thing.
-    reasoning = message.get("reasoning_content") or message.get("reasoning")
-    return Piece(reasoning, reasoning=True) if isinstance(reasoning, str) else Piece("")
-
-
-def _error_text(error: object) -> str:
-    return str(error.get("message") if isinstance(error, dict) else error)

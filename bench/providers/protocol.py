@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from bench.errors import ProviderError
+
 Clock = Callable[[], int]
 """Returns nanoseconds of a monotonic clock."""
 
@@ -18,7 +20,11 @@ class Arrived:
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt and how to answer it. `request_s` and `first_text_s` are limits in seconds."""
+    """One prompt and how to answer it.
+
+    The limits, in seconds: `connect_s` for a connection, `first_text_s` from the start to the first text, `gap_s`
+    between two pieces, `request_s` for the whole.
+    """
 
     text: str
     max_output_tokens: int
@@ -26,27 +32,46 @@ class Request:
     top_p: float | None
     seed: int
     stream: bool
+    connect_s: float
     first_text_s: float
+    gap_s: float
     request_s: float
 
 
 @dataclass(frozen=True)
 class Piece:
-    """The text that one event carries; empty for an event without text."""
+    """A piece of text, and the index of the event with which it was complete. Several can come with one event."""
 
     text: str
+    event: int
     reasoning: bool = False
 
 
 @dataclass(frozen=True)
+class Wire:
+    """What a connection took: its set-up in nanoseconds, None for one that was there, and the clock's reading when
+    the request was handed to the system, None where nobody knows."""
+
+    connect_ns: int | None
+    sent_at_ns: int | None
+
+
+@dataclass(frozen=True)
 class Decoded:
-    """The events of one answer, decoded: a piece for each event, in order, and what the runtime counted."""
+    """The events of one answer, decoded: its pieces of text in order, none of them empty, and what was counted.
+
+    `problem` is what was wrong with the answer, if something was; the pieces before it are kept. `model` is who
+    answered, where an endpoint says it.
+    """
 
     pieces: tuple[Piece, ...]
     prompt_tokens: int | None
     output_tokens: int | None
     tokens_source: Literal["usage", "tokenizer", "none"]
     finish_reason: str | None
+    problem: ProviderError | None = None
+    model: str | None = None
+    wire: Wire = Wire(None, None)
 
 
 @dataclass(frozen=True)
@@ -57,6 +82,7 @@ class Identity:
     variant_version: str | None = None
     device: str | None = None
     execution_provider: str | None = None
+    transport: Literal["in-process", "direct", "package"] = "in-process"
     parameters: int | None = None
     precision: str | None = None
     licence: str | None = None
@@ -96,7 +122,7 @@ class Provider(Protocol):
         """
 
     def decode(self, events: Sequence[object]) -> Decoded:
-        """Turn the events of one answer into text and counts, after it has ended."""
+        """Turn the events of one answer into text and counts, after it has ended; it raises nothing."""
 
     def close(self) -> None:
         """Let go of the model and of the runtime."""

@@ -89,7 +89,9 @@ def request_for(step: Step, config: Config) -> Request:
         top_p=generation.top_p,
         seed=generation.seed,
         stream=config.stream,
+        connect_s=config.timeouts.connect_s,
         first_text_s=config.timeouts.first_text_s,
+        gap_s=config.timeouts.gap_s,
         request_s=config.timeouts.request_s,
     )
 

@@ -4,6 +4,7 @@ import gc
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bench.errors import ProviderError
 from bench.providers.protocol import Arrived, Clock, Decoded, Provider, Request
@@ -34,16 +35,14 @@ def measure(provider: Provider, step: Step, request: Request, clock: Clock, orig
     `origin_ns` is the clock's reading from which `start_ns` of the sample counts.
     """
     timeline = _timed(provider, request, clock)
-    decoded = Decoded((), None, None, "none", None)
+    decoded = provider.decode(timeline.events)
     failure = timeline.failure
-    try:
-        decoded = provider.decode(timeline.events)
-    except ProviderError as error:
-        failure = failure or Failure(kind=error.kind, message=error.message)
-    with_text = [index for index, piece in enumerate(decoded.pieces) if piece.text]
-    answer = [index for index in with_text if not decoded.pieces[index].reasoning]
+    if failure is None and decoded.problem is not None:
+        failure = Failure(kind=decoded.problem.kind, message=decoded.problem.message)
+    pieces = decoded.pieces
+    answer = [place for place, piece in enumerate(pieces) if not piece.reasoning]
     # Half of a character can be all that a runtime hands over before it fails; a file holds whole ones only.
-    text = "".join(decoded.pieces[index].text for index in answer).encode("utf-8", "replace").decode("utf-8")
+    text = "".join(pieces[place].text for place in answer).encode("utf-8", "replace").decode("utf-8")
     failure = failure or _shortcoming(text, decoded)
     streamed = request.stream
     sample = Sample(
@@ -51,11 +50,11 @@ def measure(provider: Provider, step: Step, request: Request, clock: Clock, orig
         round=step.round,
         position=step.position,
         start_ns=timeline.start_ns - origin_ns,
-        connect_ns=None,
-        sent_ns=None,
-        chunk_ns=tuple(timeline.event_ns[index] - timeline.start_ns for index in with_text) if streamed else (),
-        shared_reads=0,
-        first_answer_chunk=with_text.index(answer[0]) if streamed and answer else None,
+        connect_ns=decoded.wire.connect_ns,
+        sent_ns=decoded.wire.sent_at_ns - timeline.start_ns if decoded.wire.sent_at_ns is not None else None,
+        chunk_ns=tuple(timeline.event_ns[piece.event] - timeline.start_ns for piece in pieces) if streamed else (),
+        shared_reads=sum(one.event == other.event for one, other in pairwise(pieces)) if streamed else 0,
+        first_answer_chunk=answer[0] if streamed and answer else None,
         end_ns=timeline.end_ns - timeline.start_ns if timeline.end_ns is not None else None,
         prompt_tokens=decoded.prompt_tokens,
         output_tokens=decoded.output_tokens,
@@ -79,6 +78,7 @@ def _timed(provider: Provider, request: Request, clock: Clock) -> _Timeline:
     arrived = False
     failure: Failure | None = None
     first_limit_ns = int(request.first_text_s * 1e9)
+    gap_limit_ns = int(request.gap_s * 1e9)
     limit_ns = int(request.request_s * 1e9)
     # A collection in the middle of an answer would be charged to the model.
     gc.collect()
@@ -94,6 +94,10 @@ def _timed(provider: Provider, request: Request, clock: Clock) -> _Timeline:
                 now_ns, event = event.at_ns, event.event
             if not events and now_ns - start_ns > first_limit_ns:
                 failure = Failure(kind="timeout", message=f"no text within {request.first_text_s:g} s")
+            elif stamps and now_ns - stamps[-1] > gap_limit_ns:
+                failure = Failure(
+                    kind="timeout", message=f"nothing for {request.gap_s:g} s in the middle of the answer"
+                )
             elif now_ns - start_ns > limit_ns:
                 failure = Failure(kind="timeout", message=f"not finished within {request.request_s:g} s")
             if failure is not None:

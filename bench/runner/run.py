@@ -247,7 +247,7 @@ def _model_run(
         variant_version=identity.variant_version,
         device=identity.device,
         execution_provider=identity.execution_provider,
-        transport=None,
+        transport=identity.transport if loaded is not None else None,
         reloads_ns=(),
         memory_watch=None,
         machine_watch=None,
