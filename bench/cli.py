@@ -3,15 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from bench import __version__
-from bench.errors import AllModelsFailed, BenchError, EmptyLedger, UsageError
+from bench.errors import BenchError, EmptyLedger, UsageError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -62,78 +61,65 @@ def main() -> None:
 @click.option("--prompt", help="One prompt to ask instead of the prompt set.  [env: BENCH_PROMPT]")
 @click.option("--stream/--no-stream", default=None, help="Stream the answers, or wait for each.  [env: BENCH_STREAM]")
 @click.option("--machine", help="Name of this machine in the results.  [env: BENCH_MACHINE]")
+@click.option(
+    "--resume/--no-resume", default=None, help="Go on with an interrupted run, or begin anew and keep its part."
+)
+@click.option("--wait", is_flag=True, help="Wait for another run on this machine to end.")
+@click.option("--quiet", is_flag=True, help="Print the result file's path and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result's numbers as JSON, a row for each model.")
 def run(
     config: str,
     results_dir: Path,
-    models: str | None,
-    rounds: str | None,
-    prompt: str | None,
+    resume: bool | None,
+    wait: bool,
+    quiet: bool,
+    as_json: bool,
     stream: bool | None,
-    machine: str | None,
+    **options: str | None,
 ) -> None:
     """Run CONFIG: a file, or the name of one that ships (default, foundry-cpu, endpoint, summarisation).
 
-    Writes one result file and prints a summary. Exits with 1 if every model failed.
+    Writes one result file and prints a summary. Ctrl-C ends the run with what there is, as a partial result. Exits with
+    1 if every model failed.
 
     \b
     bench run
     bench run my-models.yaml --rounds 10 --machine kiosk-n100
     bench run foundry-cpu --models qwen2.5-0.5b
+    bench run --resume
     BENCH_PROMPT="Summarize retrieval augmented generation." bench run
     """
-    from bench.terminal import RunDisplay
+    from bench.analysis.export import to_json
+    from bench.benchmark import Ask, benchmark, require_an_answer
+    from bench.terminal import RunDisplay, large_file_warning
 
-    options = {
-        "BENCH_MODELS": models,
-        "BENCH_ROUNDS": rounds,
-        "BENCH_PROMPT": prompt,
-        "BENCH_STREAM": None if stream is None else str(int(stream)),
-        "BENCH_MACHINE": machine,
-    }
-    variables = {**os.environ, **{name: value for name, value in options.items() if value is not None}}
-    path = _run(config, results_dir, variables, RunDisplay(sys.stderr, sys.stdout))
-    click.echo(f"Wrote {path}. Next: bench site (make site), and commit the file.")
+    given = {f"BENCH_{name.upper()}": value for name, value in options.items() if value is not None}
+    if stream is not None:
+        given["BENCH_STREAM"] = str(int(stream))
+    display = RunDisplay(sys.stderr, sys.stdout, quiet=quiet or as_json)
+    ask = Ask(config, results_dir, {**os.environ, **given}, resume, wait, _goes_on)
+    saved = benchmark(ask, display.running)
+    if saved.set_aside is not None:
+        click.echo(f"Kept what an interrupted run had measured, as a partial result: {saved.set_aside}", err=True)
+    if as_json:
+        click.echo(to_json([saved.result]), nl=False)
+    elif quiet:
+        click.echo(str(saved.path))
+    else:
+        display.summary(saved.result)
+        partial = "a partial result, " if saved.result.run.status == "partial" else ""
+        click.echo(f"Wrote {partial}{saved.path}. Next: bench site (make site), and commit the file.")
+    warning = large_file_warning(saved.path)
+    if warning is not None:
+        click.echo(f"bench: {warning}", err=True)
+    require_an_answer(saved)
 
 
-def _run(config_name: str, results_dir: Path, variables: Mapping[str, str], display: Any) -> Path:
-    from bench.config import find_config, load_config
-    from bench.overrides import overridden
-    from bench.quality.grading import grades
-    from bench.quality.prompt_set import load_prompt_set, single_prompt
-    from bench.results.assemble import assemble
-    from bench.results.store import LARGE_FILE_BYTES, check_writable, save
-    from bench.runner.environment import checkout, machine
-    from bench.runner.run import run as run_models
-
-    config_path = find_config(config_name)
-    chosen = overridden(load_config(config_path), variables)
-    prompt_set = single_prompt(chosen.prompt) if chosen.prompt else load_prompt_set(chosen.config.prompts)
-    check_writable(results_dir)
-    started_utc = datetime.now(UTC).replace(microsecond=0)
-    commit = checkout(results_dir)
-    with display.running(chosen.config, prompt_set) as on_progress:
-        ran = run_models(chosen.config, prompt_set, on_progress)
-    result = assemble(
-        config=chosen.config,
-        config_name=config_path.stem,
-        overrides=chosen.applied,
-        prompt_set=prompt_set,
-        machine=machine(chosen.config.machine, ran.versions),
-        models=ran.models,
-        outputs=ran.outputs,
-        grades=grades(prompt_set, ran.models, ran.outputs),
-        started_utc=started_utc,
-        finished_utc=datetime.now(UTC).replace(microsecond=0),
-        tool_version=__version__,
-        checkout=commit,
-    )
-    path = save(result, results_dir)
-    display.summary(result)
-    if path.stat().st_size > LARGE_FILE_BYTES:
-        click.echo(f"bench: {path} is above 10 MB: git is the wrong place for it", err=True)
-    if not any(sample.failure is None for model in ran.models for sample in model.samples):
-        raise AllModelsFailed(f"every model failed; what happened is in {path}")
-    return path
+def _goes_on(journal: Path, kept: Any) -> bool:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    question = f"An interrupted run is there ({kept.requests} requests answered). Go on with it?"
+    return click.confirm(question, default=True, err=True)
 
 
 @main.command(context_settings=CONTEXT)

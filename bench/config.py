@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ DEFAULT_ENDPOINT = "http://localhost:5273/v1"
 
 MACHINE_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 
+Device = Literal["cpu", "gpu", "npu"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+/-]*$", max_length=100)]
 
 
@@ -45,7 +46,7 @@ class FoundryModel(Settings):
     """A model that runs in this machine's Foundry Local runtime, in-process.
 
     Exactly one of `alias` (a name of the catalogue), `variant` (an exact variant id) and `path` (a model directory,
-    relative to the config) says which.
+    relative to the config) says which. An alias with several devices becomes a model for each of them.
     """
 
     provider: Literal["foundry"] = "foundry"
@@ -53,7 +54,7 @@ class FoundryModel(Settings):
     alias: str | None = None
     variant: str | None = None
     path: Path | None = Field(None, strict=False)
-    device: Literal["cpu", "gpu", "npu"] | None = None
+    device: Device | Annotated[tuple[Device, ...], Field(strict=False)] | None = None
     declared: Declared = Declared()
 
     @model_validator(mode="before")
@@ -71,6 +72,10 @@ class FoundryModel(Settings):
         if len(given) != 1:
             found = " and ".join(given) or "none of them"
             raise ValueError(f"a foundry model needs exactly one of alias, variant and path, found {found}")
+        if self.device is not None and self.alias is None:
+            raise ValueError(f"device chooses among the variants of an alias; {given[0]} names one already")
+        if self.device == ():
+            raise ValueError("device must name at least one of cpu, gpu and npu")
         return self
 
     @property
@@ -178,20 +183,39 @@ class FoundryRuntime(Settings):
     telemetry: bool = False
 
 
+class EnergySettings(Settings):
+    """What energy is worth, and a wattage to estimate from where the machine has no counter.
+
+    `watts` is above idle, while answering; `price_per_kwh` and `device_price` are in `currency`.
+    """
+
+    watts: float | None = Field(None, gt=0)
+    price_per_kwh: float | None = Field(None, ge=0)
+    currency: str = "EUR"
+    device_price: float | None = Field(None, ge=0)
+    device_life_years: float | None = Field(None, gt=0)
+
+
 class Config(Settings):
-    """One run: which models answer which prompts, how often and how."""
+    """One run: which models answer which prompts, how often and how.
+
+    `loads` is the number of cold loads, each in a fresh process; `probe` times a fixed piece of work around each model.
+    """
 
     title: str = ""
     models: Annotated[tuple[AnyModel, ...], Field(strict=False, min_length=1)]
     prompts: str = "default"
     rounds: int = Field(5, ge=1, le=10_000)
     warmup: int = Field(1, ge=0, le=1_000)
+    loads: int = Field(1, ge=1, le=100)
+    probe: bool = True
     stream: bool = True
     order_seed: int = Field(42, ge=0)
     machine: str | None = Field(None, pattern=MACHINE_PATTERN, max_length=60)
     generation: Generation = Generation()
     timeouts: Timeouts = Timeouts()
     foundry: FoundryRuntime = FoundryRuntime()
+    energy: EnergySettings = EnergySettings()
 
 
 def endpoint_url(url: str) -> str:
@@ -227,9 +251,10 @@ def load_config(path: Path) -> Config:
     """
     source = read_source(path)
     config = validated(source, Config, PROVIDERS)
-    _check_names(source, config)
     folder = path.resolve().parent
-    models = tuple(_with_paths(model, folder) for model in config.models)
+    entries = [(place, one) for place, model in enumerate(config.models) for one in _for_each_device(model)]
+    _check_names(source, entries)
+    models = tuple(_with_paths(model, folder) for _, model in entries)
     foundry = config.foundry
     if foundry.cache_dir is not None:
         foundry = foundry.model_copy(update={"cache_dir": (folder / foundry.cache_dir.expanduser()).resolve()})
@@ -263,10 +288,17 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
 
 
-def _check_names(source: Source, config: Config) -> None:
+def _for_each_device(model: Any) -> list[Any]:
+    devices = getattr(model, "device", None)
+    if not isinstance(devices, tuple):
+        return [model]
+    return [model.model_copy(update={"device": device, "name": f"{model.name}-{device}"}) for device in devices]
+
+
+def _check_names(source: Source, entries: Sequence[tuple[int, Any]]) -> None:
     first: dict[str, int] = {}
     mistakes = []
-    for index, model in enumerate(config.models):
+    for index, model in entries:
         if model.name in first:
             message = f"the name {model.name!r} is taken by models[{first[model.name]}]; give each model its own name"
             mistakes.append(source.mistake(("models", index), message))

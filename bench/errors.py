@@ -6,6 +6,7 @@ BenchError
 │   ├── ResultError       a result file that cannot be read
 │   └── EmptyLedger       no result to work on
 ├── ProviderError         a model or a request that failed; becomes a recorded failure
+│   └── DeviceMissing     the model's device is not there; becomes a skipped entry
 └── AllModelsFailed       a run in which no model gave an answer: exit code 1
 """
 
@@ -75,6 +76,13 @@ class ProviderError(BenchError):
         self.kind = kind
         self.message = message
         super().__init__(message)
+
+
+class DeviceMissing(ProviderError):
+    """The device that the config asks for is not there: nothing failed, and nothing was tried."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("not-found", message)
 
 
 class AllModelsFailed(BenchError):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
 from rich import box
@@ -15,12 +16,16 @@ from bench.analysis.metrics import metric
 from bench.analysis.summary import ModelSummary, summarise
 from bench.config import Config
 from bench.results.schema import Result
+from bench.results.store import LARGE_FILE_BYTES
 from bench.rubric import PromptSetRecord
 from bench.runner.run import Progress as Standing
-from bench.site.format import count, quantity, scale
+from bench.site.format import count, number, quantity, scale
 
 PLAIN_EVERY_S = 5.0
 """How often a line is printed where the output is no terminal."""
+
+ENDS = ("done", "failed", "skipped")
+"""Stages after which nothing more comes of a model."""
 
 WIDE = 110
 """Characters in a line from which the table has all of its columns."""
@@ -41,9 +46,9 @@ COLUMNS = (
 class RunDisplay:
     """The terminal of one run: progress goes to `progress`, the summary to `output`."""
 
-    def __init__(self, progress: TextIO, output: TextIO) -> None:
-        self._progress = _console(progress)
-        self._output = _console(output)
+    def __init__(self, progress: TextIO, output: TextIO, quiet: bool = False) -> None:
+        self._progress = _console(progress, quiet)
+        self._output = _console(output, quiet)
 
     @contextmanager
     def running(self, config: Config, prompt_set: PromptSetRecord) -> Iterator[Callable[[Standing], None]]:
@@ -64,9 +69,9 @@ class RunDisplay:
 
                 def update(standing: Standing) -> None:
                     done = names.index(standing.model) * requests + standing.done
-                    if standing.stage in ("done", "failed"):
+                    if standing.stage in ENDS:
                         done = (names.index(standing.model) + 1) * requests
-                    bar.update(task, completed=done, description=f"{standing.model} {standing.stage}")
+                    bar.update(task, completed=done, description=_doing(standing))
 
                 yield update
             return
@@ -75,9 +80,9 @@ class RunDisplay:
         def line(standing: Standing) -> None:
             nonlocal last_s
             now_s = time.monotonic()
-            if standing.stage in ("done", "failed") or now_s - last_s >= PLAIN_EVERY_S:
+            if standing.stage in ENDS or now_s - last_s >= PLAIN_EVERY_S:
                 last_s = now_s
-                self._progress.print(Text(f"{standing.model}: {standing.stage}, {standing.done}/{standing.total}"))
+                self._progress.print(Text(f"{_doing(standing)}, {standing.done}/{standing.total}"))
 
         yield line
 
@@ -113,8 +118,15 @@ class RunDisplay:
         )
 
 
+def _doing(standing: Standing) -> str:
+    speed = f", {number(standing.tokens_per_s)} tokens/s" if standing.tokens_per_s is not None else ""
+    return f"{standing.model}: {standing.stage}{speed}"
+
+
 def _failures(summary: ModelSummary) -> list[str]:
     failure = summary.model.failure
+    if summary.model.skipped is not None:
+        return [f"{summary.model.name} skipped: {summary.model.skipped}"]
     lines = [f"{summary.model.name} failed ({failure.kind}): {failure.message}"] if failure is not None else []
     if summary.failed_samples and failure is None:
         first = next(sample.failure for sample in summary.model.samples if sample.failure is not None)
@@ -124,6 +136,13 @@ def _failures(summary: ModelSummary) -> list[str]:
     return lines
 
 
-def _console(file: TextIO) -> Console:
+def large_file_warning(path: Path) -> str | None:
+    """Return a sentence about a result file that is too large for git, or None."""
+    if path.stat().st_size <= LARGE_FILE_BYTES:
+        return None
+    return f"{path} is above {LARGE_FILE_BYTES // 1_000_000} MB: git is the wrong place for it"
+
+
+def _console(file: TextIO, quiet: bool) -> Console:
     # Where there is no terminal, in a log say, nothing is gained by folding lines.
-    return Console(file=file) if file.isatty() else Console(file=file, width=140)
+    return Console(file=file, quiet=quiet) if file.isatty() else Console(file=file, width=140, quiet=quiet)

@@ -78,3 +78,13 @@ class HangsAtTheSecond(Plain):
         if self.calls == 2:
             time.sleep(3600)
         return "fine"
+
+
+class Paced(Plain):
+    """Answers after a few hundredths of a second, so that a test can interrupt it."""
+
+    def generate(self, prompt: str, **params: object) -> Iterator[str]:  # type: ignore[override]
+        """Yield two pieces."""
+        time.sleep(0.03)
+        yield "fine, "
+        yield prompt

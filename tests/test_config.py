@@ -69,6 +69,15 @@ foundry: {cache_dir: cache}
     assert document["prompts"] == "prompts.yaml"
 
 
+def test_a_list_of_devices_is_a_model_for_each(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "models: [{alias: gemma-2-2b, device: [cpu, gpu]}]\n"))
+
+    assert config.models == (
+        FoundryModel(name="gemma-2-2b-cpu", alias="gemma-2-2b", device="cpu"),
+        FoundryModel(name="gemma-2-2b-gpu", alias="gemma-2-2b", device="gpu"),
+    )
+
+
 @pytest.mark.parametrize("path", sorted(CONFIG_DIR.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_configs_load(path: Path) -> None:
     assert load_config(path).title
@@ -109,8 +118,8 @@ timeouts: fast
         "(known keys: alias, declared, device, name, path, provider, variant)",
         f"{path}:4: models[1]: a foundry model needs exactly one of alias, variant and path, found alias and path",
         f'{path}:5: models[2]: provider must be one of foundry, openai, custom, found "ollama"',
-        f"{path}:6: roundz: is not a known key; did you mean 'rounds'? (known keys: foundry, generation, machine, "
-        "models, order_seed, prompts, rounds, stream, timeouts, title, warmup)",
+        f"{path}:6: roundz: is not a known key; did you mean 'rounds'? (known keys: energy, foundry, generation, "
+        "loads, machine, models, order_seed, probe, prompts, rounds, stream, timeouts, title, warmup)",
         f'{path}:7: rounds: must be a whole number, found "three"',
         f"{path}:8: warmup: must be at least 0, found -1",
         f"{path}:10: generation.temperature: must be a finite number, found NaN",
@@ -135,6 +144,11 @@ timeouts: fast
             "models:\n  - gemma-2-2b\n  - alias: gemma-2-2b\n",
             ":3: models[1]: the name 'gemma-2-2b' is taken by models[0]; give each model its own name",
         ),
+        (
+            "models:\n  - {path: models/tiny, device: gpu}\n",
+            ":2: models[0]: device chooses among the variants of an alias; path names one already",
+        ),
+        ("models:\n  - {alias: a, device: []}\n", ":2: models[0]: device must name at least one of cpu, gpu and npu"),
         (
             "models:\n  - {provider: openai, model: m, base_url: 'http://user:pass@host/v1'}\n",
             ":2: models[0].base_url: must hold no user, password or query; name the key's variable in api_key_env",

@@ -8,8 +8,9 @@ import pytest
 from bench.config import Config
 from bench.quality.prompt_set import load_prompt_set, single_prompt
 from bench.runner.record import ModelRun
-from bench.runner.run import Ran, run
+from bench.runner.run import Ran
 from tests.foundry_catalogue import ALIAS, VARIANT, Catalogue, catalogue
+from tests.running import run_models
 
 pytestmark = pytest.mark.runtime
 
@@ -18,8 +19,8 @@ PROMPTS = single_prompt("List 3 privacy benefits of local inference.")
 
 
 def ran(model: object, **settings: object) -> Ran:
-    document = {"models": [model], "rounds": 2, "warmup": 1, **settings}
-    return run(Config.model_validate(document), PROMPTS, lambda _: None)
+    document = {"models": [model], "rounds": 2, "warmup": 1, "probe": False, **settings}
+    return run_models(Config.model_validate(document), PROMPTS)
 
 
 def only(outcome: Ran) -> ModelRun:
@@ -150,12 +151,20 @@ def test_a_model_of_the_catalogue(tmp_path: Path, entry: object) -> None:
     [
         ("tinny", "the catalogue has no model 'tinny'; it has tiny"),
         ({"variant": "tiny-generic-cpu:9"}, "the catalogue has no model 'tiny-generic-cpu:9'; it has tiny"),
-        ({"alias": ALIAS, "device": "npu"}, "'tiny' has no variant for the NPU on this machine"),
     ],
 )
 def test_what_the_catalogue_does_not_have(tmp_path: Path, entry: object, message: str) -> None:
     with catalogue(SMALLEST, tmp_path) as served:
         assert failure(only(ran(entry, foundry=of(served)))) == ("not-found", message)
+
+
+def test_a_device_that_is_not_there_is_skipped_and_not_a_failure(tmp_path: Path) -> None:
+    with catalogue(SMALLEST, tmp_path) as served:
+        model = only(ran({"alias": ALIAS, "device": "npu"}, foundry=of(served)))
+
+    assert model.failure is None
+    assert model.skipped == "'tiny' has no variant for the NPU on this machine"
+    assert model.samples == ()
 
 
 def test_a_model_that_may_not_be_downloaded(tmp_path: Path) -> None:
@@ -176,9 +185,13 @@ def test_the_larger_reference_models_answer_and_the_smallest_does_not() -> None:
     models = SMALLEST.parent
     prompt_set = load_prompt_set("default")
     config = Config.model_validate(
-        {"models": [{"path": str(models / f"ledger-{size}")} for size in ("xs-fp32", "l-int8")], "rounds": 1}
+        {
+            "models": [{"path": str(models / f"ledger-{size}")} for size in ("xs-fp32", "l-int8")],
+            "rounds": 1,
+            "probe": False,
+        }
     )
-    outcome = run(config, prompt_set, lambda _: None)
+    outcome = run_models(config, prompt_set)
     made = result(
         outcome.models,
         prompts=prompt_set.prompts,

@@ -6,17 +6,19 @@ from pathlib import Path
 import pytest
 
 from bench.config import Config
-from bench.runner import run as runner
+from bench.runner import supervise
 from bench.runner.record import ModelRun
-from bench.runner.run import Progress, Ran, run
+from bench.runner.run import Progress, Ran
 from tests.builders import prompt, prompt_set
+from tests.running import run_models
 
 PROMPTS = prompt_set([prompt(id="p1", text="One?"), prompt(id="p2", text="Two?")])
 
 
 def ran(*models: dict[str, object], **settings: object) -> Ran:
-    document = {"models": [{"provider": "custom", **model} for model in models], "rounds": 2, "warmup": 1, **settings}
-    return run(Config.model_validate(document), PROMPTS, lambda _: None)
+    entries = [{"provider": "custom", **model} for model in models]
+    document = {"models": entries, "rounds": 2, "warmup": 1, "probe": False, **settings}
+    return run_models(Config.model_validate(document), PROMPTS)
 
 
 def only(outcome: Ran) -> ModelRun:
@@ -144,7 +146,7 @@ def test_a_slow_answer_is_cut_off_and_the_next_one_is_asked() -> None:
 
 
 def test_an_answer_that_never_comes_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "GRACE_S", 0.5)
+    monkeypatch.setattr(supervise, "GRACE_S", 0.5)
 
     model = only(
         ran({"name": "hangs", "class": "tests.replay_model:HangsAtTheSecond"}, timeouts={"request_s": 0.5}, rounds=1)
@@ -155,13 +157,25 @@ def test_an_answer_that_never_comes_is_killed(monkeypatch: pytest.MonkeyPatch) -
     assert kinds(model) == ["timeout"]
 
 
+def test_repeated_loads_are_in_fresh_processes() -> None:
+    model = only(ran({"name": "own", "class": "tests.replay_model:Plain"}, rounds=1, loads=3))
+
+    assert model.cold_load_ns is not None
+    assert len(model.reloads_ns) == 2
+    assert kinds(model) == [None, None]
+
+
 def test_progress_counts_the_requests_of_each_model() -> None:
     seen: list[Progress] = []
     config = Config.model_validate(
-        {"models": [{"provider": "custom", "name": "own", "class": "tests.replay_model:Plain"}], "rounds": 2}
+        {
+            "models": [{"provider": "custom", "name": "own", "class": "tests.replay_model:Plain"}],
+            "rounds": 2,
+            "probe": False,
+        }
     )
 
-    run(config, PROMPTS, seen.append)
+    run_models(config, PROMPTS, seen.append)
 
     assert [(progress.stage, progress.done) for progress in seen] == [
         ("preparing", 0),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import FoundryModel, FoundryRuntime
-from bench.errors import ProviderError
+from bench.errors import DeviceMissing, ProviderError
 from bench.providers.model_directory import check_directory, footprint_bytes, read_card
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request
 
@@ -210,7 +210,7 @@ class FoundryProvider:
             known = sorted({entry.alias for entry in catalogue.list_models()})
             listed = f"it has {', '.join(known[:20])}" if known else "it is empty or out of reach"
             raise ProviderError("not-found", f"the catalogue has no model {settings.requested!r}; {listed}")
-        if settings.device is not None:
+        if isinstance(settings.device, str):
             model = _variant_for(model, settings.device.upper())
         if not model.is_cached:
             self._download(model, on_download)
@@ -258,7 +258,7 @@ def _variant_for(model: Any, device: str) -> Any:
         runtime = variant.info.runtime
         if runtime is not None and runtime.device_type is not None and runtime.device_type.value == device:
             return variant
-    raise ProviderError("not-found", f"{model.alias!r} has no variant for the {device} on this machine")
+    raise DeviceMissing(f"{model.alias!r} has no variant for the {device} on this machine")
 
 
 def _versions() -> dict[str, str]:

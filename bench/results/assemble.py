@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Literal
 
-from bench.config import Config, digest, resolved, slug
+from bench.config import slug
 from bench.results.schema import SCHEMA_VERSION, ConfigRecord, Grade, Result, RunInfo
-from bench.rubric import PromptSetRecord
-from bench.runner.environment import Checkout
-from bench.runner.machine_record import Machine
+from bench.runner.journal import Header
 from bench.runner.record import ModelRun
 
 
@@ -18,39 +17,36 @@ def run_id(machine: str, started_utc: datetime, commit: str | None, config_name:
 
 def assemble(
     *,
-    config: Config,
-    config_name: str,
-    overrides: Sequence[str],
-    prompt_set: PromptSetRecord,
-    machine: Machine,
+    header: Header,
     models: Sequence[ModelRun],
     outputs: Mapping[str, str],
+    versions: Mapping[str, str],
     grades: Sequence[Grade],
-    started_utc: datetime,
     finished_utc: datetime,
-    tool_version: str,
-    checkout: Checkout,
+    status: Literal["complete", "partial"],
 ) -> Result:
     """Return the result of a run. Raises pydantic's ValidationError only where this program is wrong."""
-    document = resolved(config)
     return Result(
         schema_version=SCHEMA_VERSION,
         run=RunInfo(
-            id=run_id(machine.name, started_utc, checkout.commit, config_name),
-            started_utc=started_utc,
+            id=header.run_id,
+            started_utc=header.started_utc,
             finished_utc=finished_utc,
-            resumed_utc=(),
-            status="complete",
-            tool_version=tool_version,
-            commit=checkout.commit,
-            dirty=checkout.dirty,
+            resumed_utc=header.resumed_utc,
+            status=status,
+            tool_version=header.tool_version,
+            commit=header.commit,
+            dirty=header.dirty,
         ),
-        machine=machine,
+        machine=header.machine.model_copy(update={"versions": header.machine.versions | dict(versions)}),
         config=ConfigRecord(
-            name=slug(config_name), sha256=digest(document), overrides=tuple(overrides), resolved=document
+            name=header.config_name,
+            sha256=header.config_sha256,
+            overrides=header.overrides,
+            resolved=header.config,
         ),
-        prompt_set=prompt_set,
-        client=(),
+        prompt_set=header.prompt_set,
+        client=header.client,
         models=tuple(models),
         grades=tuple(grades),
         outputs=dict(outputs),

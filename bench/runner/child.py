@@ -1,12 +1,13 @@
 """The process that holds one model: it loads it, sends each request, and reports every step to the runner."""
 
 import os
+import signal
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from bench.config import Config, CustomModel, EndpointModel, FoundryModel
-from bench.errors import ProviderError
+from bench.errors import DeviceMissing, ProviderError
 from bench.providers import provider_for
 from bench.providers.protocol import Identity, Request
 from bench.runner.measure import Measured, measure
@@ -17,11 +18,12 @@ from bench.runner.resources import peak_resident_bytes, resident_bytes
 
 @dataclass(frozen=True)
 class Job:
-    """What one child process is to do."""
+    """What one child process is to do. `offset_ns` is where the stamps of an interrupted run go on."""
 
     model: FoundryModel | EndpointModel | CustomModel
     config: Config
     steps: tuple[Step, ...]
+    offset_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,31 @@ class GaveUp:
     failure: Failure
 
 
-Report = Downloading | Prepared | Loaded | Measured | Finished | GaveUp
+@dataclass(frozen=True)
+class NotThere:
+    """The model's device is not there, for this reason."""
+
+    reason: str
+
+
+Report = Downloading | Prepared | Loaded | Measured | Finished | GaveUp | NotThere
 
 
 def serve(job: Job, reports: Connection, errors_path: str) -> None:
-    """Run a job and send a Report for each step of it; the last one is Finished or GaveUp.
+    """Run a job and send a Report for each step of it; the last one is Finished, GaveUp or NotThere.
 
-    What the runtime's libraries print goes to the file `errors_path`: the terminal shows a progress bar.
+    After each sample the runner says when to go on: by then it is on the disk. Without a runner this process ends. What
+    the runtime's libraries print goes to the file `errors_path`: the terminal shows a progress bar.
     """
     _redirect(errors_path)
+    # A Ctrl-C reaches every process of the terminal; the runner decides what becomes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         _hold(job, reports)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    except DeviceMissing as error:
+        reports.send(NotThere(error.message))
     except ProviderError as error:
         reports.send(GaveUp(Failure(kind=error.kind, message=error.message)))
     finally:
@@ -106,10 +122,11 @@ def _hold(job: Job, reports: Connection) -> None:
         provider.load()
         loaded_ns = time.perf_counter_ns()
         reports.send(Loaded(provider.identity(), provider.remote, loaded_ns - start_ns, before_bytes, resident_bytes()))
-        origin_ns = time.perf_counter_ns()
+        origin_ns = time.perf_counter_ns() - job.offset_ns
         for step in job.steps:
             request = request_for(step, job.config)
             reports.send(measure(provider, step, request, time.perf_counter_ns, origin_ns))
+            reports.recv()
         reports.send(Finished(provider.identity(), peak_resident_bytes()))
     finally:
         provider.close()

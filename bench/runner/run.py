@@ -1,273 +1,165 @@
 """A run: each model in a child process of its own, one after the other, and whatever happens is recorded."""
 
-import multiprocessing
-import signal
-import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from bench.config import Config, CustomModel, EndpointModel, FoundryModel
-from bench.providers.protocol import Identity
 from bench.rubric import PromptSetRecord
-from bench.runner.child import Downloading, Finished, GaveUp, Job, Loaded, Prepared, Report, serve
+from bench.runner.child import Job, Loaded, Report
+from bench.runner.journal import Journal, Recovered
 from bench.runner.measure import Measured
+from bench.runner.observe import Observer
+from bench.runner.outcome import model_run
 from bench.runner.plan import Step, plan
-from bench.runner.record import MEASURED_FIELDS, Failure, ModelRun, Sample
+from bench.runner.record import ModelRun
+from bench.runner.supervise import Heard, supervise
 
-GRACE_S = 10.0
-"""How long past a limit a child may take to say so itself before it is killed."""
+Model = FoundryModel | EndpointModel | CustomModel
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: `done` of `total` requests of a model, and what it is doing."""
+    """Where a run stands: `done` of `total` requests of a model, what it is doing, and how fast its last answer was."""
 
     model: str
     stage: str
     done: int
     total: int
+    tokens_per_s: float | None
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run gave: the models in the order of the config, each distinct text, and versions of what took part."""
+    """What a run gave: the models in the order of the config, each distinct text, and versions of what took part.
+
+    `stopped` says that somebody stopped it before its end.
+    """
 
     models: tuple[ModelRun, ...]
     outputs: Mapping[str, str]
     versions: Mapping[str, str]
+    stopped: bool
+
+
+class Stopped(Exception):
+    """Somebody asked the run to stop."""
 
 
 @dataclass
-class _Reports:
-    """What one child has told so far."""
+class _Run:
+    """What is under way: everything that the steps of a run share."""
 
-    stage: str = "preparing"
-    percent: float | None = None
-    loaded: Loaded | None = None
-    finished: Finished | None = None
-    failure: Failure | None = None
-    measured: list[Measured] = field(default_factory=list)
-
-
-def run(config: Config, prompt_set: PromptSetRecord, on_progress: Callable[[Progress], None]) -> Ran:
-    """Run every model of a config over the prompts and return what was measured.
-
-    A model that fails is recorded with its failure, and the next one has its turn.
-    """
-    steps = plan(prompt_set.prompts, config.rounds, config.warmup, config.order_seed)
-    models = []
-    outputs: dict[str, str] = {}
-    versions: dict[str, str] = {}
-    for model in config.models:
-        reports = _run_model(Job(model, config, steps), on_progress)
-        models.append(_model_run(model, steps, reports))
-        for measured in reports.measured:
-            if measured.sample.output is not None and measured.text is not None:
-                outputs[measured.sample.output] = measured.text
-        identity = _identity(reports)
-        if identity is not None:
-            versions.update(identity.versions)
-    return Ran(tuple(models), dict(sorted(outputs.items())), versions)
+    config: Config
+    prompt_set: PromptSetRecord
+    journal: Journal
+    kept: Recovered
+    on_progress: Callable[[Progress], None]
+    elapsed_ns: Callable[[], int]
 
 
-def _run_model(job: Job, on_progress: Callable[[Progress], None]) -> _Reports:
-    # A forked child cannot use the runtime, and holds what its parent held.
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    reports = _Reports()
-    with tempfile.TemporaryDirectory(prefix="benchledger-") as folder:
-        errors = Path(folder) / "errors.txt"
-        errors.touch()
-        process = context.Process(target=serve, args=(job, sender, str(errors)), daemon=True)
-        process.start()
-        # The parent's copy would keep the pipe open after the child has died.
-        sender.close()
-        try:
-            _listen(job, process, receiver, reports, on_progress, errors)
-        finally:
-            if process.is_alive():
-                process.kill()
-            process.join()
-            receiver.close()
-    return reports
-
-
-def _listen(
-    job: Job,
-    process: BaseProcess,
-    receiver: Connection,
-    reports: _Reports,
+def run(
+    config: Config,
+    prompt_set: PromptSetRecord,
+    journal: Journal,
+    kept: Recovered,
     on_progress: Callable[[Progress], None],
-    errors: Path,
-) -> None:
-    total = len(job.steps)
-    while reports.failure is None and reports.finished is None:
-        on_progress(Progress(job.model.name, _doing(reports), len(reports.measured), total))
-        limit_s = _limit_s(job.config, reports.stage)
-        if not receiver.poll(limit_s + GRACE_S):
-            reports.failure = Failure(kind="timeout", message=f"{_doing(reports)}: nothing for {limit_s:g} s")
-            _note_unanswered(job.steps, reports)
-            break
-        try:
-            report: Report = receiver.recv()
-        except (EOFError, ConnectionResetError):
-            process.join()
-            reports.failure = Failure(kind="died", message=_death(process.exitcode, reports.stage, errors))
-            _note_unanswered(job.steps, reports)
-            break
-        _take(report, reports)
-    if reports.finished is not None:
-        # Shutting the runtime down can take a second; a child that never ends is killed by the caller.
-        process.join(GRACE_S)
-    stage = "done" if reports.failure is None else "failed"
-    on_progress(Progress(job.model.name, stage, len(reports.measured), total))
+    elapsed_ns: Callable[[], int],
+) -> Ran:
+    """Run every model of a config over the prompts, from where `kept` leaves off, and return what was measured.
 
-
-def _take(report: Report, reports: _Reports) -> None:
-    match report:
-        case Downloading():
-            reports.percent = report.percent
-        case Prepared():
-            reports.stage = "loading"
-        case Loaded():
-            reports.loaded = report
-            reports.stage = "answering"
-        case Measured():
-            reports.measured.append(report)
-        case Finished():
-            reports.finished = report
-        case GaveUp():
-            reports.failure = report.failure
-
-
-def _doing(reports: _Reports) -> str:
-    if reports.stage == "preparing" and reports.percent is not None:
-        return f"downloading {reports.percent:.0f} %"
-    return reports.stage
-
-
-def _limit_s(config: Config, stage: str) -> float:
-    limits = config.timeouts
-    return {"preparing": limits.prepare_s, "loading": limits.load_s, "answering": limits.request_s}[stage]
-
-
-def _note_unanswered(steps: tuple[Step, ...], reports: _Reports) -> None:
-    """Record the request that was under way when the child was lost as a failed sample of the same kind."""
-    if reports.stage != "answering" or reports.failure is None or len(reports.measured) >= len(steps):
-        return
-    step = steps[len(reports.measured)]
-    start_ns = 0
-    if reports.measured:
-        last = reports.measured[-1].sample
-        start_ns = last.start_ns + (last.end_ns or 0)
-    sample = _failed(step, start_ns, reports.failure)
-    reports.measured.append(Measured(sample, None))
-
-
-def _failed(step: Step, start_ns: int, failure: Failure) -> Sample:
-    return Sample(
-        prompt=step.prompt.id,
-        round=step.round,
-        position=step.position,
-        start_ns=start_ns,
-        connect_ns=None,
-        sent_ns=None,
-        chunk_ns=(),
-        shared_reads=0,
-        first_answer_chunk=None,
-        end_ns=None,
-        prompt_tokens=None,
-        output_tokens=None,
-        tokens_source="none",
-        finish_reason=None,
-        output=None,
-        failure=failure,
-    )
-
-
-def _death(exitcode: int | None, stage: str, errors: Path) -> str:
-    lines = errors.read_text(encoding="utf-8", errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    said = f"; it last said: {last[:200]}" if last else ""
-    if exitcode is not None and exitcode < 0:
-        name = signal.Signals(-exitcode).name if -exitcode in set(signal.Signals) else f"signal {-exitcode}"
-        advice = ", often for want of memory: stop other models or take a smaller variant" if name == "SIGKILL" else ""
-        return f"the process that held the model was killed by {name} while {stage}{advice}{said}"
-    return f"the process that held the model ended with code {exitcode} while {stage}{said}"
-
-
-def _identity(reports: _Reports) -> Identity | None:
-    if reports.finished is not None:
-        return reports.finished.identity
-    return reports.loaded.identity if reports.loaded is not None else None
-
-
-def _model_run(
-    model: FoundryModel | EndpointModel | CustomModel, steps: tuple[Step, ...], reports: _Reports
-) -> ModelRun:
-    never = "the model was never loaded"
-    identity = _identity(reports) or Identity(unmeasured=dict.fromkeys(MEASURED_FIELDS, never))
-    identity = _with_declared(identity, model)
-    loaded = reports.loaded
-    remote = loaded.remote if loaded is not None else None
-    measured_here = loaded is not None and remote is None
-    missing = remote or never
-    unmeasured = dict(identity.unmeasured)
-    for name in ("cold_load_ns", "memory_before_bytes", "memory_loaded_bytes", "memory_peak_bytes"):
-        unmeasured[name] = missing
-    for name in ("memory_unique_bytes", "gpu_memory_peak_bytes"):
-        unmeasured[name] = missing
-    if measured_here:
-        unmeasured["memory_unique_bytes"] = "not measured"
-        unmeasured["gpu_memory_peak_bytes"] = "not measured"
-        unmeasured["memory_peak_bytes"] = "the process was lost before it could tell"
-    values: dict[str, int | str | None] = {
-        "parameters": identity.parameters,
-        "precision": identity.precision,
-        "licence": identity.licence,
-        "context_length": identity.context_length,
-        "footprint_bytes": identity.footprint_bytes,
-        "cold_load_ns": loaded.cold_load_ns if loaded is not None and measured_here else None,
-        "memory_before_bytes": loaded.memory_before_bytes if loaded is not None and measured_here else None,
-        "memory_loaded_bytes": loaded.memory_loaded_bytes if loaded is not None and measured_here else None,
-        "memory_peak_bytes": reports.finished.memory_peak_bytes if reports.finished and measured_here else None,
-        "memory_unique_bytes": None,
-        "gpu_memory_peak_bytes": None,
+    A model that fails is recorded with its failure, and the next one has its turn. `on_progress` may raise Stopped, as
+    may a signal handler: the run then ends with what there is. `elapsed_ns` counts from the start of the run.
+    """
+    under_way = _Run(config, prompt_set, journal, kept, on_progress, elapsed_ns)
+    models: dict[str, ModelRun] = dict(kept.models)
+    stopped = False
+    try:
+        for model in config.models:
+            if model.name not in models:
+                models[model.name] = _one(under_way, model)
+    except Stopped:
+        stopped = True
+        models |= unfinished_models(config, kept)
+    outputs = {
+        measured.sample.output: measured.text
+        for samples in kept.samples.values()
+        for measured in samples
+        if measured.sample.output is not None and measured.text is not None
     }
-    samples = [measured.sample for measured in reports.measured]
-    return ModelRun(
-        name=model.name,
-        provider=model.provider,
-        skipped=None,
-        requested=model.requested,
-        variant_id=identity.variant_id,
-        variant_version=identity.variant_version,
-        device=identity.device,
-        execution_provider=identity.execution_provider,
-        transport=identity.transport if loaded is not None else None,
-        reloads_ns=(),
-        memory_watch=None,
-        machine_watch=None,
-        energy=None,
-        licence_url=identity.licence_url,
-        publisher=identity.publisher,
-        capabilities=identity.capabilities,
-        unmeasured={name: unmeasured[name] for name in MEASURED_FIELDS if values[name] is None}
-        | {"energy": "not measured"},
-        failure=reports.failure,
-        warmup=tuple(sample for sample in samples if sample.round == 0),
-        samples=tuple(sample for sample in samples if sample.round > 0),
-        **values,  # type: ignore[arg-type]
-    )
+    ordered = tuple(models[model.name] for model in config.models if model.name in models)
+    return Ran(ordered, dict(sorted(outputs.items())), kept.versions, stopped)
 
 
-def _with_declared(identity: Identity, model: FoundryModel | EndpointModel | CustomModel) -> Identity:
-    """Return the identity with its gaps filled from what the config declares."""
-    declared = model.declared
-    fields = ("parameters", "precision", "licence", "licence_url", "publisher", "context_length", "footprint_bytes")
-    gaps = {name: getattr(declared, name) for name in fields if getattr(identity, name) is None}
-    tags = identity.capabilities + tuple(tag for tag in declared.capabilities if tag not in identity.capabilities)
-    return replace(identity, capabilities=tags, **gaps)
+def unfinished_models(config: Config, kept: Recovered) -> dict[str, ModelRun]:
+    """Return a record of each model that has samples and was never finished, by name."""
+    found = {}
+    for model in config.models:
+        samples = kept.samples.get(model.name, [])
+        if samples and model.name not in kept.models:
+            heard = Heard(loaded=kept.loaded.get(model.name))
+            found[model.name] = model_run(
+                model, heard, Observer.nothing_seen(), samples, kept.loads_ns.get(model.name, [])
+            )
+    return found
+
+
+def _one(under_way: _Run, model: Model) -> ModelRun:
+    config, kept = under_way.config, under_way.kept
+    earlier = kept.samples.setdefault(model.name, [])
+    answered = {one.sample.position for one in earlier if one.sample.round > 0}
+    steps = plan(under_way.prompt_set.prompts, config.rounds, config.warmup, config.order_seed)
+    left = tuple(step for step in steps if step.round == 0 or step.position not in answered)
+    offset_ns = max((one.sample.start_ns + (one.sample.end_ns or 0) for one in earlier), default=0)
+    loads_ns = kept.loads_ns.setdefault(model.name, [])
+    with Observer(config, model) as observer:
+        heard = supervise(
+            Job(model, config, left, offset_ns), _listener(under_way, model, observer, len(answered), steps)
+        )
+        seen = observer.seen(heard)
+    if heard.loaded is not None and heard.loaded.remote is None and heard.failure is None:
+        for _ in range(config.loads - 1):
+            again = supervise(Job(model, config, ()), _listener(under_way, model, None, len(steps), steps))
+            if again.loaded is None:
+                break
+    record = model_run(model, heard, seen, earlier, loads_ns)
+    under_way.journal.finished(record)
+    kept.models[model.name] = record
+    return record
+
+
+def _listener(
+    under_way: _Run, model: Model, observer: Observer | None, answered: int, steps: Sequence[Step]
+) -> Callable[[Heard, Report | None], None]:
+    kept = under_way.kept
+    speed: float | None = None
+
+    def listen(heard: Heard, report: Report | None) -> None:
+        nonlocal speed
+        if observer is not None:
+            observer.notice(heard, report)
+        if isinstance(report, Loaded):
+            kept.versions.update(report.identity.versions)
+            kept.loaded[model.name] = report
+            kept.loads_ns.setdefault(model.name, []).append(report.cold_load_ns)
+            under_way.journal.loaded(model.name, report)
+        if isinstance(report, Measured):
+            kept.samples.setdefault(model.name, []).append(report)
+            under_way.journal.measured(model.name, report, under_way.elapsed_ns())
+            speed = _tokens_per_s(report) or speed
+        stage = heard.doing
+        if heard.ended:
+            stage = "failed" if heard.failure else "skipped" if heard.skipped else "done"
+        elif observer is None:
+            stage = "loading again"
+        done = answered + len(heard.measured) if observer is not None else len(steps)
+        current = speed if stage == "answering" else None
+        under_way.on_progress(Progress(model.name, stage, min(done, len(steps)), len(steps), current))
+
+    return listen
+
+
+def _tokens_per_s(measured: Measured) -> float | None:
+    sample = measured.sample
+    if not sample.output_tokens or not sample.end_ns:
+        return None
+    return sample.output_tokens / (sample.end_ns / 1e9)

@@ -1,0 +1,201 @@
+"""A benchmark from its config to its saved result: the one place where running, grading and saving meet."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+
+from bench import __version__
+from bench.config import Config, digest, find_config, load_config, resolved, slug
+from bench.errors import AllModelsFailed, BenchError, UsageError
+from bench.overrides import Overridden, overridden
+from bench.quality.grading import grades
+from bench.quality.prompt_set import load_prompt_set, single_prompt
+from bench.results.assemble import assemble, run_id
+from bench.results.schema import Result
+from bench.results.store import check_writable, save
+from bench.rubric import PromptSetRecord
+from bench.runner.environment import checkout, machine
+from bench.runner.journal import Header, Journal, Recovered, journal_path, read_journal, trim, unfinished
+from bench.runner.lock import machine_lock
+from bench.runner.machine_record import Machine
+from bench.runner.run import Progress, Ran, Stopped, run, unfinished_models
+
+Running = Callable[[Config, PromptSetRecord], AbstractContextManager[Callable[[Progress], None]]]
+"""Shows a run's progress while its block runs, and gives what is to be called with it."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is wanted: `resume` goes on with an interrupted run, or is None to ask `goes_on`, given its journal."""
+
+    config: str
+    results_dir: Path
+    variables: Mapping[str, str]
+    resume: bool | None
+    wait: bool
+    goes_on: Callable[[Path, Recovered], bool]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A result and where it lies; `set_aside` is the file of an interrupted run that was not gone on with, or None."""
+
+    result: Result
+    path: Path
+    set_aside: Path | None
+
+
+def benchmark(ask: Ask, running: Running) -> Saved:
+    """Run a config, or go on with an interrupted run of it, and save its result.
+
+    Raises UsageError for a mistake in what is asked, or a run that cannot be gone on with.
+    """
+    path = find_config(ask.config)
+    chosen = overridden(load_config(path), ask.variables)
+    prompt_set = single_prompt(chosen.prompt) if chosen.prompt else load_prompt_set(chosen.config.prompts)
+    check_writable(ask.results_dir)
+    with machine_lock(ask.wait):
+        fresh = _header(ask, path, chosen, prompt_set)
+        found = unfinished(ask.results_dir, fresh.config_name)
+        set_aside = None
+        header, kept = fresh, Recovered()
+        if found is None and ask.resume:
+            raise UsageError(f"{ask.results_dir}: there is no interrupted run of {fresh.config_name} to go on with")
+        if found is not None:
+            header, kept = read_journal(found)
+            if ask.resume or (ask.resume is None and ask.goes_on(found, kept)):
+                _refuse_changes(found, header, fresh)
+                trim(found)
+                now = _now()
+                header = header.model_copy(update={"resumed_utc": (*header.resumed_utc, now)})
+            else:
+                set_aside = _set_aside(ask.results_dir, found, header, kept)
+                header, kept = fresh, Recovered()
+        return _go(ask.results_dir, header, kept, chosen.config, running, set_aside)
+
+
+def require_an_answer(saved: Saved) -> None:
+    """Raise AllModelsFailed unless a model of the result gave a good answer."""
+    if not any(sample.failure is None for model in saved.result.models for sample in model.samples):
+        raise AllModelsFailed(f"every model failed; what happened is in {saved.path}")
+
+
+def _go(
+    results_dir: Path, header: Header, kept: Recovered, config: Config, running: Running, set_aside: Path | None
+) -> Saved:
+    start_ns = time.monotonic_ns() - kept.elapsed_ns
+    session_utc, session_ns = _now(), time.monotonic_ns()
+    journal = Journal(journal_path(results_dir, header.run_id), header)
+    try:
+        with running(config, header.prompt_set) as on_progress, _stopping_on_signals():
+            ran = run(config, header.prompt_set, journal, kept, on_progress, lambda: time.monotonic_ns() - start_ns)
+        if ran.stopped and not any(model.samples for model in ran.models):
+            journal.remove()
+            raise BenchError("stopped before the first answer: there is nothing to keep")
+        # A wall clock may be set back during a run; a duration never is.
+        finished = session_utc + timedelta(seconds=(time.monotonic_ns() - session_ns) // 1_000_000_000)
+        result = _result(header, ran, finished)
+        path = save(result, results_dir)
+    finally:
+        journal.close()
+    journal.remove()
+    return Saved(result, path, set_aside)
+
+
+def _header(ask: Ask, path: Path, chosen: Overridden, prompt_set: PromptSetRecord) -> Header:
+    started = _now()
+    found = checkout(ask.results_dir)
+    here = machine(chosen.config.machine, {})
+    document = resolved(chosen.config)
+    return Header(
+        run_id=run_id(here.name, started, found.commit, path.stem),
+        started_utc=started,
+        resumed_utc=(),
+        tool_version=__version__,
+        commit=found.commit,
+        dirty=found.dirty,
+        config_name=slug(path.stem),
+        config_sha256=digest(document),
+        config=document,
+        overrides=chosen.applied,
+        prompt_set=prompt_set,
+        machine=here,
+        client=(),
+    )
+
+
+def _refuse_changes(path: Path, old: Header, new: Header) -> None:
+    changed = [
+        name
+        for name, before, now in (
+            ("config", old.config_sha256, new.config_sha256),
+            ("prompt set", old.prompt_set.sha256, new.prompt_set.sha256),
+            ("machine", _hardware(old.machine), _hardware(new.machine)),
+            ("version of benchledger", old.tool_version, new.tool_version),
+        )
+        if before != now
+    ]
+    if changed:
+        raise UsageError(
+            f"{path}: cannot go on with this run: the {' and the '.join(changed)} changed since; "
+            "undo that, or begin anew with --no-resume, which keeps what was measured as a partial result"
+        )
+
+
+def _hardware(one: Machine) -> tuple[object, ...]:
+    return (one.name, one.cpu, one.arch, one.logical_cores, one.memory_bytes, one.accelerators)
+
+
+def _set_aside(results_dir: Path, path: Path, header: Header, kept: Recovered) -> Path | None:
+    """Save what an interrupted run measured as a partial result, and remove its journal."""
+    if not kept.requests:
+        path.unlink()
+        return None
+    models = dict(kept.models) | unfinished_models(Config.model_validate(header.config), kept)
+    outputs = {
+        one.sample.output: one.text
+        for samples in kept.samples.values()
+        for one in samples
+        if one.sample.output is not None and one.text is not None
+    }
+    ran = Ran(tuple(models.values()), dict(sorted(outputs.items())), kept.versions, stopped=True)
+    finished = header.started_utc + timedelta(seconds=kept.elapsed_ns // 1_000_000_000)
+    saved = save(_result(header, ran, finished), results_dir)
+    path.unlink()
+    return saved
+
+
+def _result(header: Header, ran: Ran, finished_utc: datetime) -> Result:
+    return assemble(
+        header=header,
+        models=ran.models,
+        outputs=ran.outputs,
+        versions=ran.versions,
+        grades=grades(header.prompt_set, ran.models, ran.outputs),
+        finished_utc=finished_utc,
+        status="partial" if ran.stopped else "complete",
+    )
+
+
+@contextmanager
+def _stopping_on_signals() -> Iterator[None]:
+    """Let Ctrl-C and a polite kill end the run with what there is."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)

@@ -1,0 +1,172 @@
+"""The journal of a run: each finished sample is on the disk before the next begins, so that a run can go on.
+
+A journal is a file of JSON lines: a header, then what happened in order. A line that is cut off at the end of the file
+is what a crash leaves behind; it is dropped, and the request that it was about is sent again.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter, ValidationError
+
+from bench.errors import BenchError, UsageError
+from bench.record import Record
+from bench.rubric import PromptSetRecord
+from bench.runner.child import Loaded
+from bench.runner.machine_record import ClientCheck, Machine, Nanoseconds
+from bench.runner.measure import Measured
+from bench.runner.record import ModelRun, Sample
+
+FOLDER = ".unfinished"
+"""Folder of journals below a results folder; hidden, so that no reader of results takes a journal for one."""
+
+
+_LOADED = TypeAdapter(Loaded)
+
+
+class Header(Record):
+    """What a run is: it can only go on if all of this still holds."""
+
+    run_id: str
+    started_utc: AwareDatetime = Field(strict=False)
+    resumed_utc: tuple[AwareDatetime, ...] = Field(strict=False)
+    tool_version: str
+    commit: str | None
+    dirty: bool
+    config_name: str
+    config_sha256: str
+    config: dict[str, JsonValue]
+    overrides: tuple[str, ...]
+    prompt_set: PromptSetRecord
+    machine: Machine
+    client: tuple[ClientCheck, ...]
+
+
+@dataclass
+class Recovered:
+    """What a journal tells: finished models by name, and for the others their samples, texts and cold loads so far."""
+
+    models: dict[str, ModelRun] = field(default_factory=dict)
+    samples: dict[str, list[Measured]] = field(default_factory=dict)
+    loaded: dict[str, Loaded] = field(default_factory=dict)
+    loads_ns: dict[str, list[int]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    elapsed_ns: int = 0
+
+    @property
+    def requests(self) -> int:
+        """The number of measured requests that need not be sent again."""
+        return sum(one.sample.round > 0 for kept in self.samples.values() for one in kept)
+
+
+class Journal:
+    """A journal that is being written. Raises BenchError, naming the file, where the disk takes no more."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ignore = path.parent / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115
+        self._append({"header": header.model_dump(mode="json")})
+
+    def loaded(self, model: str, loaded: Loaded) -> None:
+        """Note that a model was loaded."""
+        self._append({"loaded": _LOADED.dump_python(loaded, mode="json"), "model": model})
+
+    def measured(self, model: str, measured: Measured, elapsed_ns: int) -> None:
+        """Note a finished sample; when this returns, it is on the disk."""
+        sample = measured.sample.model_dump(mode="json")
+        self._append({"sample": sample, "model": model, "text": measured.text, "elapsed_ns": elapsed_ns})
+
+    def finished(self, run: ModelRun) -> None:
+        """Note that a model is done with; its samples are in the journal already."""
+        self._append({"finished": run.model_copy(update={"warmup": (), "samples": ()}).model_dump(mode="json")})
+
+    def close(self) -> None:
+        """Close the file and leave it for a run that goes on."""
+        self._file.close()
+
+    def remove(self) -> None:
+        """Close the file and delete it: the result has all of it."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode("utf-8") + b"\n"
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            message = f"{self.path}: cannot be written: {error.strerror}. What was measured until here is in it: "
+            raise BenchError(message + "make room, then go on with bench run --resume") from error
+
+
+class _Entry(Record):
+    header: Header | None = None
+    loaded: Loaded | None = None
+    sample: Sample | None = None
+    model: str | None = None
+    text: str | None = None
+    elapsed_ns: Nanoseconds = 0
+    finished: ModelRun | None = None
+
+
+def read_journal(path: Path) -> tuple[Header, Recovered]:
+    """Return the newest header of a journal and what it kept. Raises UsageError for a file that is no journal."""
+    header: Header | None = None
+    kept = Recovered()
+    # After the last line break there is nothing, or what was being written when the crash came.
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            entry = _Entry.model_validate_json(line)
+        except ValidationError as error:
+            message = f"{path}:{number}: is damaged; delete the file, or put it aside, and run again"
+            raise UsageError(message) from error
+        header = entry.header or header
+        _keep(entry, kept)
+    if header is None:
+        raise UsageError(f"{path}: has no header; delete the file, or put it aside, and run again")
+    return header, kept
+
+
+def trim(path: Path) -> None:
+    """Cut a line off a journal's end that a crash left unfinished, so that the next one starts on its own."""
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        with open(path, "r+b") as file:
+            file.truncate(len(whole))
+
+
+def unfinished(results_dir: Path, config_name: str) -> Path | None:
+    """Return the newest journal of a config below a results folder, or None."""
+    found = sorted((results_dir / FOLDER).glob(f"*-{config_name}.jsonl"))
+    return found[-1] if found else None
+
+
+def journal_path(results_dir: Path, run_id: str) -> Path:
+    """Return where the journal of a run lies."""
+    return results_dir / FOLDER / f"{run_id.rpartition('/')[2]}.jsonl"
+
+
+def _keep(entry: _Entry, kept: Recovered) -> None:
+    kept.elapsed_ns = max(kept.elapsed_ns, entry.elapsed_ns)
+    if entry.loaded is not None and entry.model is not None:
+        kept.loaded[entry.model] = entry.loaded
+        kept.loads_ns.setdefault(entry.model, []).append(entry.loaded.cold_load_ns)
+        kept.versions.update(entry.loaded.identity.versions)
+    if entry.sample is not None and entry.model is not None:
+        kept.samples.setdefault(entry.model, []).append(Measured(entry.sample, entry.text))
+    if entry.finished is not None:
+        samples = [measured.sample for measured in kept.samples.get(entry.finished.name, [])]
+        warmup = tuple(sample for sample in samples if sample.round == 0)
+        measured = tuple(sample for sample in samples if sample.round > 0)
+        run = entry.finished.model_copy(update={"warmup": warmup, "samples": measured})
+        kept.models[run.name] = run

@@ -1,0 +1,334 @@
+"""Runs that are stopped, killed, locked out or out of disk: nothing that was measured is lost."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from bench.errors import UsageError
+from bench.results.schema import Result
+from bench.results.store import load, load_tree
+from bench.runner.journal import FOLDER, Journal, journal_path, read_journal, trim
+from bench.runner.lock import machine_lock
+from bench.runner.measure import Measured
+from tests.builders import model_run, sample
+from tests.running import header
+from tests.site_project import ROOT
+
+CONFIG = """
+prompts: prompts.yaml
+rounds: 6
+warmup: 1
+machine: kiosk
+probe: false
+models:
+  - {provider: custom, name: first, class: "tests.replay_model:Paced"}
+  - {provider: custom, name: second, class: "tests.replay_model:Paced"}
+"""
+
+PROMPTS = """
+id: own
+prompts:
+  - {id: a, title: A, text: Hello}
+  - {id: b, title: B, text: Bye}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "own.yaml").write_text(CONFIG)
+    (tmp_path / "prompts.yaml").write_text(PROMPTS)
+    return tmp_path
+
+
+def start(project: Path, *arguments: str, **settings: object) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(project)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "own.yaml", *arguments],
+        cwd=project,
+        env=environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        **settings,  # type: ignore[call-overload]
+    )
+
+
+def bench(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    process = start(project, *arguments)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def journal_of(project: Path) -> Path | None:
+    found = sorted((project / "results" / FOLDER).glob("*.jsonl"))
+    return found[0] if found else None
+
+
+def answered(project: Path) -> int:
+    journal = journal_of(project)
+    return journal.read_bytes().count(b'"sample"') if journal is not None else 0
+
+
+def wait_for(project: Path, samples: int, process: subprocess.Popen[str]) -> None:
+    while answered(project) < samples:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def only(project: Path) -> Result:
+    ledger = load_tree(project / "results")
+    assert ledger.refused == ()
+    (result,) = ledger.results
+    return result
+
+
+def whole(result: Result) -> None:
+    assert [model.name for model in result.models] == ["first", "second"]
+    for model in result.models:
+        assert model.failure is None
+        assert sorted((one.round, one.prompt) for one in model.samples) == [
+            (number, name) for number in range(1, 7) for name in "ab"
+        ]
+        assert len({one.position for one in model.samples}) == 12
+        assert [one.start_ns for one in model.samples] == sorted(one.start_ns for one in model.samples)
+
+
+def test_a_killed_run_goes_on_where_it_stopped(project: Path) -> None:
+    process = start(project)
+    wait_for(project, 6, process)
+    kill(process)
+    journal = journal_of(project)
+    assert journal is not None
+    _, kept = read_journal(journal)
+    before = {model: [one.sample for one in samples] for model, samples in kept.samples.items()}
+    assert load_tree(project / "results").results == ()
+
+    done = bench(project, "--resume")
+
+    assert done.returncode == 0, done.stderr
+    result = only(project)
+    whole(result)
+    assert result.run.status == "complete"
+    assert len(result.run.resumed_utc) == 1
+    for name, samples in before.items():
+        (model,) = (one for one in result.models if one.name == name)
+        assert set(samples) <= {*model.warmup, *model.samples}
+    assert len(result.models[0].reloads_ns) == 1
+    assert journal_of(project) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kills_at_random_moments_lose_no_finished_sample(project: Path, seed: int) -> None:
+    moments = random.Random(seed)
+    kept_before = 0
+    for _ in range(3):
+        process = start(project, *(["--resume"] if journal_of(project) else []))
+        time.sleep(moments.uniform(0.3, 1.2))
+        if process.poll() is not None:
+            process.communicate()
+            break
+        kill(process)
+        journal = journal_of(project)
+        if journal is None:
+            continue
+        trim(journal)
+        _, kept = read_journal(journal)
+        assert kept.requests >= kept_before
+        kept_before = kept.requests
+
+    if journal_of(project) is not None:
+        done = bench(project, "--resume")
+        assert done.returncode == 0, done.stderr
+    elif not load_tree(project / "results").results:
+        bench(project)
+    whole(only(project))
+
+
+def test_ctrl_c_finishes_the_file_with_what_there_is(project: Path) -> None:
+    process = start(project)
+    wait_for(project, 5, process)
+
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate()
+
+    assert process.returncode == 0, err
+    assert "Wrote a partial result, " in out
+    assert "Traceback" not in err
+    result = only(project)
+    assert result.run.status == "partial"
+    (model,) = result.models
+    assert model.failure is None
+    assert model.cold_load_ns is not None
+    assert len(model.warmup) + len(model.samples) >= 5
+    assert model.unmeasured["memory_peak_bytes"] == "the run was stopped"
+    assert journal_of(project) is None
+
+
+def test_without_a_terminal_an_interrupted_run_is_kept_as_a_partial_result(project: Path) -> None:
+    process = start(project)
+    wait_for(project, 5, process)
+    kill(process)
+    # A run id has whole seconds.
+    time.sleep(1.1)
+
+    done = bench(project)
+
+    assert done.returncode == 0, done.stderr
+    assert "Kept what an interrupted run had measured, as a partial result: results/kiosk/" in done.stderr
+    partial, complete = load_tree(project / "results").results
+    assert partial.run.status == "partial"
+    assert complete.run.status == "complete"
+    whole(complete)
+
+
+def test_a_changed_config_is_refused(project: Path) -> None:
+    process = start(project)
+    wait_for(project, 3, process)
+    kill(process)
+    (project / "own.yaml").write_text(CONFIG.replace("rounds: 6", "rounds: 7"))
+    (project / "prompts.yaml").write_text(PROMPTS.replace("Hello", "Good day"))
+
+    done = bench(project, "--resume")
+
+    assert done.returncode == 2
+    assert re.fullmatch(
+        r"bench: results/\.unfinished/\S+-own\.jsonl: cannot go on with this run: "
+        r"the config and the prompt set changed since; undo that, or begin anew with --no-resume, "
+        r"which keeps what was measured as a partial result\n",
+        done.stderr,
+    )
+    assert answered(project) >= 3
+
+
+def test_nothing_to_go_on_with(project: Path) -> None:
+    done = bench(project, "--resume")
+
+    assert done.returncode == 2
+    assert done.stderr == "bench: results: there is no interrupted run of own to go on with\n"
+
+
+def test_two_runs_at_once(project: Path) -> None:
+    first = start(project)
+    wait_for(project, 1, first)
+
+    second = bench(project)
+    first.communicate()
+
+    assert second.returncode == 2
+    assert second.stderr == (
+        f"bench: another run is under way on this machine (process {first.pid}): wait until it ends, or add --wait\n"
+    )
+    assert first.returncode == 0
+    whole(only(project))
+
+
+def test_a_run_that_waits_has_its_turn(tmp_path: Path) -> None:
+    path = tmp_path / "machine.lock"
+    held = FileLock(path)
+    held.acquire()
+    with pytest.raises(UsageError), machine_lock(wait=False, path=path):
+        pass
+    held.release()
+
+    with machine_lock(wait=True, path=path):
+        assert path.with_suffix(".pid").read_text() == str(os.getpid())
+    assert not path.with_suffix(".pid").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits on a process's files there")
+def test_a_full_disk_keeps_what_was_measured(project: Path) -> None:
+    import resource
+
+    def allow_little() -> None:
+        # Python ignores the signal that comes with it: a write past the limit fails like one on a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, resource.RLIM_INFINITY))
+
+    process = start(project, preexec_fn=allow_little)
+    _, err = process.communicate()
+
+    assert process.returncode == 1
+    assert re.search(r"\.jsonl: cannot be written: File too large\. What was measured until here is in it: ", err)
+    assert "Traceback" not in err
+    assert answered(project) > 0
+    done = bench(project, "--resume")
+    assert done.returncode == 0, done.stderr
+    whole(only(project))
+
+
+def test_a_journal_remembers_what_it_was_told(tmp_path: Path) -> None:
+    head = header()
+    path = journal_path(tmp_path, head.run_id)
+    journal = Journal(path, head)
+    good = Measured(sample(position=1), "text of out1")
+    journal.measured("tiny", Measured(sample(round=0), "warm"), 10)
+    journal.measured("tiny", good, 20)
+    journal.finished(model_run(name="tiny", samples=(sample(position=1),)))
+    journal.measured("other", good, 30)
+    journal.close()
+
+    again, kept = read_journal(path)
+
+    assert path == tmp_path / FOLDER / "20260105T090000Z-1a2b3c4d5e-default.jsonl"
+    assert again == head
+    assert [one.sample.round for one in kept.samples["tiny"]] == [0, 1]
+    assert kept.samples["other"] == [good]
+    assert kept.requests == 2
+    assert kept.elapsed_ns == 30
+    assert kept.models["tiny"].samples == (sample(position=1),)
+    assert kept.models["tiny"].warmup == (sample(round=0),)
+
+
+@pytest.mark.parametrize("cut", [1, 30, 200])
+def test_a_line_that_a_crash_cut_off_is_dropped(tmp_path: Path, cut: int) -> None:
+    path = journal_path(tmp_path, "m/r")
+    journal = Journal(path, header())
+    journal.measured("tiny", Measured(sample(), "text"), 10)
+    journal.close()
+    path.write_bytes(path.read_bytes()[:-cut])
+
+    _, kept = read_journal(path)
+    trim(path)
+    journal = Journal(path, header())
+    journal.measured("tiny", Measured(sample(), "text"), 20)
+    journal.close()
+
+    assert kept.requests == 0
+    assert read_journal(path)[1].requests == 1
+
+
+def test_a_journal_damaged_in_the_middle_is_told(tmp_path: Path) -> None:
+    path = journal_path(tmp_path, "m/r")
+    Journal(path, header()).close()
+    path.write_bytes(b"{oops\n" + path.read_bytes())
+
+    with pytest.raises(UsageError) as caught:
+        read_journal(path)
+
+    assert str(caught.value) == f"{path}:1: is damaged; delete the file, or put it aside, and run again"
+
+
+def test_quiet_and_json(project: Path) -> None:
+    quiet = bench(project, "--quiet")
+    time.sleep(1.1)
+    rows = bench(project, "--json")
+
+    assert quiet.stderr == ""
+    assert load(project / quiet.stdout.strip()).run.status == "complete"
+    assert rows.stderr == ""
+    assert {row["model"] for row in json.loads(rows.stdout)} == {"first", "second"}
