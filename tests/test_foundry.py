@@ -49,7 +49,15 @@ def test_a_model_directory() -> None:
     assert (model.licence, model.precision, model.context_length) == ("MIT", "fp32", 1024)
     assert model.publisher == "Benchledger"
     assert model.footprint_bytes == sum(path.stat().st_size for path in SMALLEST.iterdir())
-    assert set(model.unmeasured) == {"memory_unique_bytes", "gpu_memory_peak_bytes", "energy"}
+    assert set(model.unmeasured) <= {"gpu_memory_peak_bytes", "energy"}
+    assert model.memory_unique_bytes is not None
+    assert model.memory_peak_bytes is not None
+    assert model.memory_loaded_bytes is not None
+    assert model.memory_unique_bytes < model.memory_loaded_bytes
+    assert model.memory_peak_bytes >= model.memory_loaded_bytes
+    assert model.memory_watch is not None
+    assert model.memory_watch.readings > 0
+    assert model.transport == "in-process"
     assert model.cold_load_ns is not None
     assert model.cold_load_ns > 0
     assert model.memory_before_bytes is not None

@@ -5,108 +5,39 @@ import os
 import random
 import re
 import signal
-import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from bench.errors import UsageError
-from bench.results.schema import Result
 from bench.results.store import load, load_tree
 from bench.runner.journal import FOLDER, Journal, journal_path, read_journal, trim
 from bench.runner.lock import machine_lock
 from bench.runner.measure import Measured
 from tests.builders import model_run, sample
+from tests.interrupting import (
+    CONFIG,
+    PROMPTS,
+    answered,
+    bench,
+    journal_of,
+    kill,
+    only,
+    start,
+    wait_for,
+    whole,
+    write_project,
+)
 from tests.running import header
-from tests.site_project import ROOT
-
-CONFIG = """
-prompts: prompts.yaml
-rounds: 6
-warmup: 1
-machine: kiosk
-probe: false
-models:
-  - {provider: custom, name: first, class: "tests.replay_model:Paced"}
-  - {provider: custom, name: second, class: "tests.replay_model:Paced"}
-"""
-
-PROMPTS = """
-id: own
-prompts:
-  - {id: a, title: A, text: Hello}
-  - {id: b, title: B, text: Bye}
-"""
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "own.yaml").write_text(CONFIG)
-    (tmp_path / "prompts.yaml").write_text(PROMPTS)
-    return tmp_path
-
-
-def start(project: Path, *arguments: str, **settings: object) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(project)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "bench", "run", "own.yaml", *arguments],
-        cwd=project,
-        env=environment,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        **settings,  # type: ignore[call-overload]
-    )
-
-
-def bench(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    process = start(project, *arguments)
-    out, err = process.communicate()
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
-def journal_of(project: Path) -> Path | None:
-    found = sorted((project / "results" / FOLDER).glob("*.jsonl"))
-    return found[0] if found else None
-
-
-def answered(project: Path) -> int:
-    journal = journal_of(project)
-    return journal.read_bytes().count(b'"sample"') if journal is not None else 0
-
-
-def wait_for(project: Path, samples: int, process: subprocess.Popen[str]) -> None:
-    while answered(project) < samples:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.005)
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
-def only(project: Path) -> Result:
-    ledger = load_tree(project / "results")
-    assert ledger.refused == ()
-    (result,) = ledger.results
-    return result
-
-
-def whole(result: Result) -> None:
-    assert [model.name for model in result.models] == ["first", "second"]
-    for model in result.models:
-        assert model.failure is None
-        assert sorted((one.round, one.prompt) for one in model.samples) == [
-            (number, name) for number in range(1, 7) for name in "ab"
-        ]
-        assert len({one.position for one in model.samples}) == 12
-        assert [one.start_ns for one in model.samples] == sorted(one.start_ns for one in model.samples)
+    return write_project(tmp_path)
 
 
 def test_a_killed_run_goes_on_where_it_stopped(project: Path) -> None:
@@ -195,6 +126,32 @@ def test_without_a_terminal_an_interrupted_run_is_kept_as_a_partial_result(proje
     assert partial.run.status == "partial"
     assert complete.run.status == "complete"
     whole(complete)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals there")
+def test_in_a_terminal_it_asks_whether_to_go_on(project: Path) -> None:
+    process = start(project)
+    wait_for(project, 5, process)
+    kill(process)
+    ours, theirs = os.openpty()
+
+    asking = start(project, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while b"Go on with it? [Y/n]" not in seen:
+        seen += os.read(ours, 1000)
+    os.write(ours, b"y\n")
+    with suppress(OSError):
+        # The other end is closed when the run is over: that is an error on Linux.
+        while part := os.read(ours, 1000):
+            seen += part
+    os.close(ours)
+
+    assert asking.wait() == 0
+    assert re.search(rb"An interrupted run is there \(\d+ requests answered\)\. Go on with it\?", seen)
+    result = only(project)
+    whole(result)
+    assert len(result.run.resumed_utc) == 1
 
 
 def test_a_changed_config_is_refused(project: Path) -> None:

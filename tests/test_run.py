@@ -133,7 +133,8 @@ def test_a_child_that_is_killed_keeps_what_it_measured() -> None:
     assert len(dies.warmup) == 1
     assert kinds(dies) == [None, "died"]
     assert dies.memory_loaded_bytes is not None
-    assert dies.unmeasured["memory_peak_bytes"] == "the process was lost before it could tell"
+    assert dies.memory_peak_bytes is not None
+    assert dies.memory_watch is not None
     assert kinds(own) == [None] * 4
 
 

@@ -77,8 +77,8 @@ Report = Downloading | Prepared | Loaded | Measured | Finished | GaveUp | NotThe
 def serve(job: Job, reports: Connection, errors_path: str) -> None:
     """Run a job and send a Report for each step of it; the last one is Finished, GaveUp or NotThere.
 
-    After each sample the runner says when to go on: by then it is on the disk. Without a runner this process ends. What
-    the runtime's libraries print goes to the file `errors_path`: the terminal shows a progress bar.
+    After the load and each sample the runner says when to go on: by then it is on the disk. Without a runner this
+    process ends. What the runtime's libraries print goes to the file `errors_path`: the terminal shows a progress bar.
     """
     _redirect(errors_path)
     # A Ctrl-C reaches every process of the terminal; the runner decides what becomes of it.
@@ -122,6 +122,7 @@ def _hold(job: Job, reports: Connection) -> None:
         provider.load()
         loaded_ns = time.perf_counter_ns()
         reports.send(Loaded(provider.identity(), provider.remote, loaded_ns - start_ns, before_bytes, resident_bytes()))
+        reports.recv()
         origin_ns = time.perf_counter_ns() - job.offset_ns
         for step in job.steps:
             request = request_for(step, job.config)

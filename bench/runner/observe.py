@@ -1,45 +1,141 @@
 """What is seen of a model's process and of the machine from outside, while the model is measured."""
 
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from bench.config import Config, CustomModel, EndpointModel, FoundryModel
-from bench.runner.child import Report
+from bench.config import DEFAULT_ENDPOINT, Config, CustomModel, EndpointModel, FoundryModel
+from bench.runner.child import Loaded, Report
+from bench.runner.energy import Meter, Metered, Reading, Source
+from bench.runner.gpu import GpuMemory
+from bench.runner.holder import holder_of
+from bench.runner.machine_record import Probe
+from bench.runner.measure import Measured
+from bench.runner.memory import Sampler, sampling, unique_bytes
 from bench.runner.outcome import Seen
+from bench.runner.probe import probe
 from bench.runner.supervise import Heard
+from bench.runner.watch import Watch, watching
+
+LOST = "the process was lost before it could tell"
+
+
+@dataclass(frozen=True)
+class Power:
+    """The energy counters of this machine, and what they count while it is idle, in watts."""
+
+    meter: Meter
+    idle_watts: Mapping[Source, float]
 
 
 class Observer:
-    """Watches one model's process from its start to its end."""
+    """Watches one model's process, and the machine, from before its start to after its end."""
 
-    def __init__(self, config: Config, model: FoundryModel | EndpointModel | CustomModel) -> None:
+    def __init__(self, config: Config, model: FoundryModel | EndpointModel | CustomModel, power: Power) -> None:
         self._config = config
+        self._model = model
+        self._power = power
+        self._open = ExitStack()
+        self._before: Probe | None = None
+        self._watch: Watch | None = None
+        self._sampler: Sampler | None = None
+        self._no_sampler = LOST
+        self._unique_bytes: int | None = None
+        self._start: Reading | None = None
+        self._end: Reading | None = None
 
     def __enter__(self) -> Self:
+        if self._config.probe:
+            self._before = probe()
+            self._watch = self._open.enter_context(watching())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return
+        self._open.close()
 
     def notice(self, heard: Heard, report: Report | None) -> None:
-        """Follow the process: called at its start, after each report and at its end."""
+        """Follow the process: called at its start, and after each report while it waits to go on."""
+        starts = report is None and self._sampler is None and not heard.ended
+        if starts and heard.pid is not None and not isinstance(self._model, EndpointModel):
+            self._sampler = self._open.enter_context(sampling(heard.pid))
+        if isinstance(report, Loaded):
+            self._model_is_there(heard, report)
+        if isinstance(report, Measured):
+            # Energy is that of the measured requests: the warm-up's ends where they begin.
+            if report.sample.round == 0:
+                self._start = self._power.meter.read()
+            else:
+                self._end = self._power.meter.read()
 
     def seen(self, heard: Heard) -> Seen:
-        """Return what was seen, with a reason for what was not."""
+        """Return what was seen, with a reason for what was not. Watching ends with it."""
+        self._open.close()
+        machine_watch = None
+        if self._watch is not None and self._before is not None:
+            machine_watch = self._watch.result(self._before, probe())
         loaded = heard.loaded
-        if loaded is None or loaded.remote is not None:
-            return Seen()
-        peak = heard.finished.memory_peak_bytes if heard.finished is not None else None
+        if loaded is None:
+            return Seen(machine_watch=machine_watch)
+        here = loaded.remote is None
+        peak_bytes, peak_reason = self._peak(heard)
+        gpu = self._sampler.gpu_peak() if self._sampler is not None else GpuMemory(None, self._no_sampler)
+        energy = self._energy(loaded, gpu)
+        reasons = {
+            "memory_peak_bytes": peak_reason,
+            "memory_unique_bytes": "the system does not tell, or not to this user" if here else None,
+            "gpu_memory_peak_bytes": gpu.reason,
+            "energy": energy.reason,
+        }
         return Seen(
-            memory_before_bytes=loaded.memory_before_bytes,
-            memory_loaded_bytes=loaded.memory_loaded_bytes,
-            memory_peak_bytes=peak,
-            unmeasured={"memory_peak_bytes": "the process was lost before it could tell"},
+            memory_before_bytes=loaded.memory_before_bytes if here else None,
+            memory_loaded_bytes=loaded.memory_loaded_bytes if here else None,
+            memory_peak_bytes=peak_bytes,
+            memory_unique_bytes=self._unique_bytes,
+            gpu_memory_peak_bytes=gpu.bytes,
+            memory_watch=self._sampler.watch() if self._sampler is not None and peak_bytes is not None else None,
+            machine_watch=machine_watch,
+            energy=energy.energy,
+            unmeasured={name: reason for name, reason in reasons.items() if reason is not None},
         )
+
+    def _peak(self, heard: Heard) -> tuple[int | None, str | None]:
+        peaks = [self._sampler.peak_bytes() if self._sampler is not None else None]
+        if heard.finished is not None and heard.loaded is not None and heard.loaded.remote is None:
+            # Readings can miss a peak that the system itself has noted.
+            peaks.append(heard.finished.memory_peak_bytes)
+        peak = max((one for one in peaks if one is not None), default=None)
+        if peak is not None:
+            return peak, None
+        return None, self._no_sampler if self._sampler is None else self._sampler.trouble or LOST
+
+    def _energy(self, loaded: Loaded, gpu: GpuMemory) -> Metered:
+        if loaded.remote is not None and self._sampler is None:
+            # This machine's counters say nothing of a model elsewhere.
+            return Metered(None, self._no_sampler)
+        if self._start is None or self._end is None:
+            return Metered(None, "no request was measured")
+        on_gpu = (loaded.identity.device or "").upper() == "GPU" or bool(gpu.bytes)
+        return self._power.meter.energy(self._start, self._end, self._power.idle_watts, on_gpu=on_gpu)
 
     @staticmethod
     def nothing_seen() -> Seen:
         """Return what is known of a model whose measuring was broken off."""
-        return Seen(unmeasured={"memory_peak_bytes": "the run was stopped"})
+        names = ("memory_before_bytes", "memory_loaded_bytes", "memory_peak_bytes", "memory_unique_bytes")
+        why = "the run was stopped"
+        return Seen(unmeasured=dict.fromkeys((*names, "gpu_memory_peak_bytes", "energy"), why))
+
+    def _model_is_there(self, heard: Heard, loaded: Loaded) -> None:
+        self._start = self._power.meter.read()
+        if loaded.remote is None:
+            self._unique_bytes = unique_bytes(heard.pid) if heard.pid is not None else None
+            return
+        if isinstance(self._model, EndpointModel):
+            holder = holder_of(self._model.base_url or DEFAULT_ENDPOINT)
+            if holder.pid is None:
+                self._no_sampler = holder.reason or loaded.remote
+            else:
+                self._sampler = self._open.enter_context(sampling(holder.pid, family=True))

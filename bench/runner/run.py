@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from bench.config import Config, CustomModel, EndpointModel, FoundryModel
 from bench.rubric import PromptSetRecord
 from bench.runner.child import Job, Loaded, Report
+from bench.runner.energy import metering
 from bench.runner.journal import Journal, Recovered
 from bench.runner.measure import Measured
-from bench.runner.observe import Observer
+from bench.runner.observe import Observer, Power
 from bench.runner.outcome import model_run
 from bench.runner.plan import Step, plan
 from bench.runner.record import ModelRun
 from bench.runner.supervise import Heard, supervise
+
+IDLE_S = 2.0
+"""How long the idle machine's power is measured before the first model, where it has a counter."""
 
 Model = FoundryModel | EndpointModel | CustomModel
 
@@ -55,6 +59,7 @@ class _Run:
     kept: Recovered
     on_progress: Callable[[Progress], None]
     elapsed_ns: Callable[[], int]
+    power: Power
 
 
 def run(
@@ -70,13 +75,15 @@ def run(
     A model that fails is recorded with its failure, and the next one has its turn. `on_progress` may raise Stopped, as
     may a signal handler: the run then ends with what there is. `elapsed_ns` counts from the start of the run.
     """
-    under_way = _Run(config, prompt_set, journal, kept, on_progress, elapsed_ns)
     models: dict[str, ModelRun] = dict(kept.models)
     stopped = False
     try:
-        for model in config.models:
-            if model.name not in models:
-                models[model.name] = _one(under_way, model)
+        with metering(config.energy.watts) as meter:
+            power = Power(meter, meter.idle_watts(IDLE_S))
+            under_way = _Run(config, prompt_set, journal, kept, on_progress, elapsed_ns, power)
+            for model in config.models:
+                if model.name not in models:
+                    models[model.name] = _one(under_way, model)
     except Stopped:
         stopped = True
         models |= unfinished_models(config, kept)
@@ -111,7 +118,7 @@ def _one(under_way: _Run, model: Model) -> ModelRun:
     left = tuple(step for step in steps if step.round == 0 or step.position not in answered)
     offset_ns = max((one.sample.start_ns + (one.sample.end_ns or 0) for one in earlier), default=0)
     loads_ns = kept.loads_ns.setdefault(model.name, [])
-    with Observer(config, model) as observer:
+    with Observer(config, model, under_way.power) as observer:
         heard = supervise(
             Job(model, config, left, offset_ns), _listener(under_way, model, observer, len(answered), steps)
         )

@@ -108,7 +108,7 @@ def _listen(
         return
     _take(report, heard)
     on_report(heard, report)
-    if isinstance(report, Measured):
+    if isinstance(report, Loaded | Measured):
         here.send(None)
 
 
