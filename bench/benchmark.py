@@ -17,7 +17,7 @@ from bench.quality.grading import grades
 from bench.quality.prompt_set import load_prompt_set, single_prompt
 from bench.results.assemble import assemble, run_id
 from bench.results.schema import Result
-from bench.results.store import check_writable, save
+from bench.results.store import check_writable, load, save
 from bench.rubric import PromptSetRecord
 from bench.runner.environment import checkout, machine
 from bench.runner.journal import Header, Journal, Recovered, journal_path, read_journal, trim, unfinished
@@ -68,6 +68,15 @@ def benchmark(ask: Ask, running: Running) -> Saved:
             raise UsageError(f"{ask.results_dir}: there is no interrupted run of {fresh.config_name} to go on with")
         if found is not None:
             header, kept = read_journal(found)
+            saved = ask.results_dir / f"{header.run_id}.json"
+            if saved.exists():
+                # The end came between saving the result and removing the journal: nothing is left to do.
+                result = load(saved)
+                found.unlink()
+                if ask.resume:
+                    return Saved(result, saved, None)
+                found, header, kept = None, fresh, Recovered()
+        if found is not None:
             if ask.resume or (ask.resume is None and ask.goes_on(found, kept)):
                 _refuse_changes(found, header, fresh)
                 trim(found)

@@ -228,6 +228,36 @@ def test_a_full_disk_keeps_what_was_measured(project: Path) -> None:
     whole(only(project))
 
 
+def test_a_kill_between_saving_and_tidying_up(project: Path) -> None:
+    process = start(project)
+    wait_for(project, 24, process)
+    kill(process)
+    journal = journal_of(project)
+    assert journal is not None
+    content = journal.read_bytes()
+    assert bench(project, "--resume").returncode == 0
+    before = only(project)
+    journal.write_bytes(content)
+
+    again = bench(project, "--resume")
+
+    assert again.returncode == 0, again.stderr
+    assert only(project) == before
+    assert journal_of(project) is None
+
+
+def test_a_kill_before_the_first_line_was_written(project: Path) -> None:
+    folder = project / "results" / FOLDER
+    folder.mkdir(parents=True)
+    (folder / "20260101T000000Z-nocommit-own.jsonl").write_bytes(b'{"header": {"run')
+
+    done = bench(project)
+
+    assert done.returncode == 0, done.stderr
+    whole(only(project))
+    assert journal_of(project) is None
+
+
 def test_a_journal_remembers_what_it_was_told(tmp_path: Path) -> None:
     head = header()
     path = journal_path(tmp_path, head.run_id)

@@ -146,8 +146,16 @@ def trim(path: Path) -> None:
 
 
 def unfinished(results_dir: Path, config_name: str) -> Path | None:
-    """Return the newest journal of a config below a results folder, or None."""
-    found = sorted((results_dir / FOLDER).glob(f"*-{config_name}.jsonl"))
+    """Return the newest journal of a config below a results folder, or None.
+
+    One whose first line was never finished tells nothing, not even whose it is: it is removed.
+    """
+    found = []
+    for path in sorted((results_dir / FOLDER).glob(f"*-{config_name}.jsonl")):
+        if b"\n" in path.read_bytes():
+            found.append(path)
+        else:
+            path.unlink()
     return found[-1] if found else None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from rich.progress import track
 
+from bench.results.store import load_tree
 from bench.runner.journal import read_journal, trim
 from tests.interrupting import journal_of, kill, only, start, whole, write_project
 
@@ -56,7 +57,10 @@ def _run_until_done(project: Path, moments: random.Random, most: int) -> int:
             assert process.returncode == 0, errors
             return died
         journal = journal_of(project)
-        if journal is not None and journal.stat().st_size:
+        if journal is None and load_tree(project / "results").results:
+            # It was killed on its way out, with everything saved.
+            return died
+        if journal is not None and b"\n" in journal.read_bytes():
             trim(journal)
             _, kept = read_journal(journal)
             assert kept.requests >= kept_before, f"{kept_before - kept.requests} samples lost"
