@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.results.schema import Result
 from bench.results.store import Ledger, Refused, load_tree
+from bench.runner.machine_record import Energy, MachineWatch, Probe
 from bench.runner.record import Failure
 from bench.site.pages import write_site
 from tests import builders
@@ -102,18 +103,24 @@ def _hostile_result(day: int) -> Result:
                 precision=text,
                 capabilities=(text,),
                 memory_peak_bytes=None,
-                unmeasured={"memory_peak_bytes": text},
+                memory_unique_bytes=None,
+                unmeasured={"memory_peak_bytes": text, "memory_unique_bytes": text},
+                machine_watch=MachineWatch(
+                    before=_probe(100), after=_probe(150), period_ns=1, late_ns=(1,), steal_share=None
+                ),
+                energy=Energy(source="estimate", joules=9.0, idle_watts=None, duration_ns=10**9),
                 samples=tuple(samples),
             )
         )
     broken = builders.failed_model(name=f"broken {HOSTILE_TEXTS[0]}", message=HOSTILE_TEXTS[4])
+    skipped = builders.model_run(name=f"skipped {HOSTILE_TEXTS[1]}", skipped=HOSTILE_TEXTS[2], samples=())
     grades = [
         builders.grade({"f1": 0.5 if place % 2 else 1.0}, prompt=name, output=f"out{place}")
         for place, name in enumerate(names)
     ]
     started = builders.STARTED_UTC + timedelta(days=day)
     return builders.result(
-        [*models, broken],
+        [*models, broken, skipped],
         started_utc=started,
         prompts=prompts,
         outputs=outputs,
@@ -124,5 +131,13 @@ def _hostile_result(day: int) -> Result:
         machine=builders.machine(
             os=HOSTILE_TEXTS[0], cpu=HOSTILE_TEXTS[1], power_source=HOSTILE_TEXTS[2], versions={HOSTILE_TEXTS[3]: "1"}
         ),
-        config=builders.config(name=HOSTILE_TEXTS[5], overrides=(HOSTILE_TEXTS[4],)),
+        config=builders.config(
+            name=HOSTILE_TEXTS[5],
+            overrides=(HOSTILE_TEXTS[4],),
+            resolved={"energy": {"price_per_kwh": 0.3, "currency": HOSTILE_TEXTS[0]}},
+        ),
     )
+
+
+def _probe(compute_ns: int) -> Probe:
+    return Probe(compute_ns=compute_ns, memory_ns=1, cpu_hz=None, temperature_c=None, load_average=None)

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.export import COLUMNS, MARKDOWN_COLUMNS, benchmark_report, rows, to_csv, to_json, to_markdown
+from bench.analysis.summary import summarise
 from bench.results.store import dump, load_tree
-from tests.builders import failed_model, failed_sample, grade, model_run, result, samples
+from bench.runner.machine_record import ClientCheck, Energy
+from tests.builders import config, failed_model, failed_sample, grade, model_run, result, run_info, samples
 from tests.fixtures.make_results import RESULTS_DIR, fixture_results
 
 
@@ -53,14 +55,28 @@ def test_a_row_by_hand() -> None:
             "precision": "int8",
             "licence": "MIT",
             "commercial_use": "yes",
+            "transport": "in-process",
+            "run_status": "complete",
+            "resumed": 0,
+            "steadiness": "unknown",
+            "skipped": None,
             "failure": None,
             "good_samples": 3,
             "failed_samples": 1,
             "ttft_p50_s": 1.0,
             "ttft_p95_s": None,
             "ttfo_p50_s": 1.0,
+            "first_request_s": 1.0,
             "itl_p50_s": 1.0,
+            "itl_p95_s": None,
             "itl_p99_s": None,
+            "longest_stall_s": 3.0,
+            "stalls_count": 3,
+            "connect_s": None,
+            "sent_p50_s": None,
+            "sent_share": None,
+            "shared_reads_count": 0,
+            "shared_reads_share": 0,
             "tpot_p50_s": pytest.approx(0.1),
             "decode_p50_tokens_per_s": pytest.approx(10),
             "prefill_p50_tokens_per_s": 12.0,
@@ -73,13 +89,57 @@ def test_a_row_by_hand() -> None:
             "memory_before_bytes": 60_000_000,
             "memory_loaded_bytes": 70_000_000,
             "memory_peak_bytes": 75_000_000,
+            "memory_unique_bytes": 8_000_000,
+            "gpu_memory_peak_bytes": None,
             "footprint_bytes": 2_100_000,
+            "energy_per_answer_j": None,
+            "energy_per_1000_tokens_j": None,
+            "cost_per_1000_answers": None,
+            "energy_source": None,
+            "currency": None,
+            "resolvable_from_s": None,
+            "gaps_resolvable_from_s": None,
             "undefined": (
-                "ttft_p95_s: 3 samples; a p95 needs 20; itl_p99_s: 3 gaps; a p99 needs 100; "
-                "latency_p95_s: 3 samples; a p95 needs 20"
+                "ttft_p95_s: 3 samples; a p95 needs 20; "
+                "itl_p95_s: 3 gaps; a p95 needs 20; itl_p99_s: 3 gaps; a p99 needs 100; "
+                "connect_s: no client stands before a model in the same process; "
+                "sent_p50_s: no client stands before a model in the same process; "
+                "sent_share: no client stands before a model in the same process; "
+                "latency_p95_s: 3 samples; a p95 needs 20; gpu_memory_peak_bytes: not measured; "
+                "energy_per_answer_j: not measured; energy_per_1000_tokens_j: not measured; "
+                "cost_per_1000_answers: the config has no price of a kWh (energy.price_per_kwh)"
             ),
         }
     ]
+
+
+def test_a_run_that_is_summarised_already_gives_the_same_rows() -> None:
+    runs = [result([model_run(name="a")])]
+
+    assert rows([summarise(run) for run in runs]) == rows(runs)
+
+
+def test_how_far_to_believe_a_row() -> None:
+    # 90 J for 3 answers, 0.000025 kWh at 0.3 a kWh: 0.0000075 for 3 answers. Errors of 2 and 1 ms, times three.
+    energy = Energy(source="estimate", joules=90, idle_watts=None, duration_ns=9_000_000_000)
+    check = ClientCheck(transport="direct", streams=1, ttft_error_ns=(2_000_000,), gap_error_ns=(-1_000_000,))
+    model = model_run(transport="direct", energy=energy, samples=samples([1, 2, 6]))
+    prices = {"energy": {"price_per_kwh": 0.3, "currency": "EUR"}}
+    (row,) = rows([result([model], client=(check,), config=config(resolved=prices))])
+
+    assert row["energy_source"] == "estimate"
+    assert row["energy_per_answer_j"] == 30
+    assert row["cost_per_1000_answers"] == pytest.approx(0.0025)
+    assert row["currency"] == "EUR"
+    assert row["resolvable_from_s"] == pytest.approx(0.006)
+    assert row["gaps_resolvable_from_s"] == pytest.approx(0.003)
+
+
+def test_a_stopped_run_and_a_skipped_model_say_so() -> None:
+    info = run_info(status="partial", resumed_utc=(datetime(2026, 1, 5, 10, tzinfo=UTC),))
+    (row,) = rows([result([model_run(skipped="no GPU on this machine", samples=())], run=info)])
+
+    assert (row["run_status"], row["resumed"], row["skipped"]) == ("partial", 1, "no GPU on this machine")
 
 
 def test_csv_has_all_columns_and_empty_cells_for_what_is_undefined() -> None:
@@ -174,6 +234,6 @@ def test_the_fixture_results_are_what_their_script_makes() -> None:
 def test_the_fixture_results_can_be_exported_and_reported() -> None:
     results = load_tree(RESULTS_DIR).results
 
-    assert len(parsed(to_csv(results))) == len(json.loads(to_json(results))) == 10
+    assert len(parsed(to_csv(results))) == len(json.loads(to_json(results))) == 15
     for run in results:
         assert benchmark_report(run).startswith("# Benchmark report\n")

@@ -17,6 +17,7 @@ from bench.analysis.metrics import (
     ttfo_s,
     ttft_s,
 )
+from bench.analysis.timing import longest_stall_s, sent_s, sent_share, stalls
 from bench.runner.record import MEASURED_FIELDS
 from tests.builders import MILLISECOND_NS as MS
 from tests.builders import failed_sample, model_run, sample
@@ -102,6 +103,10 @@ def test_an_answer_that_was_not_streamed_has_only_a_latency() -> None:
         "e2e_s": 0.5,
         "output_tokens_per_s": 20.0,
         "prefill_tokens_per_s": None,
+        "longest_stall_s": None,
+        "request_stalls_count": None,
+        "sent_s": None,
+        "sent_share": None,
     }
     assert itl_s(one) == ()
 
@@ -121,6 +126,26 @@ def test_a_failed_sample_has_no_value_whatever_was_measured(metric: metrics.Samp
     assert ITL.values(broken_off) == ()
 
 
+def test_stalls_by_hand() -> None:
+    # Gaps of 50, 200, 201 and 700 ms: two are longer than 200 ms.
+    one = sample(chunk_ns=(100 * MS, 150 * MS, 350 * MS, 551 * MS, 1_251 * MS))
+
+    assert longest_stall_s(one) == 0.7
+    assert stalls(one) == 2
+    assert stalls(sample()) == 0
+    assert stalls(sample(chunk_ns=(100 * MS,))) is None
+    assert stalls(failed_sample(chunk_ns=(0, 900 * MS))) is None
+
+
+def test_sending_is_the_client_s_own_part_of_the_first_token() -> None:
+    one = sample(sent_ns=3 * MS, chunk_ns=(60 * MS, 80 * MS))
+
+    assert sent_s(one) == 0.003
+    assert sent_share(one) == pytest.approx(0.05)
+    assert sent_share(sample(sent_ns=3 * MS, chunk_ns=())) is None
+    assert sent_s(sample()) is None
+
+
 def test_stamps_of_zero_do_not_divide() -> None:
     one = sample(chunk_ns=(0, 0), end_ns=0)
 
@@ -138,12 +163,21 @@ def test_model_metrics_in_base_units() -> None:
         "memory_before_bytes": 60_000_000,
         "memory_loaded_bytes": 70_000_000,
         "memory_peak_bytes": 75_000_000,
+        "memory_unique_bytes": 8_000_000,
+        "gpu_memory_peak_bytes": None,
         "footprint_bytes": None,
+        "first_request_s": 0.15,
+        "connect_s": None,
+        "stalls_count": 0,
+        "shared_reads_count": 0,
+        "shared_reads_share": 0,
+        "energy_per_answer_j": None,
+        "energy_per_1000_tokens_j": None,
     }
 
 
 def test_model_metrics_name_a_field_that_has_a_reason() -> None:
-    assert {metric.field for metric in MODEL_METRICS} <= set(MEASURED_FIELDS)
+    assert {metric.field for metric in MODEL_METRICS if metric.field} <= {*MEASURED_FIELDS, "energy"}
 
 
 def test_ids_are_unique_and_found() -> None:
@@ -155,7 +189,17 @@ def test_ids_are_unique_and_found() -> None:
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.id)
 def test_a_metric_id_ends_in_its_unit(metric: metrics.Metric) -> None:
-    endings = {"s": "_s", "s/token": "_s", "tokens/s": "_tokens_per_s", "bytes": "_bytes", "score": "score"}
+    endings = {
+        "s": "_s",
+        "s/token": "_s",
+        "tokens/s": "_tokens_per_s",
+        "bytes": "_bytes",
+        "score": "score",
+        "J": "_j",
+        "count": "_count",
+        "share": "_share",
+        "money": "cost_per_1000_answers",
+    }
 
     assert metric.id.endswith(endings[metric.unit])
     assert metric.definition.endswith(".")

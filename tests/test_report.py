@@ -2,6 +2,7 @@
 
 from bench.analysis.export import benchmark_report
 from bench.results.schema import Result
+from bench.runner.machine_record import ClientCheck, MachineWatch, Probe
 from bench.runner.record import Failure
 from tests import builders
 from tests.builders import failed_model, failed_sample, grade, model_run, result, samples
@@ -96,3 +97,27 @@ def test_a_run_outside_git_or_with_changes_says_so() -> None:
     assert "benchledger 0.1.0, no commit.\n" in benchmark_report(result(commit=None))
     changed = result(run=builders.run_info(dirty=True))
     assert "commit 1a2b3c4d5e with changes.\n" in benchmark_report(changed)
+
+
+def test_what_weakens_a_run_is_said() -> None:
+    # TTFT 500 ms against an error of 300 ms: 900 ms could be told.
+    check = ClientCheck(transport="direct", streams=1, ttft_error_ns=(300_000_000,), gap_error_ns=())
+    fast = model_run(name="fast", transport="direct", samples=samples([1.0] * 3))
+    skipped = model_run(name="on-gpu", skipped="no GPU | here", samples=())
+    report = benchmark_report(result([fast, skipped], client=(check,), run=builders.run_info(status="partial")))
+
+    assert "## Handle with care\n\n- The run is partial: it was stopped before its end" in report
+    assert "- **fast**, TTFT p50 (s): not resolvable by the client.\n" in report
+    assert "- **on-gpu** was skipped: no GPU &#124; here\n" in report
+    assert "on-gpu**, score" not in report
+
+
+def test_an_unsteady_machine_is_said() -> None:
+    before, after = (
+        Probe(compute_ns=ns, memory_ns=1, cpu_hz=None, temperature_c=None, load_average=None) for ns in (100, 120)
+    )
+    watch = MachineWatch(before=before, after=after, period_ns=1, late_ns=(), steal_share=None)
+
+    assert "- The machine was unsteady: tiny: arithmetic was 20.0 % slower after it than before" in benchmark_report(
+        result([model_run(machine_watch=watch)])
+    )

@@ -34,8 +34,8 @@ def test_trade_off(snapshot_json: SnapshotAssertion) -> None:
 
 def test_history(snapshot_json: SnapshotAssertion) -> None:
     rows: list[charts.Row] = [
-        {"date": "2026-01-05T09:00:00Z", "value": 6.3, "run": "1a2b3c4"},
-        {"date": "2026-02-02T09:00:00Z", "value": 6.1, "run": "2b3c4d5"},
+        {"date": "2026-01-05T09:00:00Z", "value": 6.3, "run": "1a2b3c4", "machine": "unsteady"},
+        {"date": "2026-02-02T09:00:00Z", "value": 6.1, "run": "2b3c4d5", "machine": "steady"},
     ]
 
     spec = charts.history(rows, charts.axis("TTFT (ms)", [6.3, 6.1]), MARKS["good"], with_points=True)
@@ -53,7 +53,7 @@ def test_strips(snapshot_json: SnapshotAssertion) -> None:
 
 
 def test_a_kind_is_not_changed_by_its_use() -> None:
-    rows: list[charts.Row] = [{"date": "2026-01-05T09:00:00Z", "value": 6.3, "run": "1a2b3c4"}]
+    rows: list[charts.Row] = [{"date": "2026-01-05T09:00:00Z", "value": 6.3, "run": "1a2b3c4", "machine": "steady"}]
     axis = charts.axis("TTFT (ms)", [6.3])
     first = json.dumps(charts.history(rows, axis, MARKS["good"], with_points=True))
 

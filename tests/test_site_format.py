@@ -90,3 +90,28 @@ def test_things_are_counted_in_the_right_form() -> None:
     assert form.count(1, "run") == "1 run"
     assert form.count(1_200, "run") == "1,200 runs"
     assert form.count(0, "run has", "runs have") == "0 runs have"
+
+
+def test_a_change_has_its_sign() -> None:
+    assert form.change(0.1547) == "+15.5 %"
+    assert form.change(-0.0034) == "−0.3 %"
+
+
+def test_several_values_share_one_unit() -> None:
+    assert form.pair(0.252, 0.291, "s") == "252 → 291\u00a0ms"
+    assert form.listed([1.24, 0.98], "s") == "1.24, 0.980\u00a0s"
+
+
+def test_counts_are_whole_and_have_no_unit() -> None:
+    assert form.with_unit(12, "count") == "12"
+    assert form.quantity(12.0, form.scale("count", [12.0])) == "12"
+    assert form.with_unit(0.0621, "share") == "6.21\u00a0%"
+
+
+def test_a_unit_without_a_value_is_not_the_smallest() -> None:
+    assert form.scale("bytes", [None]).unit == "MB"
+
+
+def test_a_clause_becomes_a_sentence() -> None:
+    assert form.sentence("not measured") == "Not measured."
+    assert form.sentence("Is it?") == "Is it?"

@@ -1,12 +1,14 @@
 """The parts of a page: tables, colours, small lines, the front, the places of names, reasons for doubt."""
 
 from bench.analysis.summary import summarise
+from bench.runner.machine_record import ClientCheck, MachineWatch, Probe
 from bench.site import pareto
 from bench.site.doubts import doubts
 from bench.site.labels import Spot, place
 from bench.site.palette import marks
 from bench.site.sparkline import sparkline
-from bench.site.tables import Cell, Measured, name_column, number_column, table, text_column
+from bench.site.standing import standings
+from bench.site.tables import Cell, Kind, Measured, name_column, number_column, table, text_column
 from tests import builders
 
 
@@ -22,6 +24,31 @@ def test_what_looks_equal_is_equally_good() -> None:
     column = number_column("Quality", "score", [Measured(4.31), Measured(4.29), Measured(2.0)], "higher")
 
     assert [cell.best for cell in column.cells] == [True, True, False]
+
+
+def test_what_the_client_cannot_tell_apart_is_shown_and_never_the_best() -> None:
+    values = [Measured(0.2), Measured(0.001, "coarse", "below 3 ms", small="not resolvable"), Measured(0.3)]
+    column = number_column("TTFT", "s", values, "lower")
+
+    assert [(cell.text, cell.kind, cell.best) for cell in column.cells] == [
+        ("200", "value", True),
+        ("1.00", "coarse", False),
+        ("300", "value", False),
+    ]
+    assert (column.cells[1].small, column.cells[1].note) == ("not resolvable", "below 3 ms")
+
+
+def test_an_estimate_that_is_the_best_stays_an_estimate() -> None:
+    column = number_column("Energy", "J", [Measured(2.0, small="estimate"), Measured(3.0)], "lower")
+
+    assert (column.cells[0].best, column.cells[0].small) == (True, "estimate")
+
+
+def test_each_kind_of_missing_value_says_something_else() -> None:
+    kinds: list[Kind] = ["none", "few", "failed", "skipped", "absent"]
+    column = number_column("Latency", "s", [Measured(None, kind, "why") for kind in kinds])
+
+    assert len({cell.text for cell in column.cells}) == len({cell.kind for cell in column.cells}) == len(kinds)
 
 
 def test_one_value_alone_is_not_the_best() -> None:
@@ -118,6 +145,44 @@ def test_reasons_for_doubt_are_told() -> None:
         "the machine ran on battery, which may slow it down",
         "1 model of 2 has fewer than 20 good samples (down to 1)",
     )
+
+
+def test_a_stopped_run_on_an_unsteady_machine_is_doubted() -> None:
+    # TTFT 100 ms and gaps of 20 ms, against errors of 40 and 8 ms: 120 and 24 ms could be told. Of 2 gaps 1 is shared.
+    check = ClientCheck(transport="direct", streams=1, ttft_error_ns=(40_000_000,), gap_error_ns=(8_000_000,))
+    probes = [
+        Probe(compute_ns=ns, memory_ns=1, cpu_hz=None, temperature_c=None, load_average=None) for ns in (100, 110)
+    ]
+    watch = MachineWatch(before=probes[0], after=probes[1], period_ns=1, late_ns=(), steal_share=None)
+    samples = tuple(builders.sample(position=place, shared_reads=1) for place in range(20))
+    result = builders.result(
+        [
+            builders.model_run(transport="direct", machine_watch=watch, samples=samples),
+            builders.model_run(name="big", skipped="no GPU on this machine", samples=()),
+        ],
+        client=(check,),
+        run=builders.run_info(status="partial"),
+    )
+
+    assert doubts(summarise(result)) == (
+        "it was stopped before its end, and has what was measured until then",
+        "the machine was unsteady (tiny: arithmetic was 10.0 % slower after it than before)",
+        "tiny: the median time to first token (100\u00a0ms) is not resolvable below 120\u00a0ms",
+        "tiny: the median gap between chunks (20\u00a0ms) is not resolvable below 24\u00a0ms",
+        "tiny: 50 % of the gaps lie inside one read, and so count as zero",
+    )
+    assert [one.kind for one in standings(summarise(result))] == ["partial", "unsteady"]
+
+
+def test_a_whole_run_that_was_resumed_is_marked_and_not_doubted() -> None:
+    again = builders.STARTED_UTC.replace(hour=10)
+    models = [builders.model_run(samples=builders.samples([0.1] * 20))]
+    summary = summarise(builders.result(models, run=builders.run_info(resumed_utc=(again,))))
+
+    assert doubts(summary) == ()
+    assert [one.sentence for one in standings(summary)] == [
+        "This run was interrupted and went on at 2026-01-05 10:00 UTC; no finished sample was taken twice."
+    ]
 
 
 def test_a_run_outside_git_says_so() -> None:

@@ -92,12 +92,38 @@ def test_every_missing_value_has_its_reason() -> None:
         "output_tokens_per_s": "nobody counted the output tokens",
         "prefill_tokens_per_s": "nobody counted the prompt tokens",
         "memory_peak_bytes": "the endpoint runs on another machine",
+        "gpu_memory_peak_bytes": "not measured",
+        "sent_s": "no client stands before a model in the same process",
+        "sent_share": "no client stands before a model in the same process",
+        "connect_s": "no client stands before a model in the same process",
+        "energy_per_answer_j": "not measured",
+        "energy_per_1000_tokens_j": "not measured",
+        "cost_per_1000_answers": "the config has no price of a kWh (energy.price_per_kwh)",
         "throughput_tokens_per_s": "no good sample, or nobody counted the output tokens",
         "score": "0 of 1 prompts scored: no grade for p1",
     }
     assert summary.why_undefined("ttft_s.p95") == "2 samples; a p95 needs 20"
     assert summary.why_undefined("itl_s.p99") == "2 gaps; a p99 needs 100"
     assert summary.why_undefined("ttft_s.p50") is None
+
+
+def test_what_an_older_file_could_not_hold_says_so() -> None:
+    # A record of version 1, as the migration leaves it: it has no place for what the client did.
+    not_yet = "not measured before schema version 2"
+    fields = {"unmeasured": {"energy": not_yet, "memory_unique_bytes": not_yet}, "memory_unique_bytes": None}
+    over_http, in_process = summarise(
+        result(
+            [
+                model_run(name="a", provider="openai", transport="package", **fields),
+                model_run(name="b", transport="in-process", **fields),
+            ]
+        )
+    ).models
+
+    for metric_id in ("sent_s", "connect_s", "shared_reads_count", "energy_per_answer_j", "memory_unique_bytes"):
+        assert over_http.why_undefined(metric_id) == not_yet
+    assert in_process.why_undefined("sent_s") == "no client stands before a model in the same process"
+    assert in_process.why_undefined("shared_reads_share") == not_yet
 
 
 def test_a_model_without_a_good_sample() -> None:

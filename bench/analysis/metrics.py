@@ -3,12 +3,10 @@
 Nothing is rounded or converted here: seconds, bytes, tokens/s. What is undefined is None.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Literal
-
+from bench.analysis.metric import GapMetric, Metric, ModelMetric, SampleMetric
+from bench.analysis.model_metrics import MODEL_METRICS
+from bench.analysis.sample_metrics import ITL, SAMPLE_METRICS
 from bench.analysis.timing import (
-    NANOSECONDS_PER_SECOND,
     decode_tokens_per_s,
     e2e_s,
     itl_s,
@@ -18,9 +16,9 @@ from bench.analysis.timing import (
     ttfo_s,
     ttft_s,
 )
-from bench.runner.record import ModelRun, Sample
 
 __all__ = [
+    "COST",
     "ITL",
     "METRICS",
     "MODEL_METRICS",
@@ -42,213 +40,6 @@ __all__ = [
     "ttfo_s",
     "ttft_s",
 ]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What is measured, in words: how it is called, its unit, and which way is better.
-
-    `symbol` is the short form for a table's header. `undefined` says when there is no value, for a reader.
-    `needs_stream` marks what only a streamed answer shows. A `scope` of 'sample' has one value for each request, 'gap'
-    several for each request, 'model' one for each model of a run.
-    """
-
-    scope: ClassVar[Literal["sample", "gap", "model"]] = "model"
-
-    id: str
-    label: str
-    symbol: str
-    unit: Literal["s", "s/token", "tokens/s", "bytes", "score"]
-    better: Literal["lower", "higher"]
-    definition: str
-    undefined: str
-    needs_stream: bool
-
-
-@dataclass(frozen=True)
-class SampleMetric(Metric):
-    """A metric with one value for each request; `value` is None for a failed sample and where it is undefined."""
-
-    scope: ClassVar[Literal["sample", "gap", "model"]] = "sample"
-
-    value: Callable[[Sample], float | None]
-
-
-@dataclass(frozen=True)
-class GapMetric(Metric):
-    """A metric with several values for each request, in order of arrival; `values` is empty for a failed sample."""
-
-    scope: ClassVar[Literal["sample", "gap", "model"]] = "gap"
-
-    values: Callable[[Sample], tuple[float, ...]]
-
-
-@dataclass(frozen=True)
-class ModelMetric(Metric):
-    """A metric with one value for each model; `field` is the recorded field, whose null has its reason there."""
-
-    value: Callable[[ModelRun], float | None]
-    field: str
-
-
-def _cold_load_s(model: ModelRun) -> float | None:
-    return None if model.cold_load_ns is None else model.cold_load_ns / NANOSECONDS_PER_SECOND
-
-
-SAMPLE_METRICS: tuple[SampleMetric, ...] = (
-    SampleMetric(
-        id="ttft_s",
-        label="Time to first token",
-        symbol="TTFT",
-        unit="s",
-        better="lower",
-        definition="Request start to the first chunk that carries text; reasoning text counts.",
-        undefined="no good sample",
-        needs_stream=True,
-        value=ttft_s,
-    ),
-    SampleMetric(
-        id="ttfo_s",
-        label="Time to first output",
-        symbol="TTFO",
-        unit="s",
-        better="lower",
-        definition="Request start to the first chunk of the answer itself; reasoning text does not count.",
-        undefined="no sample has answer text apart from reasoning",
-        needs_stream=True,
-        value=ttfo_s,
-    ),
-    SampleMetric(
-        id="tpot_s",
-        label="Time per output token",
-        symbol="TPOT",
-        unit="s/token",
-        better="lower",
-        definition="(Last text chunk - first text chunk) / (output tokens - 1).",
-        undefined="needs at least 2 counted output tokens that came at different times",
-        needs_stream=True,
-        value=tpot_s,
-    ),
-    SampleMetric(
-        id="decode_tokens_per_s",
-        label="Decode speed",
-        symbol="Decode",
-        unit="tokens/s",
-        better="higher",
-        definition="1 / TPOT: output tokens per second once the answer has begun.",
-        undefined="needs at least 2 counted output tokens that came at different times",
-        needs_stream=True,
-        value=decode_tokens_per_s,
-    ),
-    SampleMetric(
-        id="e2e_s",
-        label="Latency",
-        symbol="Latency",
-        unit="s",
-        better="lower",
-        definition="Request start to the last byte of the answer.",
-        undefined="no good sample",
-        needs_stream=False,
-        value=e2e_s,
-    ),
-    SampleMetric(
-        id="output_tokens_per_s",
-        label="Output throughput of a request",
-        symbol="Output",
-        unit="tokens/s",
-        better="higher",
-        definition="Output tokens / latency of the request; the prompt's tokens never count.",
-        undefined="nobody counted the output tokens",
-        needs_stream=False,
-        value=output_tokens_per_s,
-    ),
-    SampleMetric(
-        id="prefill_tokens_per_s",
-        label="Prefill speed",
-        symbol="Prefill",
-        unit="tokens/s",
-        better="higher",
-        definition="Prompt tokens / TTFT.",
-        undefined="nobody counted the prompt tokens",
-        needs_stream=True,
-        value=prefill_tokens_per_s,
-    ),
-)
-
-ITL = GapMetric(
-    id="itl_s",
-    label="Inter-chunk gap",
-    symbol="ITL",
-    unit="s",
-    better="lower",
-    definition="Gaps between successive text chunks of a request, all gaps together; a chunk is not always a token.",
-    undefined="every answer came in a single chunk",
-    needs_stream=True,
-    values=itl_s,
-)
-
-MODEL_METRICS: tuple[ModelMetric, ...] = (
-    ModelMetric(
-        id="cold_load_s",
-        label="Cold load",
-        symbol="Cold load",
-        unit="s",
-        better="lower",
-        definition="Asking for a model that is on disk but not in memory, to ready.",
-        undefined="not measured",
-        needs_stream=False,
-        value=_cold_load_s,
-        field="cold_load_ns",
-    ),
-    ModelMetric(
-        id="memory_before_bytes",
-        label="Resident memory before load",
-        symbol="Memory before",
-        unit="bytes",
-        better="lower",
-        definition="Resident memory of the process that holds the model, before the load.",
-        undefined="not measured",
-        needs_stream=False,
-        value=lambda model: model.memory_before_bytes,
-        field="memory_before_bytes",
-    ),
-    ModelMetric(
-        id="memory_loaded_bytes",
-        label="Resident memory after load",
-        symbol="Memory loaded",
-        unit="bytes",
-        better="lower",
-        definition="Resident memory of the process that holds the model, after the load.",
-        undefined="not measured",
-        needs_stream=False,
-        value=lambda model: model.memory_loaded_bytes,
-        field="memory_loaded_bytes",
-    ),
-    ModelMetric(
-        id="memory_peak_bytes",
-        label="Peak resident memory",
-        symbol="Memory peak",
-        unit="bytes",
-        better="lower",
-        definition="The highest resident memory of the process that holds the model, while loading and answering.",
-        undefined="not measured",
-        needs_stream=False,
-        value=lambda model: model.memory_peak_bytes,
-        field="memory_peak_bytes",
-    ),
-    ModelMetric(
-        id="footprint_bytes",
-        label="Footprint",
-        symbol="Footprint",
-        unit="bytes",
-        better="lower",
-        definition="Bytes on disk of everything that the model needs to run.",
-        undefined="not measured",
-        needs_stream=False,
-        value=lambda model: model.footprint_bytes,
-        field="footprint_bytes",
-    ),
-)
 
 THROUGHPUT = Metric(
     id="throughput_tokens_per_s",
@@ -272,8 +63,20 @@ SCORE = Metric(
     needs_stream=False,
 )
 
-METRICS: tuple[Metric, ...] = (*SAMPLE_METRICS, ITL, *MODEL_METRICS, THROUGHPUT, SCORE)
-"""Every metric. THROUGHPUT and SCORE need more than one record: `bench.analysis.summary` works them out."""
+COST = Metric(
+    id="cost_per_1000_answers",
+    label="Cost of 1,000 answers",
+    symbol="Cost / 1,000 answers",
+    unit="money",
+    better="lower",
+    definition="Energy per answer at the config's price of a kWh, and where the config has it the device's price, "
+    "spread over its life as if it answered all the time; times 1,000.",
+    undefined="no energy, no good sample, or the config has no price of a kWh (energy.price_per_kwh)",
+    needs_stream=False,
+)
+
+METRICS: tuple[Metric, ...] = (*SAMPLE_METRICS, ITL, *MODEL_METRICS, THROUGHPUT, SCORE, COST)
+"""Every metric. THROUGHPUT, SCORE and COST need more than one record: `bench.analysis.summary` works them out."""
 
 
 def metric(metric_id: str) -> Metric:

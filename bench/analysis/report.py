@@ -6,7 +6,8 @@ from typing import Final
 
 from bench.analysis.markdown import escaped, rounded, table
 from bench.analysis.metrics import metric
-from bench.analysis.summary import ModelSummary, summarise
+from bench.analysis.resolution import resolvable
+from bench.analysis.summary import ModelSummary, RunSummary, summarise
 from bench.results.schema import Result
 
 MODELS_TO_COMPARE: Final = 2
@@ -54,12 +55,13 @@ HIGHLIGHTS = (
 
 
 def benchmark_report(result: Result) -> str:
-    """Return a report of one run in Markdown: what was run, a table of the models, what stands out, what is missing.
+    """Return a report of one run in Markdown: what was run, a table of the models, what stands out, what to doubt.
 
     The best value of each column is bold where at least two models that answered have one; equal when rounded is
     equally good. Text from the run is escaped.
     """
-    summaries = summarise(result).models
+    run = summarise(result)
+    summaries = run.models
     parts = [
         "# Benchmark report\n",
         f"{_provenance(result)}\n",
@@ -67,6 +69,9 @@ def benchmark_report(result: Result) -> str:
         "## Highlights\n",
         _bullets(_highlights(summaries)),
     ]
+    care = _care(run)
+    if care:
+        parts += ["## Handle with care\n", _bullets(care)]
     notes = _notes(summaries)
     if notes:
         parts += ["## What is missing\n", _bullets(notes)]
@@ -132,10 +137,27 @@ def _highlights(summaries: Sequence[ModelSummary]) -> list[str]:
     return found or ["Fewer than two models answered: there is nothing to compare."]
 
 
+def _care(run: RunSummary) -> list[str]:
+    notes = []
+    if run.result.run.status == "partial":
+        notes.append("The run is partial: it was stopped before its end, and has what was measured until then.")
+    if run.steadiness.verdict == "unsteady":
+        notes.append(f"The machine was unsteady: {escaped('; '.join(run.steadiness.reasons))}.")
+    for summary in run.models:
+        for column in REPORT_COLUMNS:
+            value = summary.value(column.metric_id)
+            if value is not None and not resolvable(column.metric_id, value, summary.client_error):
+                notes.append(f"**{escaped(summary.model.name)}**, {column.header}: not resolvable by the client.")
+    return notes
+
+
 def _notes(summaries: Sequence[ModelSummary]) -> list[str]:
     notes = []
     for summary in summaries:
         name = f"**{escaped(summary.model.name)}**"
+        if summary.model.skipped is not None:
+            notes.append(f"{name} was skipped: {escaped(summary.model.skipped)}")
+            continue
         failure = summary.model.failure
         if failure is not None:
             notes.append(f"{name} failed, {escaped(failure.kind)}: {escaped(failure.message)}")

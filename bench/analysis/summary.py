@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bench.analysis.consumption import cost_per_1000_answers, why_no_cost
 from bench.analysis.metrics import (
+    COST,
     ITL,
     MODEL_METRICS,
     SAMPLE_METRICS,
@@ -16,9 +18,13 @@ from bench.analysis.metrics import (
     SampleMetric,
     metric,
 )
+from bench.analysis.requests import measured_before_version_2
+from bench.analysis.resolution import ClientError, client_error
 from bench.analysis.scores import mean_score, prompt_scores, score_why
 from bench.analysis.stats import Distribution, distribution, too_few
+from bench.analysis.steadiness import Steadiness, steadiness
 from bench.analysis.timing import NANOSECONDS_PER_SECOND, good_samples
+from bench.results.migrate import NOT_YET
 from bench.results.schema import Result
 from bench.runner.record import ModelRun, Sample
 
@@ -27,6 +33,13 @@ STATISTICS = ("p50", "p90", "p95", "p99", "mean", "minimum", "maximum")
 
 NOT_STREAMED = "the answers were not streamed"
 NO_GOOD_SAMPLE = "no good sample"
+NO_CLIENT = "no client stands before a model in the same process"
+
+OF_A_CLIENT = ("connect_s", "sent_s", "sent_share")
+"""Metrics of what a client does."""
+
+OF_READS = ("shared_reads_count", "shared_reads_share")
+"""Metrics of how chunks were read, which a record of schema version 1 does not hold; nor does it those of a client."""
 
 _OF_SAMPLES: tuple[SampleMetric | GapMetric, ...] = (*SAMPLE_METRICS, ITL)
 
@@ -36,14 +49,16 @@ class ModelSummary:
     """One model of a run in short.
 
     `distributions` has each sample metric and itl_s by id, over the good samples, in base units; None where no sample
-    has a value. `prompt_scores` has each prompt of the set, in its order. `failure_kinds` counts the failed samples
-    by kind, most frequent first. `score_why` says which prompts the score leaves out. `undefined` says for each
-    metric without a value why it has none.
+    has a value. `values` has each metric of the model as a whole by id. `prompt_scores` has each prompt of the set, in
+    its order. `failure_kinds` counts the failed samples by kind, most frequent first. `score_why` says which prompts
+    the score leaves out. `undefined` says for each metric without a value why it has none. `client_error` is the
+    client's own error in front of this model, where there is one.
     """
 
     result: Result
     model: ModelRun
     distributions: dict[str, Distribution | None]
+    values: dict[str, float | None]
     score: float | None
     score_why: str | None
     prompt_scores: dict[str, float | None]
@@ -51,6 +66,7 @@ class ModelSummary:
     good_samples: int
     failure_kinds: dict[str, int]
     undefined: dict[str, str]
+    client_error: ClientError | None
 
     def value(self, metric_id: str) -> float | None:
         """Return one number for a metric, in its base unit; a distribution's is its median.
@@ -61,7 +77,7 @@ class ModelSummary:
         selected, statistic = split_metric_id(metric_id)
         if isinstance(selected, SampleMetric | GapMetric):
             return _statistic(self.distributions[selected.id], statistic)
-        return _model_values(self.model, self.score)[selected.id]
+        return self.values[selected.id]
 
     def why_undefined(self, metric_id: str) -> str | None:
         """Return why `value` has nothing for this metric, or None where it has something."""
@@ -76,15 +92,16 @@ class ModelSummary:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run and its models in short, in the order of the run."""
+    """A run and its models in short, in the order of the run, and how steady its machine was."""
 
     result: Result
     models: tuple[ModelSummary, ...]
+    steadiness: Steadiness
 
 
 def summarise(result: Result) -> RunSummary:
     """Return the summary of a run. Failed samples and warm-up requests are in no distribution."""
-    return RunSummary(result, tuple(summarise_model(result, model) for model in result.models))
+    return RunSummary(result, tuple(summarise_model(result, model) for model in result.models), steadiness(result))
 
 
 def summarise_model(result: Result, model: ModelRun) -> ModelSummary:
@@ -92,20 +109,22 @@ def summarise_model(result: Result, model: ModelRun) -> ModelSummary:
     good = good_samples(model)
     distributions = {selected.id: _distribution(good, selected) for selected in _OF_SAMPLES}
     scores = prompt_scores(result, model)
-    values = _model_values(model, mean_score(scores))
+    values = _model_values(result, model, mean_score(scores))
     why = score_why(result, model, scores)
     kinds = Counter(sample.failure.kind for sample in model.samples if sample.failure is not None)
     return ModelSummary(
         result=result,
         model=model,
         distributions=distributions,
+        values=values,
         score=values[SCORE.id],
         score_why=why,
         prompt_scores=scores,
         failed_samples=kinds.total(),
         good_samples=len(good),
         failure_kinds=dict(kinds.most_common()),
-        undefined=_undefined(model, distributions, values, why),
+        undefined=_undefined(result, model, distributions, values, why),
+        client_error=client_error(result, model),
     )
 
 
@@ -119,6 +138,8 @@ def model_value(result: Result, model: ModelRun, metric_id: str) -> float | None
         return _statistic(_distribution(good_samples(model), selected), statistic)
     if isinstance(selected, ModelMetric):
         return selected.value(model)
+    if selected is COST:
+        return cost_per_1000_answers(result, model)
     return mean_score(prompt_scores(result, model)) if selected is SCORE else run_throughput(model)
 
 
@@ -197,12 +218,14 @@ def _distribution(samples: Iterable[Sample], selected: SampleMetric | GapMetric)
     return distribution(metric_values(samples, selected), _noun(selected))
 
 
-def _model_values(model: ModelRun, score: float | None) -> dict[str, float | None]:
+def _model_values(result: Result, model: ModelRun, score: float | None) -> dict[str, float | None]:
     values: dict[str, float | None] = {selected.id: selected.value(model) for selected in MODEL_METRICS}
-    return values | {THROUGHPUT.id: run_throughput(model), SCORE.id: score}
+    more = {THROUGHPUT.id: run_throughput(model), SCORE.id: score, COST.id: cost_per_1000_answers(result, model)}
+    return values | more
 
 
 def _undefined(
+    result: Result,
     model: ModelRun,
     distributions: Mapping[str, Distribution | None],
     values: Mapping[str, float | None],
@@ -217,11 +240,17 @@ def _undefined(
             reasons[selected.id] = reason if good else NO_GOOD_SAMPLE
     for recorded in MODEL_METRICS:
         if values[recorded.id] is None:
-            reasons[recorded.id] = model.unmeasured.get(recorded.field, recorded.undefined)
+            reasons[recorded.id] = model.unmeasured.get(recorded.field or "", recorded.undefined)
+    if measured_before_version_2(model) and good:
+        reasons |= {metric_id: NOT_YET for metric_id in (*OF_A_CLIENT, *OF_READS) if metric_id in reasons}
+    if model.transport == "in-process":
+        reasons |= {metric_id: NO_CLIENT for metric_id in OF_A_CLIENT if metric_id in reasons}
     if values[THROUGHPUT.id] is None:
         reasons[THROUGHPUT.id] = THROUGHPUT.undefined if good else NO_GOOD_SAMPLE
     if values[SCORE.id] is None:
         reasons[SCORE.id] = score_why or SCORE.undefined
+    if values[COST.id] is None:
+        reasons[COST.id] = why_no_cost(result, model)
     return reasons
 
 

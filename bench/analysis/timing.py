@@ -12,6 +12,10 @@ MINIMUM_TPOT_TOKENS = 2
 """Output tokens that a time per output token needs: with one there is no gap between tokens."""
 
 
+STALL_NS = 200_000_000
+"""Gap between two chunks beyond which a reader sees the text stand still."""
+
+
 def good_samples(model: ModelRun) -> tuple[Sample, ...]:
     """Return the measured samples that did not fail, in order of sending; no warm-up requests."""
     return tuple(sample for sample in model.samples if sample.failure is None)
@@ -77,6 +81,31 @@ def itl_s(sample: Sample) -> tuple[float, ...]:
     if sample.failure is not None:
         return ()
     return tuple((later - earlier) / NANOSECONDS_PER_SECOND for earlier, later in pairwise(sample.chunk_ns))
+
+
+def longest_stall_s(sample: Sample) -> float | None:
+    """Return the longest gap between two successive text chunks in seconds; None where there is no gap."""
+    return max(itl_s(sample), default=None)
+
+
+def stalls(sample: Sample) -> int | None:
+    """Return how many gaps are longer than 200 ms; None where there is no gap."""
+    if sample.failure is not None or len(sample.chunk_ns) < 2:
+        return None
+    return sum(later - earlier > STALL_NS for earlier, later in pairwise(sample.chunk_ns))
+
+
+def sent_s(sample: Sample) -> float | None:
+    """Return the seconds from the request's start until the whole request was with the operating system."""
+    if sample.failure is not None or sample.sent_ns is None:
+        return None
+    return sample.sent_ns / NANOSECONDS_PER_SECOND
+
+
+def sent_share(sample: Sample) -> float | None:
+    """Return sending the request / TTFT: the part of the TTFT that is the client's own."""
+    sent, first = sent_s(sample), ttft_s(sample)
+    return None if sent is None or not first else sent / first
 
 
 def _rate(tokens: int | None, duration_s: float | None) -> float | None:

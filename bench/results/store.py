@@ -37,7 +37,7 @@ class Ledger:
 
 
 def dump(result: Result) -> str:
-    """Return the text of a result file: indented, keys in a fixed order, one sample, grade or facet a line."""
+    """Return the text of a result file: indented, keys in a fixed order; a sample, grade or plain list a line."""
     return "".join(_written(result.model_dump(mode="json"), indent=0, one_line=False)) + "\n"
 
 
@@ -181,7 +181,8 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _written(value: JsonValue, indent: int, one_line: bool) -> Iterator[str]:
-    if one_line or not isinstance(value, dict | list) or not value:
+    plain_list = isinstance(value, list) and not any(isinstance(item, dict | list) for item in value)
+    if one_line or plain_list or not isinstance(value, dict | list) or not value:
         yield json.dumps(value, ensure_ascii=False, allow_nan=False)
         return
     inner = "  " * (indent + 1)
@@ -189,7 +190,7 @@ def _written(value: JsonValue, indent: int, one_line: bool) -> Iterator[str]:
         yield "["
         for position, item in enumerate(value):
             yield f"{',' if position else ''}\n{inner}"
-            yield from _written(item, indent + 1, one_line=not isinstance(item, dict | list))
+            yield from _written(item, indent + 1, one_line=False)
         yield f"\n{'  ' * indent}]"
         return
     yield "{"

@@ -24,7 +24,8 @@ class Probe(Record):
 class MachineWatch(Record):
     """How steady the machine was while a model was measured.
 
-    `late_ns` has, in order, by how much a thread that asked to sleep for `period_ns` woke up too late.
+    `late_ns` has, in order, by how much a thread that asked to sleep for `period_ns` woke up too late: each time in a
+    short run, and in a long one the largest of each of some hundred stretches of equal length.
     """
 
     before: Probe

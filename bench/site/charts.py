@@ -81,13 +81,22 @@ def trade_off(rows: Sequence[Row], front: Sequence[Row], x: Axis, size: Axis, ma
 
 
 def history(rows: Sequence[Row], y: Axis, mark: Mark, with_points: bool) -> Spec:
-    """Return one metric of one model over its runs. Rows have date, value and run."""
+    """Return one metric of one model over its runs. Rows have date, value, run and machine.
+
+    `machine` is steady, unsteady or unknown. A run on an unsteady machine is a hollow point, and marked however many
+    runs there are.
+    """
     spec = copy.deepcopy(_history_kind())
     line, points = spec["layer"]
     for layer in (line, points):
         _scaled(layer["encoding"]["y"], y)
-        layer["encoding"]["color"] = {"value": mark.colour}
-    points["mark"]["opacity"] = 1 if with_points else 0
+    line["encoding"]["color"] = {"value": mark.colour}
+    points["encoding"] |= {
+        "fill": _unsteady("var(--bl-surface)", mark.colour),
+        "stroke": _unsteady(mark.colour, "var(--bl-surface)"),
+        "strokeWidth": _unsteady(2, 1),
+        "opacity": _unsteady(1, 1 if with_points else 0),
+    }
     points["encoding"]["tooltip"][1]["title"] = y.title
     spec["datasets"] = {"runs": list(rows)}
     return spec
@@ -119,6 +128,10 @@ def _scaled(encoding: dict[str, Any], along: Axis) -> None:
     if along.type == "log":
         # Vega draws a line for each of 1 to 9 in every decade: 1, 2 and 5 are enough.
         encoding["axis"]["values"] = _ticks(along)
+
+
+def _unsteady(then: str | int, otherwise: str | int) -> dict[str, Any]:
+    return {"condition": {"test": "datum.machine === 'unsteady'", "value": then}, "value": otherwise}
 
 
 def _ticks(along: Axis) -> list[float]:
@@ -190,7 +203,7 @@ def _history_kind() -> Spec:
     line = alt.Chart(alt.NamedData("runs")).mark_line(strokeWidth=1.8).encode(x=x, y=y)
     points = (
         alt.Chart(alt.NamedData("runs"))
-        .mark_point(filled=True, size=42, stroke="var(--bl-surface)", strokeWidth=1)
+        .mark_point(filled=True, size=42)
         .encode(
             x=x,
             y=y,
@@ -198,6 +211,7 @@ def _history_kind() -> Spec:
                 alt.Tooltip("date:T", title="Run", format="%Y-%m-%d %H:%M"),
                 alt.Tooltip("value:Q", format=",.3~r"),
                 alt.Tooltip("run:N", title="Commit"),
+                alt.Tooltip("machine:N", title="Machine"),
             ],
         )
     )

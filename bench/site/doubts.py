@@ -1,29 +1,46 @@
 """Why the numbers of a run deserve less trust than they seem to: one sentence each."""
 
-from bench.analysis.summary import RunSummary
+from typing import Final
+
+from bench.analysis.resolution import BETWEEN_CHUNKS, FROM_START, resolvable, smallest_resolvable_s
+from bench.analysis.summary import ModelSummary, RunSummary
 from bench.site import format as form
+
+FEW_SAMPLES: Final = 20
+"""Good samples below which a model's numbers are weak: there is no p95."""
+
+SHARED_LIMIT: Final = 0.1
+"""Share of the gaps inside one read above which the gaps that are left say little about the model."""
 
 
 def doubts(summary: RunSummary) -> tuple[str, ...]:
     """Return every reason to doubt a run, the gravest first; none for a sound one."""
     result = summary.result
+    tried = [one for one in summary.models if one.model.skipped is None]
     found = []
-    for one in summary.models:
+    if result.run.status == "partial":
+        found.append("it was stopped before its end, and has what was measured until then")
+    for one in tried:
         if one.model.failure is not None:
             found.append(f"{one.model.name} gave up ({one.model.failure.kind}): {one.model.failure.message}")
         elif not one.good_samples:
             found.append(f"{one.model.name} gave no good answer")
     found += _failed_samples(summary)
+    if summary.steadiness.verdict == "unsteady":
+        found += [f"the machine was unsteady ({reason})" for reason in summary.steadiness.reasons]
+    for one in tried:
+        found += _not_resolvable(one)
+        found += _shared_reads(one)
     if result.run.commit is None:
         found.append("it was made outside git, so nobody can say from which state of the project")
     elif result.run.dirty:
         found.append("the project had uncommitted changes, so its commit does not say what was measured")
     if result.machine.power_source not in (None, "mains"):
         found.append(f"the machine ran on {result.machine.power_source}, which may slow it down")
-    few = [one for one in summary.models if one.good_samples and _is_small(one.good_samples)]
+    few = [one for one in tried if one.good_samples and one.good_samples < FEW_SAMPLES]
     if few:
         least = min(one.good_samples for one in few)
-        found.append(f"{_names(len(few), len(summary.models))} fewer than 20 good samples (down to {least})")
+        found.append(f"{_names(len(few), len(tried))} fewer than {FEW_SAMPLES} good samples (down to {least})")
     return tuple(found)
 
 
@@ -37,8 +54,23 @@ def _failed_samples(summary: RunSummary) -> list[str]:
     return [f"{failed} of {form.count(total, 'sample')} failed: {named}"]
 
 
-def _is_small(samples: int) -> bool:
-    return samples < 20
+def _not_resolvable(one: ModelSummary) -> list[str]:
+    names = {"ttft_s": "time to first token", "itl_s": "gap between chunks", "e2e_s": "latency"}
+    found = []
+    for metric_id in (*FROM_START, *BETWEEN_CHUNKS):
+        value = one.value(metric_id) if metric_id in names else None
+        if value is not None and not resolvable(metric_id, value, one.client_error):
+            limit = form.with_unit(smallest_resolvable_s(metric_id, one.client_error), "s")
+            shown = form.with_unit(value, "s")
+            found.append(f"{one.model.name}: the median {names[metric_id]} ({shown}) is not resolvable below {limit}")
+    return found
+
+
+def _shared_reads(one: ModelSummary) -> list[str]:
+    share = one.value("shared_reads_share")
+    if share is None or share <= SHARED_LIMIT:
+        return []
+    return [f"{one.model.name}: {form.share(share)} of the gaps lie inside one read, and so count as zero"]
 
 
 def _names(some: int, total: int) -> str:

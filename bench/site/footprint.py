@@ -1,6 +1,6 @@
 """Licences and footprint: what may be shipped, how big it is, what it can do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.analysis.licences import commercial_use
 from bench.analysis.summary import ModelSummary
@@ -8,7 +8,7 @@ from bench.site import format as form
 from bench.site.ledger import Site, metric_column, run_page
 from bench.site.licensing import WORDS, licence_cell
 from bench.site.naming import joined, model_cells
-from bench.site.tables import Cell, Measured, Table, name_column, number_column, table, text_column
+from bench.site.tables import Cell, Column, Measured, Table, name_column, number_column, table, text_column
 from bench.site.text import relative, shortened, web_address
 
 HERE = "report/licences.html"
@@ -49,8 +49,9 @@ def footprint(site: Site) -> Footprint:
         text_column("Precision", [_words(one, "precision") for one in rows]),
         metric_column(rows, "footprint_bytes", "On disk"),
         # The newest runs may be of different machines: memory is shown, not compared.
-        metric_column(rows, "memory_loaded_bytes", "Memory loaded", compared=False),
+        _loaded_column(rows),
         metric_column(rows, "memory_peak_bytes", "Memory peak", compared=False),
+        *_gpu_columns(rows),
         number_column("Context", "tokens", [_recorded(one, "context_length") for one in rows]),
         text_column("Can do", [", ".join(one.model.capabilities) or "none declared" for one in rows]),
         text_column("Measured", [_measured_cell(one) for one in rows]),
@@ -58,13 +59,38 @@ def footprint(site: Site) -> Footprint:
     return Footprint(_sentence(rows), table("Licences and footprint", columns), _licences(rows))
 
 
+def _loaded_column(rows: list[ModelSummary]) -> Column:
+    """Return the memory after the load, and in small type how much of it the process shares with no other."""
+    column = metric_column(rows, "memory_loaded_bytes", "Memory loaded", compared=False)
+    cells = []
+    for cell, one in zip(column.cells, rows, strict=True):
+        unique = one.value("memory_unique_bytes")
+        known = cell.kind == "value"
+        words = "unique not measured" if unique is None else f"unique {form.with_unit(unique, 'bytes')}"
+        cells.append(replace(cell, small=words) if known else cell)
+    return replace(column, cells=tuple(cells))
+
+
+def _gpu_columns(rows: list[ModelSummary]) -> list[Column]:
+    """Return the memory on GPUs, where any model took some: a column of nothing would say that there are GPUs."""
+    if all(one.value("gpu_memory_peak_bytes") is None for one in rows):
+        return []
+    return [metric_column(rows, "gpu_memory_peak_bytes", "GPU peak", compared=False)]
+
+
 def _recorded(one: ModelSummary, field: str) -> Measured:
     value: int | None = getattr(one.model, field)
-    return Measured(None, "none", one.model.unmeasured.get(field, "")) if value is None else Measured(float(value))
+    if value is not None:
+        return Measured(float(value))
+    if one.model.skipped is not None:
+        return Measured(None, "skipped", one.model.skipped)
+    return Measured(None, "none", one.model.unmeasured.get(field, ""))
 
 
 def _parameters(one: ModelSummary) -> Cell:
     value = one.model.parameters
+    if value is None and one.model.skipped is not None:
+        return _skipped(one.model.skipped)
     if value is None:
         return Cell("not measured", kind="none", note=one.model.unmeasured.get("parameters", ""))
     return Cell(form.parameters(value))
@@ -72,9 +98,15 @@ def _parameters(one: ModelSummary) -> Cell:
 
 def _words(one: ModelSummary, field: str) -> Cell:
     value: str | None = getattr(one.model, field)
+    if value is None and one.model.skipped is not None:
+        return _skipped(one.model.skipped)
     if value is None:
         return Cell("not stated", kind="none", note=one.model.unmeasured.get(field, ""))
     return Cell(shortened(value, 24))
+
+
+def _skipped(why: str) -> Cell:
+    return Cell("skipped", kind="skipped", note=why)
 
 
 def _measured_cell(one: ModelSummary) -> Cell:

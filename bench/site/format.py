@@ -5,7 +5,7 @@ its values and names it once.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,6 +25,11 @@ SCALES: dict[str, tuple[Scale, ...]] = {
     "tokens/s": (Scale("tokens/s", 1.0),),
     "tokens": (Scale("tokens", 1.0),),
     "score": (Scale("1–5", 1.0),),
+    "J": (Scale("kJ", 1e-3), Scale("J", 1.0)),
+    "count": (Scale("", 1.0),),
+    "share": (Scale("%", 100.0),),
+    "Hz": (Scale("GHz", 1e-9), Scale("MHz", 1e-6)),
+    "W": (Scale("W", 1.0),),
 }
 """Base unit -> its display units, the largest first."""
 
@@ -34,10 +39,12 @@ NO_BREAK = "\u00a0"
 
 
 def scale(base_unit: str, values: Iterable[float | None]) -> Scale:
-    """Return the display unit in which the largest of the values is at least 1."""
+    """Return the display unit in which the largest of the values is at least 1; the second one without a value."""
     known = [abs(value) for value in values if value is not None]
     largest = max(known, default=0.0)
     scales = SCALES.get(base_unit, (Scale(base_unit, 1.0),))
+    if not known:
+        return scales[min(1, len(scales) - 1)]
     return next((one for one in scales if largest * one.factor >= 1), scales[-1])
 
 
@@ -59,13 +66,13 @@ def short(value: float) -> str:
 def quantity(value: float | None, scale: Scale) -> str:
     """Return a value in a display unit, without the unit.
 
-    Scores have one decimal, tokens are whole, others have three significant digits.
+    Scores have one decimal, tokens and counts are whole, others have three significant digits.
     """
     if value is None:
         return NO_VALUE
     if scale.unit == SCALES["score"][0].unit:
         return score(value)
-    if scale.unit == SCALES["tokens"][0].unit:
+    if scale.unit in (SCALES["tokens"][0].unit, SCALES["count"][0].unit):
         return f"{value:,.0f}"
     return number(value * scale.factor)
 
@@ -77,7 +84,24 @@ def with_unit(value: float | None, base_unit: str) -> str:
     if base_unit == "score":
         return f"{score(value)}{NO_BREAK}of{NO_BREAK}5"
     chosen = scale(base_unit, [value])
-    return f"{short(value * chosen.factor)}{NO_BREAK}{chosen.unit}"
+    return f"{short(value * chosen.factor)}{NO_BREAK}{chosen.unit}".rstrip(NO_BREAK)
+
+
+def pair(before: float, after: float, base_unit: str) -> str:
+    """Return two values of one thing in one unit, named once: 201 → 230 ms."""
+    chosen = scale(base_unit, [before, after])
+    return f"{number(before * chosen.factor)} → {number(after * chosen.factor)}{NO_BREAK}{chosen.unit}"
+
+
+def listed(values: Sequence[float], base_unit: str) -> str:
+    """Return values in one unit, named once: 1.24, 0.98, 1.02 s."""
+    chosen = scale(base_unit, values)
+    return f"{', '.join(number(value * chosen.factor) for value in values)}{NO_BREAK}{chosen.unit}"
+
+
+def sentence(text: str) -> str:
+    """Return a clause as a sentence, with a capital at its start and a full stop at its end."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def score(value: float) -> str:
@@ -93,6 +117,16 @@ def plotted(value: float, scale: Scale) -> float:
 def share(part: float) -> str:
     """Return a share of one as a whole percentage."""
     return f"{round(part * 100)} %"
+
+
+def change(part: float) -> str:
+    """Return a relative change as a percentage with its sign."""
+    return f"{'−' if part < 0 else '+'}{percent(abs(part))}"
+
+
+def percent(part: float) -> str:
+    """Return a share of one as a percentage with one decimal."""
+    return f"{part * 100:.1f} %"
 
 
 def parameters(value: int | None) -> str:

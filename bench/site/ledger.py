@@ -4,15 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from bench.analysis.consumption import is_estimate, prices
 from bench.analysis.history import context_key
 from bench.analysis.metrics import metric
-from bench.analysis.summary import ModelSummary, RunSummary, summarise
+from bench.analysis.resolution import resolvable, smallest_resolvable_s
+from bench.analysis.summary import OF_A_CLIENT, ModelSummary, RunSummary, summarise
 from bench.results.schema import Result
 from bench.results.store import Ledger, Refused
 from bench.site import format as form
 from bench.site.palette import Mark, marks
 from bench.site.tables import Column, Measured, number_column
 from bench.site.text import anchor, key, run_key
+
+ESTIMATED = ("energy_per_answer_j", "energy_per_1000_tokens_j", "cost_per_1000_answers")
+"""Metrics that are an estimate where the energy is one."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,21 @@ class Site:
             for name, machines in found.items()
         }
 
+    @cached_property
+    def by_run(self) -> dict[str, RunSummary]:
+        """Run id -> the run."""
+        return {one.result.run.id: one for one in self.summaries}
+
     def newest(self, name: str) -> ModelSummary:
-        """Return the newest run of a model on any machine."""
-        return next(iter(self.runs[name].values()))[-1]
+        """Return the newest run of a model on any machine; one in which it was skipped only where there is no other."""
+        machines = self.runs[name]
+        found = (self.newest_on(name, machine) for machine in machines)
+        return next((one for one in found if one.model.skipped is None), next(iter(machines.values()))[-1])
+
+    def newest_on(self, name: str, machine: str) -> ModelSummary:
+        """Return the newest run of a model on a machine; one in which it was skipped only where there is no other."""
+        runs = self.runs[name][machine]
+        return next((one for one in reversed(runs) if one.model.skipped is None), runs[-1])
 
     def history(self, name: str, machine: str) -> tuple[ModelSummary, ...]:
         """Return the runs of a model on a machine that can be compared with the newest good one, oldest first."""
@@ -119,8 +136,12 @@ def measured(summary: ModelSummary, metric_id: str) -> Measured:
     """Return a metric of a model, or what kind of thing is missing and why."""
     value = summary.value(metric_id)
     if value is not None:
-        return Measured(value)
+        return judged(summary, metric_id, value)
+    if summary.model.skipped is not None:
+        return Measured(None, "skipped", summary.model.skipped)
     why = summary.why_undefined(metric_id) or ""
+    if summary.model.transport == "in-process" and metric_id.partition(".")[0] in OF_A_CLIENT:
+        return Measured(None, "absent", why)
     name = metric_id.partition(".")[0]
     if summary.distributions.get(name) is not None:
         return Measured(None, "few", why)
@@ -130,22 +151,45 @@ def measured(summary: ModelSummary, metric_id: str) -> Measured:
     return Measured(None, "none", why)
 
 
+def judged(summary: ModelSummary, metric_id: str, value: float) -> Measured:
+    """Return a value of a metric with what must be said beside it: not resolvable, or an estimate."""
+    chosen = metric(metric_id.partition(".")[0])
+    unit = currency([summary]) if chosen.unit == "money" else chosen.unit
+    if not resolvable(metric_id, value, summary.client_error):
+        limit = form.with_unit(smallest_resolvable_s(metric_id, summary.client_error), "s")
+        why = f"below {limit}, which is three times the client’s own error on this machine"
+        return Measured(value, "coarse", why, small="not resolvable", unit=unit)
+    if metric_id in ESTIMATED and is_estimate(summary.model):
+        why = "estimated from a wattage that the config states, not measured"
+        return Measured(value, why=why, small="estimate", unit=unit)
+    return Measured(value, unit=unit)
+
+
 def metric_column(summaries: Sequence[ModelSummary], metric_id: str, label: str, compared: bool = True) -> Column:
     """Return the column of one metric, a row for each model, with the best marked where they can be compared."""
     chosen = metric(metric_id.partition(".")[0])
     values = [measured(summary, metric_id) for summary in summaries]
-    column = number_column(label, chosen.unit, values, chosen.better if compared else None)
+    unit = currency(summaries) if chosen.unit == "money" else chosen.unit
+    column = number_column(label, unit, values, chosen.better if compared else None)
     return replace(column, explained=metric_page(chosen.id))
 
 
 def failure_text(summary: ModelSummary) -> str:
-    """Return why a model gave nothing: its own failure, or the kinds of its samples' failures."""
+    """Return why a model gave nothing: it was skipped, its own failure, or the kinds of its samples' failures."""
+    if summary.model.skipped is not None:
+        return f"skipped: {summary.model.skipped}"
     if summary.model.failure is not None:
         return f"{summary.model.failure.kind}: {summary.model.failure.message}"
     if summary.failure_kinds:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in summary.failure_kinds.items())
         return f"every sample failed: {kinds}"
     return "no sample was taken"
+
+
+def currency(summaries: Sequence[ModelSummary]) -> str:
+    """Return the currency in which models of one run are priced."""
+    known = (prices(one.result).currency for one in summaries if one.value("cost_per_1000_answers") is not None)
+    return next((currency for currency in known if currency), "currency not stated")
 
 
 def metric_page(metric_id: str) -> str:

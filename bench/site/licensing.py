@@ -19,6 +19,8 @@ def licence_column(rows: Sequence[ModelSummary], label: str = "Licence") -> Colu
 def licence_cell(summary: ModelSummary) -> Cell:
     """Return the licence of a model, or why it is not known."""
     licence = summary.model.licence
+    if licence is None and summary.model.skipped is not None:
+        return Cell("skipped", kind="skipped", note=summary.model.skipped)
     if licence is None:
         return Cell("not stated", kind="none", note=summary.model.unmeasured.get("licence", ""))
     found = commercial_use(licence)

@@ -95,6 +95,8 @@ def model_view(site: Site, name: str) -> ModelPage:
 def _newest_cell(summary: ModelSummary) -> Cell:
     text = form.day(summary.result.run.started_utc)
     href = relative(LIST, run_page(summary.result))
+    if summary.model.skipped is not None:
+        return Cell(text, small="skipped", kind="skipped", href=href, note=failure_text(summary))
     if not summary.good_samples:
         return Cell(text, small="failed", kind="failed", href=href, note=failure_text(summary))
     if summary.failed_samples:

@@ -8,8 +8,10 @@ from bench.analysis.stats import VALUES_NEEDED
 from bench.analysis.summary import ModelSummary
 from bench.site import charts
 from bench.site import format as form
+from bench.site.at_work import Readings, at_work
 from bench.site.figures import Figure, plain
 from bench.site.ledger import Site, context, failure_text, measured, metric_page, run_page
+from bench.site.standing import Standing, standings
 from bench.site.strips import Strip, strip_figure
 from bench.site.tables import Cell, Measured, Table, count_column, name_column, number_column, table, text_column
 from bench.site.text import anchor, relative, shortened
@@ -19,6 +21,11 @@ STATISTICS = {"minimum": "least", "p50": "p50", "p90": "p90", "p95": "p95", "p99
 
 HISTORY = ("decode_tokens_per_s", "ttft_s", "e2e_s", "cold_load_s", "memory_peak_bytes", "score")
 """Metrics whose history a model's page draws."""
+
+NUMBERS = tuple(
+    one for one in METRICS if one.scope != "model" and one.unit not in ("count", "share") and one.id != "sent_s"
+)
+"""Metrics in the table of distributions; how a request was sent is told beside it."""
 
 MOST_POINTS = 60
 """Runs up to which a history marks each of its points."""
@@ -36,8 +43,11 @@ class OnMachine:
     context: str
     run_href: str
     failure: str
+    skipped: str
+    standings: tuple[Standing, ...]
     sentence: str
     table: Table | None
+    at_work: tuple[Readings, ...]
     histories: tuple[Figure, ...]
     no_history: str
     left_out: str
@@ -47,7 +57,7 @@ class OnMachine:
 
 def on_machine(site: Site, name: str, machine: str, here: str) -> OnMachine:
     """Return what the page of a model, `here`, says of one machine."""
-    newest = site.runs[name][machine][-1]
+    newest = site.newest_on(name, machine)
     history = site.history(name, machine)
     figures = [_history_figure(site, name, machine, history, metric_id) for metric_id in HISTORY]
     histories = tuple(figure for figure in figures if figure is not None)
@@ -56,9 +66,12 @@ def on_machine(site: Site, name: str, machine: str, here: str) -> OnMachine:
         anchor=f"machine-{anchor(machine)}",
         context=run_context(newest),
         run_href=relative(here, run_page(newest.result)),
-        failure=failure_text(newest) if not newest.good_samples else "",
+        failure=failure_text(newest) if not newest.good_samples and newest.model.skipped is None else "",
+        skipped=_skipped(site.runs[name][machine][-1], newest),
+        standings=standings(site.by_run[newest.result.run.id]),
         sentence=_sentence(newest),
         table=_numbers(newest) if newest.good_samples else None,
+        at_work=at_work(newest, here) if newest.good_samples else (),
         histories=histories,
         no_history="" if histories else _no_history(history),
         left_out=_left_out(histories, figures, len(site.runs[name][machine]) - len(history)),
@@ -71,6 +84,13 @@ def run_context(summary: ModelSummary) -> str:
     """Return the context of one model's run in one line."""
     rounds = max((sample.round for model in summary.result.models for sample in model.samples), default=0)
     return context(summary.result, [summary.model.device], rounds)
+
+
+def _skipped(last: ModelSummary, shown: ModelSummary) -> str:
+    if last.model.skipped is None:
+        return ""
+    older = "" if shown is last else f" What follows is of {form.minute(shown.result.run.started_utc)}."
+    return f"{last.model.skipped}.{older}"
 
 
 def _sentence(summary: ModelSummary) -> str:
@@ -90,9 +110,7 @@ def _sentence(summary: ModelSummary) -> str:
 
 def _numbers(summary: ModelSummary) -> Table:
     columns = [name_column("Statistic", [Cell(label) for label in (*STATISTICS.values(), "values")])]
-    for chosen in METRICS:
-        if chosen.scope == "model":
-            continue
+    for chosen in NUMBERS:
         known = summary.distributions[chosen.id]
         values = [_statistic(summary, chosen.id, statistic) for statistic in STATISTICS]
         column = number_column(chosen.symbol, chosen.unit, values)
@@ -122,6 +140,7 @@ def _history_figure(
             "date": form.stamp(one.result.run.started_utc),
             "value": form.plotted(value, scale),
             "run": (one.result.run.commit or "outside git")[:7],
+            "machine": site.by_run[one.result.run.id].steadiness.verdict,
         }
         for one, value in known
     ]
@@ -132,7 +151,8 @@ def _history_figure(
         id=f"history-{anchor(machine)}-{metric_id.replace('_', '-')}",
         sentence=f"{chosen.label}: {_course(first, last, chosen.unit, len(known))}",
         caption=f"{shortened(plain(name), 40)} on {machine}, {median}of each run; "
-        f"{'lower' if chosen.better == 'lower' else 'higher'} is better.",
+        f"{'lower' if chosen.better == 'lower' else 'higher'} is better."
+        + (" Hollow: the machine was unsteady." if any(row["machine"] == "unsteady" for row in rows) else ""),
         spec=charts.history(
             rows,
             _axis(metric_id, f"{chosen.symbol} ({scale.unit})", values),

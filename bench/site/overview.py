@@ -11,10 +11,11 @@ from bench.site import format as form
 from bench.site.doubts import doubts
 from bench.site.figures import Figure, plain
 from bench.site.labels import Spot, place
-from bench.site.ledger import Board, Site, failure_text, metric_column, model_page, run_page
+from bench.site.ledger import Board, Site, failure_text, measured, metric_column, model_page, run_page
 from bench.site.licensing import licence_column
 from bench.site.naming import joined, model_cells
 from bench.site.sparkline import sparkline
+from bench.site.standing import Standing, standings
 from bench.site.tables import Cell, Column, Table, name_column, table, text_column
 from bench.site.text import relative, shortened
 
@@ -38,7 +39,7 @@ PRAISE = (
 
 @dataclass(frozen=True)
 class Failed:
-    """A model without a single good sample: why, in place of its row."""
+    """A model without a single good sample, or skipped: why, in place of its row."""
 
     name: str
     href: str
@@ -54,6 +55,8 @@ class Section:
     table: Table | None
     figures: tuple[Figure, ...]
     failed: tuple[Failed, ...]
+    skipped: tuple[Failed, ...]
+    standings: tuple[Standing, ...]
     run_href: str
 
 
@@ -111,12 +114,18 @@ def _section(site: Site, board: Board) -> Section:
             if figure is not None
         ),
         failed=tuple(
-            Failed(one.model.name, relative(HERE, model_page(one.model.name)), failure_text(one))
+            _failed(one, failure_text(one))
             for one in board.summary.models
-            if not one.good_samples
+            if not one.good_samples and one.model.skipped is None
         ),
+        skipped=tuple(_failed(one, one.model.skipped) for one in board.summary.models if one.model.skipped is not None),
+        standings=standings(board.summary),
         run_href=relative(HERE, run_page(board.result)),
     )
+
+
+def _failed(one: ModelSummary, why: str) -> Failed:
+    return Failed(one.model.name, relative(HERE, model_page(one.model.name)), why)
 
 
 def _table(site: Site, board: Board) -> Table:
@@ -166,7 +175,8 @@ def _answer(models: Sequence[ModelSummary]) -> str:
 def _best_of(models: Sequence[ModelSummary], metric_id: str) -> _Winners | None:
     """Return the models that are best as far as a reader sees; None where fewer than two have a value."""
     chosen = metric(metric_id)
-    known = [(value, one.model.name) for one in models if (value := one.value(metric_id)) is not None]
+    found = [(measured(one, metric_id), one.model.name) for one in models]
+    known = [(one.value, name) for one, name in found if one.value is not None and one.kind == "value"]
     if len(known) < 2:
         return None
     best = min(known)[0] if chosen.better == "lower" else max(known)[0]

@@ -24,7 +24,7 @@ from bench.site.models import model_list, model_view
 from bench.site.overview import overview
 from bench.site.prompts import prompt_list, prompt_view, prompts_of
 from bench.site.quality import matrices
-from bench.site.reading import failure_lines, metric_lines
+from bench.site.reading import failure_lines, limits, metric_lines
 from bench.site.runs import run_data, run_lines
 from bench.site.text import anchor, finalise, relative, run_key, title
 
@@ -89,7 +89,7 @@ def pages_of(site: Site) -> Iterator[Page]:
     yield Page(f"{REPORT}/runs.html", "runs.md.j2", "Runs", {"lines": run_lines(site), "refused": site.refused})
     newest = run_key(site.results[-1].run.id) if site.results else ""
     yield Page(f"{REPORT}/run.html", "run.md.j2", "Run", {"newest": newest})
-    reading = {"metrics": metric_lines(), "failures": failure_lines()}
+    reading = {"metrics": metric_lines(), "failures": failure_lines(), "limits": limits()}
     yield Page(f"{REPORT}/how-to-read.html", "how-to-read.md.j2", "How to read this", reading, search=True)
 
 
@@ -127,8 +127,8 @@ def _data_files(site: Site) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each data file, one at a time: together they can be larger than all pages."""
     if not site.results:
         return
-    yield "runs.csv", to_csv(site.results)
-    yield "runs.json", to_json(site.results)
+    yield "runs.csv", to_csv(site.summaries)
+    yield "runs.json", to_json(site.summaries)
     for summary in site.summaries:
         name = f"runs/{run_key(summary.result.run.id)}"
         yield f"{name}.js", f"benchledger.show({embedded(run_data(summary))});\n"

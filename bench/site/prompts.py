@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bench.analysis.metrics import metric
-from bench.analysis.outliers import FLOOR, MINIMUM_PEERS, THRESHOLD, outliers, too_few
 from bench.analysis.stats import Distribution
 from bench.analysis.summary import ModelSummary, prompt_distributions
 from bench.rubric import FacetRecord, PromptRecord
 from bench.site import format as form
 from bench.site.answers import Answers, answers, grades_of
 from bench.site.figures import Figure
-from bench.site.ledger import Board, Site, failure_text, metric_page, model_page, prompt_page, run_page
+from bench.site.ledger import Board, Site, failure_text, judged, metric_page, model_page, prompt_page, run_page
 from bench.site.naming import joined, model_cells
+from bench.site.outlying import no_outliers, outlier_table
 from bench.site.palette import Mark
 from bench.site.strips import Strip, strip_figure
 from bench.site.tables import Cell, Measured, Table, count_column, name_column, number_column, table, text_column
@@ -40,6 +40,7 @@ class ModelAnswers:
     mark: Mark
     answers: Answers
     failure: str
+    skipped: str
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,9 @@ def _on_board(site: Site, board: Board, prompt: PromptRecord, here: str) -> Prom
             samples=[s for s in one.model.samples if s.prompt == prompt.id and s.failure is None],
         )
         for one in models
+        if one.model.skipped is None
     ]
-    found = _outlier_table(site, board, prompt.id, here)
+    found = outlier_table(site, board, prompt.id, here)
     return PromptOnBoard(
         board=board,
         run_href=relative(here, run_page(board.result)),
@@ -185,14 +187,17 @@ def _on_board(site: Site, board: Board, prompt: PromptRecord, here: str) -> Prom
         table=_model_table(site, board, prompt, here),
         figure=strip_figure(f"latency-{board.anchor}", strips, site.marks, "model", board.context),
         outliers=found,
-        no_outliers="" if found else _no_outliers(board, prompt.id),
+        no_outliers="" if found else no_outliers(board, prompt.id),
         cards=tuple(
             ModelAnswers(
                 name=one.model.name,
                 href=relative(here, model_page(one.model.name)),
                 mark=site.marks[one.model.name],
                 answers=answers(one, own, grades),
-                failure="" if any(s.prompt == prompt.id for s in one.model.samples) else failure_text(one),
+                failure=""
+                if one.model.skipped is not None or any(s.prompt == prompt.id for s in one.model.samples)
+                else failure_text(one),
+                skipped=one.model.skipped or "",
             )
             for one in models
         ),
@@ -232,6 +237,8 @@ def _prompt_score(board: Board, one: ModelSummary, prompt: PromptRecord) -> Meas
     value = one.prompt_scores[prompt.id]
     if value is not None:
         return Measured(value)
+    if one.model.skipped is not None:
+        return Measured(None, "skipped", one.model.skipped)
     counts = _counts(one, prompt.id)
     if counts.total and not counts.good:
         return Measured(None, "failed", "every sample failed")
@@ -242,7 +249,9 @@ def _prompt_score(board: Board, one: ModelSummary, prompt: PromptRecord) -> Meas
 
 def _median(one: ModelSummary, found: Distribution | None, metric_id: str, prompt_id: str) -> Measured:
     if found is not None:
-        return Measured(found.p50)
+        return judged(one, metric_id, found.p50)
+    if one.model.skipped is not None:
+        return Measured(None, "skipped", one.model.skipped)
     if not one.good_samples:
         return Measured(None, "failed", failure_text(one))
     counts = _counts(one, prompt_id)
@@ -254,33 +263,3 @@ def _median(one: ModelSummary, found: Distribution | None, metric_id: str, promp
 def _counts(one: ModelSummary, prompt_id: str) -> _Counts:
     samples = [sample for sample in one.model.samples if sample.prompt == prompt_id]
     return _Counts(sum(sample.failure is None for sample in samples), len(samples))
-
-
-def _outlier_table(site: Site, board: Board, prompt_id: str, here: str) -> Table | None:
-    found = [one for one in outliers(board.result, METRIC) if one.prompt == prompt_id]
-    if not found:
-        return None
-    by_name = {one.model.name: one for one in board.summary.models}
-    return table(
-        f"Outliers on {board.machine}",
-        [
-            name_column("Model", model_cells(site, [by_name[one.model] for one in found], here)),
-            count_column("Round", [one.round for one in found]),
-            number_column("Latency", "s", [Measured(one.value) for one in found]),
-            number_column("Median of peers", "s", [Measured(one.median) for one in found]),
-            number_column("Usual from", "s", [Measured(one.low) for one in found]),
-            number_column("Usual to", "s", [Measured(one.high) for one in found]),
-            number_column("Distance", "z", [Measured(one.score) for one in found]),
-        ],
-    )
-
-
-def _no_outliers(board: Board, prompt_id: str) -> str:
-    few = [one for one in too_few(board.result, METRIC) if one.prompt == prompt_id]
-    if len(few) == len(board.summary.models):
-        most = max((one.peers for one in few), default=0)
-        if not most:
-            return "No good sample, so no outlier either."
-        return f"Too few samples to tell: {most} at most for one model, and it takes {MINIMUM_PEERS}."
-    rest = f" ({form.count(len(few), 'model')} had fewer than {MINIMUM_PEERS} samples.)" if few else ""
-    return f"None: no sample is off by more than {THRESHOLD} robust deviations and {form.share(FLOOR)}.{rest}"

@@ -26,10 +26,10 @@ class Head:
 
 @dataclass(frozen=True)
 class Square:
-    """A score in the matrix: its text, its step from 1 to 5 for the shade (0: none), and why there is none."""
+    """A score in the matrix: its text, its shade (a step from 1 to 5, none or skipped), and why there is none."""
 
     text: str
-    step: int
+    shade: str
     why: str = ""
 
 
@@ -120,12 +120,14 @@ def _row(prompt: PromptRecord, models: tuple[ModelSummary, ...], grades: Grades)
 
 def _square(one: ModelSummary, prompt: PromptRecord) -> Square:
     value = one.prompt_scores[prompt.id]
+    if one.model.skipped is not None:
+        return Square("skipped", "skipped", why=failure_text(one))
     if value is not None:
-        return Square(form.score(value), step=min(5, max(1, round(value))))
+        return Square(form.score(value), shade=str(min(5, max(1, round(value)))))
     samples = [sample for sample in one.model.samples if sample.prompt == prompt.id]
     if not any(sample.failure is None for sample in samples):
-        return Square("failed", 0, why=failure_text(one) if not samples else "every sample failed")
-    return Square("no rubric" if not prompt.facets else "ungraded", 0)
+        return Square("failed", "none", why=failure_text(one) if not samples else "every sample failed")
+    return Square("no rubric" if not prompt.facets else "ungraded", "none")
 
 
 def _facet_square(one: ModelSummary, prompt: PromptRecord, facet_id: str, grades: Grades) -> FacetSquare:
@@ -137,6 +139,8 @@ def _facet_square(one: ModelSummary, prompt: PromptRecord, facet_id: str, grades
         if grade.facet == facet_id
     ]
     known = [credit for credit in found if credit is not None]
+    if one.model.skipped is not None:
+        return FacetSquare("unknown", SIGNS["unknown"], "skipped")
     if not known:
         return FacetSquare("unknown", SIGNS["unknown"], "no good answer" if not found else "could not be checked")
     mean = sum(known) / len(known)

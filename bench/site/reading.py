@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 
 from bench.analysis.metrics import METRICS
+from bench.analysis.resolution import TIMES_THE_ERROR
+from bench.analysis.steadiness import DRIFT_LIMIT, LATE_MEDIAN_LIMIT_S, LATE_WORST_LIMIT_S, STEAL_LIMIT
+from bench.analysis.timing import NANOSECONDS_PER_SECOND, STALL_NS
 from bench.runner.record import FAILURE_KINDS
 from bench.site import format as form
+from bench.site.doubts import FEW_SAMPLES, SHARED_LIMIT
 
 SCOPES = {"sample": "each request", "gap": "each gap between chunks", "model": "each model of a run"}
 BETTER = {"lower": "lower is better ↓", "higher": "higher is better ↑"}
-UNITS = {"score": "1–5"}
+UNITS = {"score": "1–5", "count": "number", "money": "the config’s currency"}
 
 
 @dataclass(frozen=True)
@@ -45,3 +49,17 @@ def metric_lines() -> tuple[MetricLine, ...]:
 def failure_lines() -> dict[str, str]:
     """Return every kind of failure with its meaning."""
     return dict(FAILURE_KINDS)
+
+
+def limits() -> dict[str, str]:
+    """Return every limit that the page names, as it shows it."""
+    return {
+        "drift": form.share(DRIFT_LIMIT),
+        "late_median": form.with_unit(LATE_MEDIAN_LIMIT_S, "s"),
+        "late_worst": form.with_unit(LATE_WORST_LIMIT_S, "s"),
+        "steal": form.share(STEAL_LIMIT),
+        "stall": form.with_unit(STALL_NS / NANOSECONDS_PER_SECOND, "s"),
+        "times": form.short(TIMES_THE_ERROR),
+        "shared": form.share(SHARED_LIMIT),
+        "few": form.short(FEW_SAMPLES),
+    }

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bench.analysis.metrics import SAMPLE_METRICS
 from bench.analysis.summary import ModelSummary, RunSummary
@@ -14,13 +13,14 @@ from bench.site.answers import answers, grades_of
 from bench.site.doubts import doubts
 from bench.site.ledger import Site, failure_text, metric_column, run_page
 from bench.site.licensing import licence_column
+from bench.site.machine_sections import machine_sections
+from bench.site.sections import Json, column, facts_section, list_section, rows_section, table_section
+from bench.site.standing import Standing, standings
 from bench.site.tables import Cell, Table, name_column, table
 from bench.site.text import relative, run_key, shortened, visible
 
 LIST = "report/runs.html"
-SAMPLE_COLUMNS = ("ttft_s", "decode_tokens_per_s", "e2e_s")
-
-Json = dict[str, Any]
+SAMPLE_COLUMNS = ("ttft_s", "decode_tokens_per_s", "longest_stall_s", "e2e_s")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class RunLine:
     models: tuple[str, ...]
     good: int
     failed: int
+    standings: tuple[Standing, ...]
     version: str
     commit: str
     doubts: tuple[str, ...]
@@ -50,18 +51,20 @@ def run_data(summary: RunSummary) -> Json:
     """Return a run as the viewer shows it: sections of facts and tables, every cell text that is ready to read."""
     result = summary.result
     sections = [
-        {"heading": "Reasons for doubt", "kind": "list", "rows": [visible(text) for text in doubts(summary)]},
-        _facts("Run", _run_facts(result)),
-        _facts("Machine", _machine_facts(result.machine)),
-        _facts("Versions", sorted(result.machine.versions.items())),
-        _table("Models", _model_table(summary)),
-        _facts("Configuration", _flat(result.config.resolved)) | {"fold": True},
+        list_section("Reasons for doubt", doubts(summary)),
+        facts_section("Run", _run_facts(result)),
+        table_section("Models", _model_table(summary)),
+        facts_section("Machine", _machine_facts(result.machine)),
+        *machine_sections(summary),
+        facts_section("Versions", sorted(result.machine.versions.items())),
+        facts_section("Configuration", _flat(result.config.resolved)) | {"fold": True},
     ]
     for one in summary.models:
         sections += _model_sections(one)
     return {
         "id": visible(result.run.id),
         "when": form.minute(result.run.started_utc),
+        "standings": [{"kind": one.kind, "text": one.sentence} for one in standings(summary)],
         "sections": [section for section in sections if section["rows"]],
         "json": f"{run_key(result.run.id)}.json",
         "csv": f"{run_key(result.run.id)}.csv",
@@ -80,6 +83,7 @@ def _line(summary: RunSummary) -> RunLine:
         models=tuple(shortened(one.model.name, 40) for one in summary.models),
         good=sum(one.good_samples for one in summary.models),
         failed=sum(one.failed_samples for one in summary.models),
+        standings=standings(summary),
         version=run.tool_version,
         commit=_commit(result),
         doubts=doubts(summary),
@@ -99,7 +103,9 @@ def _run_facts(result: Result) -> list[tuple[str, str]]:
     seconds = (run.finished_utc - run.started_utc).total_seconds()
     return [
         ("Started", form.minute(run.started_utc)),
-        ("Took", form.duration(seconds)),
+        ("Took", form.duration(seconds) + (", interruptions included" if run.resumed_utc else "")),
+        ("State", "whole" if run.status == "complete" else "partial: stopped before its end"),
+        ("Resumed", ", ".join(form.minute(moment) for moment in run.resumed_utc) or "never interrupted"),
         ("Tool version", run.tool_version),
         ("Commit", _commit(result)),
         ("Configuration", f"{result.config.name} ({result.config.sha256[:12]})"),
@@ -162,12 +168,12 @@ def _model_sections(one: ModelSummary) -> list[Json]:
         for prompt in one.result.prompt_set.prompts
         for answer in answers(one, prompt, grades).distinct
     ]
-    columns = [_column("Prompt"), _column("Score"), _column("Came"), _column("Answer", kind="answer")]
+    columns = [column("Prompt"), column("Score"), column("Came"), column("Answer", kind="answer")]
     name = shortened(visible(one.model.name), 60)
     return [
         _sample_section(f"Samples of {name}", one.model.samples, titles),
         _sample_section(f"Warm-up of {name}", one.model.warmup, titles),
-        {"heading": f"Answers of {name}", "kind": "table", "fold": True, "columns": columns, "rows": _visible(said)},
+        rows_section(f"Answers of {name}", columns, said),
     ]
 
 
@@ -175,9 +181,9 @@ def _sample_section(heading: str, samples: Sequence[Sample], titles: dict[str, s
     chosen = [one for one in SAMPLE_METRICS if one.id in SAMPLE_COLUMNS]
     values = [[one.value(sample) for one in chosen] for sample in samples]
     scales = [form.scale(one.unit, [row[place] for row in values]) for place, one in enumerate(chosen)]
-    columns = [_column("Order", numeric=True), _column("Round", numeric=True), _column("Prompt")]
-    columns += [_column(one.symbol, scale.unit, numeric=True) for one, scale in zip(chosen, scales, strict=True)]
-    columns += [_column("Output", "tokens", numeric=True), _column("Ended")]
+    columns = [column("Order", numeric=True), column("Round", numeric=True), column("Prompt")]
+    columns += [column(one.symbol, scale.unit, numeric=True) for one, scale in zip(chosen, scales, strict=True)]
+    columns += [column("Output", "tokens", numeric=True), column("Ended")]
     rows = []
     for sample, found in zip(samples, values, strict=True):
         rows.append(
@@ -190,7 +196,7 @@ def _sample_section(heading: str, samples: Sequence[Sample], titles: dict[str, s
                 _ended(sample),
             ]
         )
-    return {"heading": heading, "kind": "table", "fold": True, "columns": columns, "rows": _visible(rows)}
+    return rows_section(heading, columns, rows)
 
 
 def _ended(sample: Sample) -> str:
@@ -198,30 +204,6 @@ def _ended(sample: Sample) -> str:
         return sample.finish_reason or "no reason given"
     meaning = FAILURE_KINDS.get(sample.failure.kind, "unknown kind of failure")
     return f"failed ({sample.failure.kind}: {meaning}): {sample.failure.message}"
-
-
-def _facts(heading: str, facts: Sequence[tuple[str, str]]) -> Json:
-    return {"heading": heading, "kind": "facts", "rows": _visible([list(fact) for fact in facts])}
-
-
-def _table(heading: str, shown: Table) -> Json:
-    columns = [_column(column.label, column.unit, numeric=column.numeric) for column in shown.columns]
-    rows = [[_cell(cell) for cell in row] for row in shown.rows]
-    notes = [f"{note.letter}: {note.text}" for note in shown.notes]
-    return {"heading": heading, "kind": "table", "columns": columns, "rows": rows, "notes": [visible(n) for n in notes]}
-
-
-def _cell(cell: Cell) -> Json:
-    small = "best" if cell.best else cell.small
-    return {"t": visible(cell.text), "s": visible(small), "k": cell.kind, "n": cell.note_letter}
-
-
-def _column(label: str, unit: str = "", numeric: bool = False, kind: str = "") -> Json:
-    return {"label": label, "unit": unit, "numeric": numeric, "kind": kind}
-
-
-def _visible(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    return [[visible(text) for text in row] for row in rows]
 
 
 def _flat(value: object, path: str = "") -> list[tuple[str, str]]:

@@ -9,20 +9,33 @@ from markupsafe import Markup
 from bench.site import format as form
 from bench.site.palette import Mark
 
-Kind = Literal["value", "none", "few", "failed"]
+Kind = Literal["value", "none", "few", "failed", "skipped", "absent", "coarse"]
 Better = Literal["lower", "higher"]
 
-WORDS: dict[Kind, str] = {"none": "not measured", "few": "too few", "failed": "failed"}
+WORDS: dict[Kind, str] = {
+    "none": "not measured",
+    "few": "too few",
+    "failed": "failed",
+    "skipped": "skipped",
+    "absent": "none",
+}
 """What a cell without a value says, by kind: each looks different as well."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A value in its base unit, or the kind of thing that it is missing for and why."""
+    """A value in its base unit, or the kind of thing that it is missing for and why.
+
+    What is 'absent' cannot be, as a connection to a model in the same process. A 'coarse' value is there,
+    but too small for the client to be told apart: it is never the best. `small` is a word that belongs to the value
+    wherever it is shown, `unit` its base unit.
+    """
 
     value: float | None
     kind: Kind = "value"
     why: str = ""
+    small: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,11 +123,12 @@ def number_column(
     best_shown = None if best is None else form.quantity(best, scale)
     cells = []
     for place, (one, text) in enumerate(zip(measured, shown, strict=True)):
-        extra = small[place] if small else ""
+        extra = " · ".join(part for part in (one.small, small[place] if small else "") if part)
         if one.value is None:
             cells.append(Cell(WORDS.get(one.kind, form.NO_VALUE), small=extra, kind=one.kind, note=one.why))
         else:
-            cells.append(Cell(text, small=extra, best=text == best_shown, note=one.why))
+            best_here = one.kind == "value" and text == best_shown
+            cells.append(Cell(text, small=extra, kind=one.kind, best=best_here, note=one.why))
     return Column(label, tuple(cells), unit=scale.unit, numeric=True)
 
 
@@ -124,7 +138,7 @@ def count_column(label: str, values: Sequence[int], unit: str = "") -> Column:
 
 
 def _best(measured: Sequence[Measured], better: Better | None) -> float | None:
-    known = [one.value for one in measured if one.value is not None]
+    known = [one.value for one in measured if one.value is not None and one.kind == "value"]
     if better is None or len(known) < 2 or min(known) == max(known):
         return None
     return min(known) if better == "lower" else max(known)

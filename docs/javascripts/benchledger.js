@@ -98,7 +98,8 @@ var benchledger = (function () {
     if (!plain) {
       made.classList.add("bl-" + value.k);
       if (value.n) { made.append(element("sup", "bl-note", value.n)); }
-      if (value.s) { made.append(element("small", value.s === "best" ? "bl-best" : "", value.s)); }
+      if (value.b) { made.append(element("small", "bl-best", "best")); }
+      if (value.s) { made.append(element("small", "", value.s)); }
     }
     return made;
   }
@@ -107,7 +108,7 @@ var benchledger = (function () {
     var box = element("div", "bl-scroll");
     box.tabIndex = 0;
     box.setAttribute("role", "region");
-    box.setAttribute("aria-label", section.heading);
+    box.setAttribute("aria-label", section.heading || section.says);
     var made = element("table", "bl-table");
     var head = element("tr");
     section.columns.forEach(function (column) {
@@ -151,6 +152,9 @@ var benchledger = (function () {
     var files = element("p", "bl-downloads");
     files.append(link("Result (JSON)", folder + run.json), link("Samples (CSV)", folder + run.csv));
     place.append(files);
+    run.standings.forEach(function (one) {
+      place.append(element("p", "bl-callout bl-standing-" + one.kind, one.text));
+    });
     run.sections.forEach(function (section) {
       if (section.fold) {
         var fold = element("details", "bl-fold");
@@ -164,7 +168,9 @@ var benchledger = (function () {
         place.append(fold);
         return;
       }
-      place.append(element("h2", "", section.heading), shown(section));
+      if (section.heading) { place.append(element("h2", "", section.heading)); }
+      if (section.says) { place.append(element("p", "bl-says", section.says)); }
+      place.append(shown(section));
       if (section.notes && section.notes.length) {
         var notes = element("ul", "bl-notes");
         section.notes.forEach(function (note) { notes.append(element("li", "", note)); });

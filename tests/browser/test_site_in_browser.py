@@ -153,6 +153,23 @@ def test_the_viewer_shows_any_run(browser: Any, address: str) -> None:
     context.close()
 
 
+def test_the_viewer_says_what_weakens_a_run_before_its_numbers(browser: Any, address: str) -> None:
+    context = browser.new_context(viewport=DESK)
+    page, problems = _watched(context)
+    page.goto(f"{address}report/run.html?run=desk-9/20260210T080000Z-5e6f708192-full")
+    page.wait_for_selector("#bl-run table")
+
+    first, second = page.locator("#bl-run > p.bl-callout").all_inner_texts()
+    assert first.startswith("This run is partial")
+    assert second.startswith("The machine was unsteady")
+    best = page.locator("td.bl-number", has=page.locator(".bl-best")).filter(has_text="estimate")
+    assert best.count() == 3, "the best of several estimates says that it is one"
+    assert page.locator("td.bl-skipped").count() > 0
+    assert page.locator("td.bl-coarse").count() > 0
+    assert problems == []
+    context.close()
+
+
 @pytest.mark.parametrize(
     "run", ["../../../x", "https://example.org/x", "laptop/../../x", "javascript:alert(1)", "laptop/x?y"]
 )
