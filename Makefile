@@ -7,7 +7,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help bench site serve export report validate test check snapshots schema clean
+.PHONY: help bench calibrate site serve export report validate test check snapshots schema clean
 
 help: ## list every target
 	@echo "Benchledger: benchmark local language models, keep every run, browse the history."
@@ -24,6 +24,9 @@ site: $(VENV)/site.installed ## turn results/ into a static site in site/ (bench
 
 serve: $(VENV)/site.installed ## serve the site with live reload (bench serve)
 	$(BIN)/bench serve
+
+calibrate: $(VENV)/run.installed ## measure this program's own client on this machine (bench calibrate)
+	$(BIN)/bench calibrate
 
 export: $(VENV)/run.installed ## print the newest results as CSV (bench export --format csv)
 	@$(BIN)/bench export --format csv

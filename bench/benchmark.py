@@ -10,7 +10,8 @@ from pathlib import Path
 from types import FrameType
 
 from bench import __version__
-from bench.config import Config, digest, find_config, load_config, resolved, slug
+from bench.calibration.check import short_check
+from bench.config import Config, EndpointModel, digest, find_config, load_config, resolved, slug
 from bench.errors import AllModelsFailed, BenchError, UsageError
 from bench.overrides import Overridden, overridden
 from bench.quality.grading import grades
@@ -85,6 +86,8 @@ def benchmark(ask: Ask, running: Running) -> Saved:
             else:
                 set_aside = _set_aside(ask.results_dir, found, header, kept)
                 header, kept = fresh, Recovered()
+        if any(isinstance(model, EndpointModel) for model in chosen.config.models) and not header.client:
+            header = header.model_copy(update={"client": short_check()})
         return _go(ask.results_dir, header, kept, chosen.config, running, set_aside)
 
 

@@ -1,9 +1,11 @@
 """The command `bench`: the only place that prints or exits."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -120,6 +122,29 @@ def _goes_on(journal: Path, kept: Any) -> bool:
         return False
     question = f"An interrupted run is there ({kept.requests} requests answered). Go on with it?"
     return click.confirm(question, default=True, err=True)
+
+
+@main.command(context_settings=CONTEXT)
+@click.option("--streams", type=click.IntRange(1, 256), multiple=True, help="Streams at once; may be given often.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, in base units.")
+def calibrate(streams: tuple[int, ...], as_json: bool) -> None:
+    """Measure this program's own client on this machine, against a server that logs when it wrote each chunk.
+
+    Tells the error of TTFT and of gaps between chunks, and the highest load that the client sustains, with 1, 8 and 64
+    streams at once. Takes about half a minute, in which the machine should do nothing else.
+
+    \b
+    bench calibrate
+    bench calibrate --streams 1 --streams 16 --json
+    """
+    from bench.calibration.report import STREAMS, rows
+    from bench.runner.lock import machine_lock
+    from bench.terminal import show_calibration
+
+    with machine_lock(wait=False):
+        measured = show_calibration(rows(streams=streams or STREAMS), quiet=as_json)
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in measured], indent=2))
 
 
 @main.command(context_settings=CONTEXT)

@@ -1,7 +1,7 @@
 """What a run looks like in a terminal: a progress bar while it runs, a table at its end."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from bench.analysis.metrics import metric
 from bench.analysis.summary import ModelSummary, summarise
+from bench.calibration.report import Row
 from bench.config import Config
 from bench.results.schema import Result
 from bench.results.store import LARGE_FILE_BYTES
@@ -134,6 +135,38 @@ def _failures(summary: ModelSummary) -> list[str]:
             f"{summary.model.name}: {summary.failed_samples} failed samples, the first ({first.kind}): {first.message}"
         )
     return lines
+
+
+CALIBRATION_COLUMNS = (
+    ("ttft_error_p50_s", "TTFT p50"),
+    ("ttft_error_p99_s", "TTFT p99"),
+    ("gap_error_p50_s", "gap p50"),
+    ("gap_error_p99_s", "gap p99"),
+)
+
+
+def show_calibration(rows: Iterable[Row], quiet: bool) -> tuple[Row, ...]:
+    """Show the client's error and highest load, and return the rows; a note says which one is being measured."""
+    progress = Console(stderr=True, quiet=quiet)
+    measured = []
+    with progress.status("measuring the client ..."):
+        for row in rows:
+            progress.print(Text(f"{count(row.streams, 'stream')} measured"))
+            measured.append(row)
+    table = Table(
+        box=box.SIMPLE_HEAD, title=Text("Error of this program's client on this machine"), title_justify="left"
+    )
+    table.add_column("streams", justify="right", no_wrap=True)
+    unit = scale("s", [0.001])
+    for _, label in CALIBRATION_COLUMNS:
+        table.add_column(f"{label}\n{unit.unit}", justify="right", no_wrap=True)
+    table.add_column("sustained\nrequests/s", justify="right", no_wrap=True)
+    table.add_column("per second\nof CPU", justify="right", no_wrap=True)
+    for row in measured:
+        errors = [quantity(getattr(row, name), unit) for name, _ in CALIBRATION_COLUMNS]
+        table.add_row(str(row.streams), *errors, number(row.requests_per_s), number(row.requests_per_cpu_s))
+    Console(quiet=quiet).print(table)
+    return tuple(measured)
 
 
 def large_file_warning(path: Path) -> str | None:

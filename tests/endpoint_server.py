@@ -16,6 +16,7 @@ class Script:
     body: bytes = b""
     content_type: str = "text/event-stream"
     status: int = 200
+    encoding: str | None = None
     models: Sequence[str] = ("m",)
     cut_off: bool = False
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -54,11 +55,14 @@ def endpoint(script: Script) -> Iterator[str]:
             script.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             script.headers.append({key.lower(): value for key, value in self.headers.items()})
             # A length that never comes is how a stream is cut off.
-            self._send(script.status, script.content_type, script.body, missing=100 if script.cut_off else 0)
+            missing = 100 if script.cut_off else 0
+            self._send(script.status, script.content_type, script.body, missing=missing, encoding=script.encoding)
 
-        def _send(self, status: int, content_type: str, body: bytes, missing: int) -> None:
+        def _send(self, status: int, content_type: str, body: bytes, missing: int, encoding: str | None = None) -> None:
             self.send_response(status)
             self.send_header("Content-Type", content_type)
+            if encoding is not None:
+                self.send_header("Content-Encoding", encoding)
             self.send_header("Content-Length", str(len(body) + missing))
             self.end_headers()
             self.wfile.write(body)

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from bench.cli import main
 from bench.results.store import load, save
 from tests.builders import result
+from tests.endpoint_server import Script, chunk, endpoint, events
 
 ROOT = Path(__file__).parent.parent
 SMALLEST = ROOT / "bench" / "reference" / "models" / "ledger-xs-fp32"
@@ -147,6 +148,24 @@ def test_the_smallest_reference_model_from_run_to_export(tmp_path: Path) -> None
     assert float(row["ttft_p50_s"]) > 0
 
 
+def test_a_run_that_asks_an_endpoint_checks_the_client_first(tmp_path: Path) -> None:
+    config = tmp_path / "remote.yaml"
+    with endpoint(Script(events(chunk("Hi."), chunk(finish="stop")))) as url:
+        config.write_text(
+            f"models: [{{provider: openai, model: m, base_url: '{url}'}}]\nprompts: smoke\nrounds: 1\nprobe: false\n"
+        )
+
+        done = bench("run", config, "--results", tmp_path / "results", "--machine", "test-machine")
+
+    assert done.exit_code == 0, done.output
+    made = load(only_file(tmp_path / "results"))
+    (check,) = made.client
+    assert (check.transport, check.streams) == ("direct", 1)
+    assert len(check.ttft_error_ns) > 0
+    assert len(check.gap_error_ns) > 0
+    assert made.models[0].transport == "direct"
+
+
 def test_no_such_config() -> None:
     done = bench("run", "nonsense.yaml")
 
@@ -238,6 +257,19 @@ def test_the_report_is_written_to_a_file(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert done.stdout == f"Wrote {report}\n"
     assert report.read_text().startswith("# ")
+
+
+def test_calibration_measures_the_client_on_this_machine() -> None:
+    table = bench("calibrate", "--streams", 2)
+    as_json = bench("calibrate", "--streams", 2, "--json")
+
+    assert table.exit_code == 0, table.output
+    assert re.search(r"^\s+2\s+0\.\d+\s", table.stdout, re.MULTILINE)
+    (row,) = json.loads(as_json.stdout)
+    assert row["streams"] == 2
+    assert row["transport"] == "direct"
+    assert 0 < row["ttft_error_p50_s"] <= row["ttft_error_p99_s"]
+    assert row["requests_per_s"] > 0
 
 
 def test_site_outside_a_project(tmp_path: Path) -> None:

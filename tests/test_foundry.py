@@ -102,6 +102,16 @@ def test_the_limit_on_the_answer_holds() -> None:
         assert sample.failure is None
 
 
+@pytest.mark.parametrize(
+    ("limit", "kind"), [("first_text_s", "no-first-text"), ("gap_s", "stalled"), ("request_s", "timeout")]
+)
+def test_a_limit_cancels_the_answer_and_the_next_one_is_asked(limit: str, kind: str) -> None:
+    model = only(ran({"path": str(SMALLEST)}, timeouts={limit: 1e-6}))
+
+    assert model.failure is None
+    assert [sample.failure.kind if sample.failure else None for sample in model.samples] == [kind] * 2
+
+
 def test_prompt_and_answer_that_exceed_the_context() -> None:
     model = only(ran({"path": str(SMALLEST)}, generation={"max_output_tokens": 5000}))
 

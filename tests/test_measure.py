@@ -165,7 +165,10 @@ def test_a_late_first_text_is_a_timeout_and_the_stream_is_closed() -> None:
     sample = measure(provider, STEP, request(), hands, origin_ns=0).sample
 
     assert sample.failure is not None
-    assert (sample.failure.kind, sample.failure.message) == ("timeout", "no text within 5e-07 s")
+    assert (sample.failure.kind, sample.failure.message) == (
+        "no-first-text",
+        "no text within 5e-07 s; raise timeouts.first_text_s if the model may be that slow",
+    )
     assert provider.closed
 
 
@@ -176,7 +179,10 @@ def test_a_request_past_its_limit_is_a_timeout() -> None:
     sample = measure(provider, STEP, request(), hands, origin_ns=0).sample
 
     assert sample.failure is not None
-    assert (sample.failure.kind, sample.failure.message) == ("timeout", "not finished within 1e-06 s")
+    assert (sample.failure.kind, sample.failure.message) == (
+        "timeout",
+        "not finished within 1e-06 s; raise timeouts.request_s if the model may be that slow",
+    )
     assert sample.chunk_ns == (400,)
     assert provider.closed
 
@@ -189,8 +195,8 @@ def test_a_stall_past_its_limit_is_a_timeout() -> None:
 
     assert sample.failure is not None
     assert (sample.failure.kind, sample.failure.message) == (
-        "timeout",
-        "nothing for 3e-07 s in the middle of the answer",
+        "stalled",
+        "nothing for 3e-07 s in the middle of the answer; raise timeouts.gap_s if the model may be that slow",
     )
     assert sample.chunk_ns == (100,)
 

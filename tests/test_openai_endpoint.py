@@ -1,16 +1,20 @@
 """The endpoint provider against a real server on loopback, and against the runtime's own web service."""
 
+import gzip
 import json
 import socket
+import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.config import EndpointModel
 from bench.errors import ProviderError
-from bench.providers.openai_endpoint import EndpointProvider
+from bench.providers.openai_endpoint import EndpointProvider, Transport, transport_for
 from bench.providers.protocol import Request
 from bench.runner.measure import Measured, measure
 from bench.runner.plan import Step
@@ -167,7 +171,7 @@ def test_a_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert script.headers[0]["authorization"] == "Bearer sk-secret-123"
     assert sample.failure is not None
-    assert sample.failure.kind == "http"
+    assert sample.failure.kind == "unauthorised"
     assert "sk-secret" not in sample.model_dump_json()
     assert "bad key ***" in sample.failure.message
 
@@ -193,7 +197,7 @@ def test_a_stream_that_breaks() -> None:
 def test_an_error_in_the_stream() -> None:
     script = Script(events(chunk("Hel"), {"error": {"message": "out of memory"}}))
 
-    assert failure(script) == ("http", "the endpoint sent an error: out of memory")
+    assert failure(script) == ("endpoint-error", "the endpoint sent an error: out of memory")
 
 
 def test_what_is_no_json() -> None:
@@ -222,6 +226,79 @@ def test_an_endpoint_that_refuses() -> None:
     assert caught.value.message == (
         f"{url} refuses the connection; start the service, or set FOUNDRY_LOCAL_ENDPOINT or base_url"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "transport"),
+    [
+        ("http://localhost:5273/v1", {}, "direct"),
+        ("https://models.example/v1", {}, "package"),
+        ("http://models.example/v1", {"HTTP_PROXY": "http://proxy.example:8080"}, "package"),
+        ("http://models.example/v1", {"ALL_PROXY": "http://proxy.example:8080"}, "package"),
+        ("http://models.example/v1", {"HTTPS_PROXY": "http://proxy.example:8080"}, "direct"),
+        ("http://models.example/v1", {"HTTP_PROXY": "http://p.example:1", "NO_PROXY": "models.example"}, "direct"),
+    ],
+)
+def test_what_carries_requests(
+    monkeypatch: pytest.MonkeyPatch, url: str, environment: dict[str, str], transport: str
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    made = EndpointProvider(EndpointModel(provider="openai", name="m", model="m", base_url=url))
+
+    assert transport_for(url) == transport
+    assert made.identity().transport == transport
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_both_ways_ask_the_same(stream: bool) -> None:
+    script = Script(events(chunk("Hi."), chunk(finish="stop")))
+    odd = replace(request(stream=stream), text='Sag "Grüß Gott"\n\u2028 \\ {}', top_p=0.5)
+    transports: tuple[Transport, ...] = ("direct", "package")
+    with endpoint(script) as url:
+        for transport in transports:
+            asked = EndpointProvider(EndpointModel(provider="openai", name="m", model="m", base_url=url), transport)
+            asked.prepare(lambda _: None)
+            list(asked.stream(odd, time.perf_counter_ns))
+            asked.close()
+
+    direct, package = script.headers
+    assert script.requests[0] == script.requests[1]
+    assert script.requests[0]["messages"][0]["content"] == odd.text
+    assert direct.pop("accept-encoding") == "identity"
+    assert package.pop("accept-encoding")
+    assert direct == package
+
+
+def test_the_wire_is_told_by_our_own_connections() -> None:
+    sample = measured(Script(events(chunk("Hi."), chunk(finish="stop")))).sample
+
+    assert sample.connect_ns is not None
+    assert sample.sent_ns is not None
+    assert 0 <= sample.sent_ns <= sample.chunk_ns[0]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_an_answer_that_is_packed_though_nobody_asked(encoding: str) -> None:
+    body = events(chunk("Hel"), chunk("lo."), chunk(finish="stop"))
+    packed = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
+
+    answer = measured(Script(packed, encoding=encoding))
+
+    assert answer.sample.failure is None
+    assert answer.text == "Hello."
+
+
+@pytest.mark.parametrize(("body", "encoding"), [(b"oops", "gzip"), (b"oops", "br")])
+def test_an_answer_that_cannot_be_unpacked(body: bytes, encoding: str) -> None:
+    kind, message = failure(Script(body, encoding=encoding))
+
+    assert kind == "decode"
+    assert message.startswith(f"the answer cannot be unpacked from '{encoding}'")
 
 
 @pytest.mark.runtime

@@ -14,8 +14,8 @@ from bench.runner.machine_record import MachineWatch, Probe
 from bench.runner.record import ModelRun
 
 DRIFT_LIMIT: Final = 0.15
-"""Relative change of a probe. Two probes of a quiet virtual machine differ by some 2% as a rule, and one in ten times by
-up to 15%: what is smaller says nothing of the machine, and a mark that is always there is not read."""
+"""Relative change of a probe. Two probes of a quiet virtual machine differ by some 2% as a rule, and now and then by up
+to 15%: what is smaller says nothing of the machine, and a mark that is always there is not read."""
 
 LATE_MEDIAN_LIMIT_S: Final = 0.02
 """Median lateness of a sleeper. A model that takes every core by itself makes it wait for a few turns of the scheduler,

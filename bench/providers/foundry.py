@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.config import FoundryModel, FoundryRuntime
 from bench.errors import DeviceMissing, ProviderError
+from bench.providers.endpoint_failures import late
 from bench.providers.model_directory import check_directory, footprint_bytes, read_card
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request
 
@@ -148,7 +149,7 @@ class FoundryProvider:
 
         from bench.providers.foundry_session import Arrivals
 
-        arrivals = Arrivals(clock, int(request.request_s * 1e9))
+        arrivals = Arrivals(clock, request)
         session.arrivals = arrivals
         with session, native:
             try:
@@ -158,8 +159,8 @@ class FoundryProvider:
                     whole = () if request.stream else tuple(response)
             except FoundryLocalException as error:
                 yield from arrivals.items
-                if arrivals.limit_reached:
-                    raise ProviderError("timeout", f"not finished within {request.request_s:g} s") from error
+                if arrivals.late is not None:
+                    raise late(arrivals.late, "", request) from error
                 message = _line(error)
                 kind = "too-long" if "context" in message or "max_length" in message else "generate"
                 raise ProviderError(kind, message) from error

@@ -9,7 +9,8 @@ from typing import Any
 
 from foundry_local_sdk import ChatSession, Item
 
-from bench.providers.protocol import Arrived, Clock
+from bench.providers.endpoint_failures import Stage
+from bench.providers.protocol import Arrived, Clock, Request
 
 
 class LimitReached(Exception):
@@ -17,24 +18,33 @@ class LimitReached(Exception):
 
 
 class Arrivals:
-    """What came of one answer: items in order of arrival, each with the clock's reading when it came."""
+    """What came of one answer: items in order of arrival, each with the clock's reading when it came.
 
-    def __init__(self, clock: Clock, limit_ns: int) -> None:
+    `late` is the limit of the request that was reached, or None.
+    """
+
+    def __init__(self, clock: Clock, request: Request) -> None:
         self.items: list[Arrived] = []
-        self.limit_reached = False
+        self.late: Stage | None = None
         self._clock = clock
-        self._limit_ns = limit_ns
-        self._start_ns = clock()
+        self._first_ns = int(request.first_text_s * 1e9)
+        self._gap_ns = int(request.gap_s * 1e9)
+        self._whole_ns = int(request.request_s * 1e9)
+        self._start_ns = self._last_ns = clock()
 
     def put(self, entry: object) -> None:
-        """Keep an item. Raises LimitReached past the limit, which the SDK turns into a cancelled request."""
+        """Keep an item. Raises LimitReached past a limit, which the SDK turns into a cancelled request."""
         now_ns = self._clock()
         if not isinstance(entry, Item):
             # The SDK reports an exception of this very method through it.
             return
-        if now_ns - self._start_ns > self._limit_ns:
-            self.limit_reached = True
+        if now_ns - self._start_ns > self._whole_ns:
+            self.late = "whole"
+        elif now_ns - self._last_ns > (self._gap_ns if self.items else self._first_ns):
+            self.late = "gap" if self.items else "first-text"
+        if self.late is not None:
             raise LimitReached
+        self._last_ns = now_ns
         self.items.append(Arrived(now_ns, entry))
 
 

@@ -1,62 +1,88 @@
-"""Models behind any OpenAI-compatible endpoint, through the openai package."""
+"""Models behind any OpenAI-compatible endpoint.
 
+The openai package builds each request before the clock starts. Plain HTTP is then carried by connections of our own,
+which stamp each read before anything is parsed; TLS and proxies are the package's.
+"""
+
+import json
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from bench.config import DEFAULT_ENDPOINT, EndpointModel
 from bench.errors import ProviderError
-from bench.providers.protocol import Clock, Decoded, Identity, Request
+from bench.providers.direct import Connections, Exchange
+from bench.providers.endpoint_failures import failure, proxy_of, status_failure
+from bench.providers.framing import Head
+from bench.providers.packaged import PackagedExchange, Template, client, template
+from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Request, Wire
 from bench.providers.sse import decoded_body, decoded_stream
 
-CONNECT_S = 10.0
-"""How long a connection may take to come about."""
+Transport = Literal["direct", "package"]
+"""What carries the requests: connections of our own, or the openai package's client."""
 
-LIST_S = 30.0
-"""How long an endpoint may take to list its models."""
+MESSAGE_CHARACTERS = 500
+"""How long the message of a failure may be."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The event before the bytes of an answer: what is needed to decode them."""
+
+    wire: Wire
+    streamed: bool
+    encoding: str = "identity"
 
 
 class EndpointProvider:
-    """One model at an endpoint. Another process holds it, so its memory and its load are not ours to measure."""
+    """One model at an endpoint. Another process holds it, so its memory and its load are not ours to measure.
+
+    Several threads may ask it at once. `transport` is chosen by the endpoint's address and the environment's proxies,
+    unless it is given: then no proxy is used.
+    """
 
     remote = "the model is behind an endpoint: another process holds it"
 
-    def __init__(self, model: EndpointModel) -> None:
+    def __init__(self, model: EndpointModel, transport: Transport | None = None) -> None:
         self._settings = model
         self._base_url = model.base_url or DEFAULT_ENDPOINT
         self._key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
         self._client: Any = None
+        self._builder: Any = None
         self._model = model.model
         self._listed = False
         self._answered_as: str | None = None
-        self._streamed = True
+        self._templates: dict[Request, Template] = {}
+        self._by_environment = transport is None
+        self._transport = transport or transport_for(self._base_url)
+        self._connections: Connections | None = None
+        if self._transport == "direct":
+            parts = urlsplit(self._base_url)
+            self._connections = Connections(parts.hostname or "", parts.port or 80, self._base_url)
 
     def prepare(self, on_download: Callable[[float], None]) -> None:
         """Connect, and ask the endpoint which models it has.
 
         A Foundry Local service knows its models by the ids of their variants: an alias is resolved to the one variant
-        that it lists. Raises ProviderError of kind 'refused' or 'connection' where nobody answers, and 'not-found' for
+        that it lists. Raises ProviderError of kind 'refused' and the like where nobody answers, and 'not-found' for
         an alias of several variants.
         """
         import openai
 
-        self._client = openai.OpenAI(
-            base_url=self._base_url,
-            # The package insists on a key; a local endpoint reads none.
-            api_key=self._key or "none",
-            # A retry inside a measured request would be measured as latency.
-            max_retries=0,
-            timeout=openai.Timeout(LIST_S, connect=CONNECT_S),
-        )
         try:
+            self._client = client(self._base_url, self._key, environment=self._by_environment)
+            self._builder = client(self._base_url, self._key, environment=self._by_environment, build_only=True)
             ids = [entry.id for entry in self._client.models.list()]
-        except (openai.APIStatusError, AttributeError, TypeError):
+        except (openai.APIStatusError, json.JSONDecodeError, AttributeError, TypeError):
             # Not every endpoint has a list of models, or one of this form; the first request will tell.
             ids = []
-        except (openai.OpenAIError, ValueError) as error:
-            raise self._failure(error) from error
+        except (openai.OpenAIError, ImportError, OSError, ValueError) as error:
+            # The last three are what the package makes of an environment that it cannot use.
+            raise self._cleaned(failure(error, self._base_url)) from error
         variants = [name for name in ids if name.startswith(f"{self._model}-")]
         if self._model not in ids and len(variants) > 1:
             listed = ", ".join(variants)
@@ -73,7 +99,7 @@ class EndpointProvider:
         unsaid = "an endpoint does not say it; declare it in the config under declared"
         declared = self._settings.declared
         return Identity(
-            transport="package",
+            transport=self._transport,
             variant_id=self._answered_as or (self._model if self._listed else None),
             footprint_bytes=declared.footprint_bytes,
             versions={"openai": metadata.version("openai")},
@@ -87,78 +113,98 @@ class EndpointProvider:
         )
 
     def stream(self, request: Request, clock: Clock) -> Iterator[object]:
-        """Yield the bytes of the answer as they arrive.
+        """Build the request and have a connection ready, then yield the bytes of the answer as they arrive.
 
-        Raises ProviderError of kind 'timeout', 'refused', 'connection', 'not-found' or 'http'.
+        The first event is the Opening. Raises ProviderError.
         """
-        import openai
+        if self._connections is None:
+            return self._packaged(request, clock)
+        exchange = Exchange(
+            self._connections,
+            self._connections.take(request, clock),
+            self._message(request),
+            request,
+            clock,
+        )
+        return self._direct(exchange, request, clock)
 
-        parameters: dict[str, Any] = {
-            "model": self._model,
-            "messages": [{"role": "user", "content": request.text}],
-            "temperature": request.temperature,
-            "max_tokens": request.max_output_tokens,
-            "seed": request.seed,
-            "stream": request.stream,
-            "timeout": openai.Timeout(request.request_s, connect=request.connect_s, read=request.first_text_s),
-        }
-        if request.top_p is not None:
-            parameters["top_p"] = request.top_p
-        if request.stream:
-            parameters["stream_options"] = {"include_usage": True}
-        self._streamed = request.stream
-        return self._answer(parameters)
+    def _message(self, request: Request) -> bytes:
+        shape = replace(request, text="")
+        built = self._templates.get(shape)
+        if built is None:
+            built = self._templates[shape] = template(self._builder, self._model, request)
+        return built.message(json.dumps(request.text, ensure_ascii=False).encode("utf-8"))
 
-    def _answer(self, parameters: dict[str, Any]) -> Iterator[object]:
-        import openai
-
+    def _direct(self, exchange: Exchange, request: Request, clock: Clock) -> Iterator[object]:
+        events = exchange.events()
         try:
-            with self._client.chat.completions.with_streaming_response.create(**parameters) as response:
-                yield from response.iter_bytes()
-        except openai.OpenAIError as error:
-            raise self._failure(error) from error
-        except Exception as error:
-            # The transport's own errors reach us unwrapped while the body is read; the package does not name them.
-            if type(error).__module__.partition(".")[0] not in ("httpx", "httpcore", "httpx2", "httpcore2"):
-                raise
-            raise self._failure(error) from error
+            first = next(events)
+        except ProviderError as error:
+            if exchange.wire.sent_at_ns is not None:
+                yield Arrived(exchange.wire.sent_at_ns, Opening(exchange.wire, request.stream))
+            raise self._cleaned(error) from error
+        head = first.event
+        assert isinstance(head, Head)
+        encoding = head.headers.get("content-encoding", "identity").lower()
+        yield Arrived(first.at_ns, Opening(exchange.wire, request.stream, encoding))
+        try:
+            if head.status != 200:
+                body = b"".join(event.event for event in events if isinstance(event.event, bytes))
+                raise status_failure(head.status, head.headers, body, self._base_url)
+            yield from events
+        except ProviderError as error:
+            raise self._cleaned(error) from error
+
+    def _packaged(self, request: Request, clock: Clock) -> Iterator[object]:
+        opening: Opening | None = Opening(Wire(None, None), request.stream)
+        try:
+            for event in PackagedExchange(self._client, self._model, request, self._base_url, clock).events():
+                if opening is not None:
+                    yield Arrived(event.at_ns, opening)
+                    opening = None
+                yield event
+        except ProviderError as error:
+            raise self._cleaned(error) from error
 
     def decode(self, events: Sequence[object]) -> Decoded:
         """Decode the reads of a stream, or the body of an answer."""
-        reads = [event for event in events if isinstance(event, bytes)]
-        decoded = decoded_stream(reads) if self._streamed else decoded_body(b"".join(reads))
+        opening = next((event for event in events if isinstance(event, Opening)), Opening(Wire(None, None), True))
+        # A piece names the event that completed it: every event keeps its place.
+        reads = [event if isinstance(event, bytes) else b"" for event in events]
+        try:
+            reads = _unpacked(reads, opening.encoding)
+        except (zlib.error, LookupError) as error:
+            problem = ProviderError("decode", f"the answer cannot be unpacked from {opening.encoding!r}: {error}")
+            return Decoded((), None, None, "none", None, problem, None, opening.wire)
+        decoded = decoded_stream(reads) if opening.streamed else decoded_body(b"".join(reads))
         self._answered_as = decoded.model or self._answered_as
-        if decoded.problem is None:
-            return decoded
-        problem = ProviderError(decoded.problem.kind, self._clean(decoded.problem.message))
-        return replace(decoded, problem=problem)
+        told = None if decoded.problem is None else self._cleaned(decoded.problem)
+        return replace(decoded, problem=told, wire=opening.wire)
 
     def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        for each in (self._client, self._builder, self._connections):
+            if each is not None:
+                each.close()
+        self._client = self._builder = None
 
-    def _failure(self, error: Exception) -> ProviderError:
-        import openai
+    def _cleaned(self, error: ProviderError) -> ProviderError:
+        line = " ".join(error.message.split())
+        line = line.replace(self._key, "***") if self._key else line
+        return ProviderError(error.kind, line[:MESSAGE_CHARACTERS])
 
-        # The names are alike in every version of the transport, its modules are not.
-        causes: list[BaseException] = []
-        cause: BaseException | None = error
-        while cause is not None and len(causes) < 10:
-            causes.append(cause)
-            cause = cause.__cause__ or cause.__context__
-        where = self._base_url
-        if isinstance(error, openai.APIStatusError):
-            kind = "not-found" if error.status_code == 404 else "http"
-            return ProviderError(kind, self._clean(f"{where} answered {error.status_code}: {error.message}"))
-        if any("Timeout" in type(cause).__name__ for cause in causes):
-            return ProviderError("timeout", f"{where} did not answer in time")
-        if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-            message = f"{where} refuses the connection; start the service, or set FOUNDRY_LOCAL_ENDPOINT or base_url"
-            return ProviderError("refused", message)
-        return ProviderError("connection", self._clean(f"{where}: {error}"))
 
-    def _clean(self, message: str) -> str:
-        line = " ".join(message.split())[:400]
-        return line.replace(self._key, "***") if self._key else line
+def transport_for(base_url: str) -> Transport:
+    """Return what carries requests to a URL: TLS, and a proxy that the environment names, are the package's."""
+    return "direct" if base_url.startswith("http://") and proxy_of(base_url) is None else "package"
+
+
+def _unpacked(reads: Sequence[bytes], encoding: str) -> list[bytes]:
+    """Return what the reads hold where a server packed them though it was asked not to."""
+    if encoding == "identity":
+        return list(reads)
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise LookupError("nothing here reads it")
+    # 47: the widest window, and the header tells gzip and zlib apart.
+    unpack = zlib.decompressobj(47).decompress
+    return [unpack(read) for read in reads]

@@ -118,7 +118,8 @@ class Provider(Protocol):
         """Make everything ready, then return raw events as they arrive, parsing nothing. Not streamed: one event.
 
         The request goes out when the first event is asked for, so that getting ready is in no measured time. A
-        provider that gets its text in another thread yields Arrived, with the clock's reading in that thread.
+        provider that learns of its text elsewhere yields Arrived, with the clock's reading there, and keeps the
+        request's limits itself; those of other events the runner keeps.
         """
 
     def decode(self, events: Sequence[object]) -> Decoded:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bench.errors import ProviderError
+from bench.providers.endpoint_failures import Stage, late
 from bench.providers.protocol import Arrived, Clock, Decoded, Provider, Request
 from bench.runner.plan import Step
 from bench.runner.record import Failure, Sample
@@ -92,14 +93,19 @@ def _timed(provider: Provider, request: Request, clock: Clock) -> _Timeline:
             arrived = isinstance(event, Arrived)
             if isinstance(event, Arrived):
                 now_ns, event = event.at_ns, event.event
-            if not events and now_ns - start_ns > first_limit_ns:
-                failure = Failure(kind="timeout", message=f"no text within {request.first_text_s:g} s")
+            stage: Stage | None = None
+            # A provider that stamps its events keeps the limits itself.
+            if arrived:
+                stage = None
+            elif not events and now_ns - start_ns > first_limit_ns:
+                stage = "first-text"
             elif stamps and now_ns - stamps[-1] > gap_limit_ns:
-                failure = Failure(
-                    kind="timeout", message=f"nothing for {request.gap_s:g} s in the middle of the answer"
-                )
+                stage = "gap"
             elif now_ns - start_ns > limit_ns:
-                failure = Failure(kind="timeout", message=f"not finished within {request.request_s:g} s")
+                stage = "whole"
+            if stage is not None:
+                reached = late(stage, "", request)
+                failure = Failure(kind=reached.kind, message=reached.message)
             if failure is not None:
                 # Closing the stream cancels the request; what that raises says nothing more.
                 with suppress(ProviderError):

@@ -1,0 +1,212 @@
+"""The client's own error: what it measures of the reference server, against what that server logged."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from itertools import pairwise
+
+from bench.calibration.load import Ask, Asked, load
+from bench.calibration.server import MODEL
+from bench.config import EndpointModel
+from bench.errors import ProviderError
+from bench.providers.openai_endpoint import EndpointProvider, Transport
+from bench.providers.protocol import Arrived, Request
+from bench.runner.machine_record import ClientCheck
+
+FIRST_S = 0.005
+"""From a request to the first chunk, of the reference server in a check."""
+
+GAP_S = 0.001
+"""From one chunk to the next."""
+
+SHORT_REQUESTS = 20
+SHORT_CHUNKS = 20
+"""What the check before each run asks: about half a second."""
+
+LIMIT_S = 60.0
+"""How long an answer may take before the check gives up."""
+
+GAP_LIMIT_S = 20.0
+"""How long a part of it may take."""
+
+
+@dataclass(frozen=True)
+class Wrote:
+    """What the server logged of one answer."""
+
+    received_ns: int
+    wrote_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Saw:
+    """What a client stamped of one answer: the start of the request, and the arrival of each chunk of text."""
+
+    prompt: str
+    start_ns: int
+    chunk_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Sustained:
+    """The highest load: all streams ask again as soon as they are answered, and the server writes without a pause.
+
+    What gives in first can be the server or the machine: `requests_per_cpu_s` is of the client alone.
+    """
+
+    transport: Transport
+    streams: int
+    chunks: int
+    requests_per_s: float
+    requests_per_cpu_s: float
+    cpu_s_per_chunk: float
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference server in a process of its own."""
+
+    port: int
+
+    @property
+    def base_url(self) -> str:
+        """Where an OpenAI client finds it."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def log(self) -> dict[str, Wrote]:
+        """Return what was written since the last call, by the request's prompt."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=LIMIT_S)
+        connection.request("GET", "/log")
+        answers = json.loads(connection.getresponse().read())["answers"]
+        connection.close()
+        return {told["prompt"]: Wrote(told["received_ns"], tuple(told["wrote_ns"])) for told in answers}
+
+
+@contextmanager
+def reference_server(first_s: float = FIRST_S, gap_s: float = GAP_S) -> Iterator[Reference]:
+    """Start a reference server; it ends with the block."""
+    schedule = [f"--first-us={round(first_s * 1e6)}", f"--gap-us={round(gap_s * 1e6)}"]
+    command = [sys.executable, "-m", "bench.calibration.server", *schedule]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            said = process.stdout.readline().strip()
+            if not said:
+                raise ProviderError("died", "the reference server did not start")
+            yield Reference(int(said))
+        finally:
+            process.stdin.close()
+
+
+def check(
+    transport: Transport,
+    streams: int,
+    requests: int,
+    chunks: int,
+    *,
+    first_s: float = FIRST_S,
+    gap_s: float = GAP_S,
+) -> ClientCheck:
+    """Measure the client with `streams` at once, each of which sends `requests` answered with `chunks` of text.
+
+    The error of TTFT is the client's TTFT less the server's time from the request to its first write: it holds both
+    ways over loopback. The error of a gap is the gap between two arrivals less the one between the two writes.
+    """
+    with reference_server(first_s, gap_s) as server, endpoint(server, transport) as provider:
+        done = load(asker(provider), streams, requests, chunks, spread_s=first_s + chunks * gap_s)
+        return client_check(transport, streams, [saw(provider, asked) for asked in done.asked], server.log())
+
+
+def short_check() -> tuple[ClientCheck, ...]:
+    """Return the check for the start of a run: one stream, our own connections, below a second and a half."""
+    return (check("direct", 1, SHORT_REQUESTS, SHORT_CHUNKS),)
+
+
+def sustained(transport: Transport, streams: int, requests: int, chunks: int) -> Sustained:
+    """Return what the client takes on when each of `streams` asks again at once, `requests` times."""
+    with reference_server(0.0, 0.0) as server, endpoint(server, transport) as provider:
+        done = load(asker(provider), streams, requests, chunks)
+    answered = len(done.asked)
+    return Sustained(
+        transport=transport,
+        streams=streams,
+        chunks=chunks,
+        requests_per_s=answered / done.wall_s,
+        requests_per_cpu_s=answered / done.cpu_s,
+        cpu_s_per_chunk=done.cpu_s / (answered * chunks),
+    )
+
+
+def client_check(transport: Transport, streams: int, answers: Sequence[Saw], wrote: dict[str, Wrote]) -> ClientCheck:
+    """Return the errors of what a client saw against what the server wrote."""
+    ttft_error_ns: list[int] = []
+    gap_error_ns: list[int] = []
+    for answer in answers:
+        logged = wrote[answer.prompt]
+        served_ns = logged.wrote_ns[0] - logged.received_ns
+        ttft_error_ns.append(answer.chunk_ns[0] - answer.start_ns - served_ns)
+        pairs = zip(pairwise(answer.chunk_ns), pairwise(logged.wrote_ns), strict=True)
+        gap_error_ns.extend((seen[1] - seen[0]) - (sent[1] - sent[0]) for seen, sent in pairs)
+    return ClientCheck(
+        transport=transport,
+        streams=streams,
+        ttft_error_ns=tuple(ttft_error_ns),
+        gap_error_ns=tuple(gap_error_ns),
+    )
+
+
+def asker(provider: EndpointProvider) -> Ask:
+    """Return what asks a provider as the runner does: ready first, then the clock, then the events."""
+    clock = time.perf_counter_ns
+
+    def ask(prompt: str, chunks: int) -> Asked:
+        events = provider.stream(_request(prompt, chunks), clock)
+        asked = Asked(prompt, clock())
+        for event in events:
+            assert isinstance(event, Arrived)
+            asked.stamps.append(event.at_ns)
+            asked.events.append(event.event)
+        return asked
+
+    return ask
+
+
+def saw(provider: EndpointProvider, asked: Asked) -> Saw:
+    """Return when each chunk of an answer arrived. Raises ProviderError for a bad one."""
+    decoded = provider.decode(asked.events)
+    if decoded.problem is not None:
+        raise decoded.problem
+    return Saw(asked.prompt, asked.start_ns, tuple(asked.stamps[piece.event] for piece in decoded.pieces))
+
+
+def _request(prompt: str, chunks: int) -> Request:
+    return Request(
+        text=prompt,
+        max_output_tokens=chunks,
+        temperature=0.0,
+        top_p=None,
+        seed=0,
+        stream=True,
+        connect_s=GAP_LIMIT_S,
+        first_text_s=GAP_LIMIT_S,
+        gap_s=GAP_LIMIT_S,
+        request_s=LIMIT_S,
+    )
+
+
+@contextmanager
+def endpoint(server: Reference, transport: Transport) -> Iterator[EndpointProvider]:
+    """Yield a provider that is ready to ask the server."""
+    settings = EndpointModel(provider="openai", name=MODEL, model=MODEL, base_url=server.base_url)
+    provider = EndpointProvider(settings, transport=transport)
+    provider.prepare(lambda _: None)
+    try:
+        yield provider
+    finally:
+        provider.close()

@@ -1,0 +1,148 @@
+"""An HTTP/1.1 answer, taken apart read by read: its head, its transfer coding, its end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import BadStatusLine
+
+HEAD_BYTES = 256 * 1024
+"""The longest head of an answer, or line inside a chunked body, that is read."""
+
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+
+
+class NotHttp(BadStatusLine):
+    """What arrived is no HTTP answer."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Status and headers of an answer; the names are in lower case, and of several values the last one counts."""
+
+    status: int
+    headers: Mapping[str, str]
+    keeps_alive: bool
+
+
+class Answer:
+    """The bytes of one answer, fed in the reads in which they arrived, cut anywhere.
+
+    `head` is None until it is whole. `complete` says that the last byte is here; `surplus` that bytes came after it.
+    """
+
+    def __init__(self) -> None:
+        self.head: Head | None = None
+        self.complete = False
+        self.surplus = False
+        self._rest = b""
+        self._chunked = False
+        # Bytes of the body or of the chunk that are still to come; None: as many as come until the connection closes.
+        self._left: int | None = 0
+        self._expected = "size"
+
+    def feed(self, read: bytes) -> bytes:
+        """Return the bytes of the body that a read brought. Raises NotHttp."""
+        if self.head is None:
+            head, end, body = (self._rest + read).partition(b"\r\n\r\n")
+            if not end:
+                self._rest = _bounded(head)
+                return b""
+            self._rest = b""
+            self._begin(_head(_bounded(head)))
+            # What comes before the answer, such as 100 Continue, is passed over.
+            return self.feed(body) if body or self.head is None else b""
+        if self._chunked:
+            return self._dechunked(read)
+        if self._left is None:
+            return read
+        self.surplus = self.surplus or len(read) > self._left
+        body = read[: self._left]
+        self._left -= len(body)
+        self.complete = self._left == 0
+        return body
+
+    @property
+    def tail(self) -> bytes:
+        """What a read ends with, if it is of four bytes or more, when it is the last one; empty where nobody knows."""
+        return b"\r\n\r\n" if self._chunked else b""
+
+    def end(self) -> bool:
+        """Take note that the connection was closed; returns whether the answer is complete with that."""
+        if self.head is not None and self._left is None and not self._chunked:
+            self.complete = True
+        return self.complete
+
+    def _begin(self, head: Head) -> None:
+        if 100 <= head.status < 200:
+            return
+        self.head = head
+        length = head.headers.get("content-length")
+        if head.status in (204, 304):
+            self.complete = True
+        elif "chunked" in head.headers.get("transfer-encoding", "").lower():
+            self._chunked = True
+        elif length is not None:
+            if not (length.isascii() and length.isdigit()):
+                raise NotHttp(f"Content-Length: {length[:80]}")
+            self._left = int(length)
+            self.complete = self._left == 0
+        else:
+            self._left = None
+
+    def _dechunked(self, read: bytes) -> bytes:
+        parts: list[bytes] = []
+        at = 0
+        while at < len(read):
+            if self.complete:
+                self.surplus = True
+                break
+            if self._left:
+                part = read[at : at + self._left]
+                parts.append(part)
+                at += len(part)
+                self._left -= len(part)
+                continue
+            stop = read.find(b"\n", at)
+            if stop < 0:
+                self._rest = _bounded(self._rest + read[at:])
+                break
+            self._line((self._rest + read[at:stop]).removesuffix(b"\r"))
+            self._rest = b""
+            at = stop + 1
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _line(self, line: bytes) -> None:
+        """Read one line between the chunks' data: a size, the end of a chunk's data, or a trailer."""
+        if self._expected == "size":
+            size = line.partition(b";")[0].strip()
+            if not size or not _HEX.issuperset(size):
+                raise NotHttp(f"chunk size {line[:80]!r}")
+            self._left = int(size, 16)
+            self._expected = "end of data" if self._left else "trailer"
+        elif self._expected == "end of data":
+            if line:
+                raise NotHttp(f"{line[:80]!r} after a chunk")
+            self._expected = "size"
+        elif not line:
+            self.complete = True
+
+
+def _bounded(head: bytes) -> bytes:
+    if len(head) > HEAD_BYTES:
+        raise NotHttp(f"more than {HEAD_BYTES} bytes without an end of line")
+    return head
+
+
+def _head(data: bytes) -> Head:
+    first, *lines = data.decode("latin-1").split("\r\n")
+    version, _, rest = first.partition(" ")
+    status = rest[:3]
+    if not version.startswith("HTTP/1.") or not (status.isascii() and status.isdigit() and len(status) == 3):
+        raise NotHttp(repr(first[:80]))
+    headers = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if colon:
+            headers[name.strip().lower()] = value.strip()
+    connection = headers.get("connection", "").lower()
+    keeps_alive = "close" not in connection and (version != "HTTP/1.0" or "keep-alive" in connection)
+    return Head(int(status), headers, keeps_alive)

@@ -1,0 +1,90 @@
+"""The client's own error: the real reference server, and the arithmetic with numbers worked out by hand."""
+
+import pytest
+
+from bench.calibration.check import Saw, Wrote, check, client_check, short_check, sustained
+from bench.calibration.load import Asked, load
+from bench.calibration.report import quantile_s
+from bench.providers.openai_endpoint import Transport
+
+ONE_SECOND_NS = 10**9
+
+
+def test_errors_are_differences_of_durations() -> None:
+    # The clocks need not have begun together: the server's readings are a million ahead.
+    wrote = {"a": Wrote(received_ns=1_000_100, wrote_ns=(1_000_600, 1_001_600, 1_002_600))}
+    saw = [Saw("a", start_ns=40, chunk_ns=(600, 1610, 2590))]
+
+    checked = client_check("direct", 1, saw, wrote)
+
+    assert checked.ttft_error_ns == (60,)
+    assert checked.gap_error_ns == (10, -20)
+
+
+def test_a_chunk_that_nobody_saw_is_a_mistake() -> None:
+    wrote = {"a": Wrote(received_ns=0, wrote_ns=(1, 2))}
+
+    with pytest.raises(ValueError, match="zip"):
+        client_check("direct", 1, [Saw("a", 0, (5,))], wrote)
+
+
+@pytest.mark.parametrize(("share", "size_s"), [(0.5, 2e-9), (0.99, 4e-9), (0.0, 1e-9)])
+def test_quantiles_leave_the_sign_out(share: float, size_s: float) -> None:
+    assert quantile_s([-4, 1, 2, -3], share) == size_s
+
+
+@pytest.mark.parametrize(("transport", "streams"), [("direct", 1), ("direct", 4), ("package", 2)])
+def test_a_check_against_the_real_server(transport: Transport, streams: int) -> None:
+    checked = check(transport, streams, requests=3, chunks=5)
+
+    assert (checked.transport, checked.streams) == (transport, streams)
+    assert len(checked.ttft_error_ns) == streams * 3
+    assert len(checked.gap_error_ns) == streams * 3 * 4
+    # Both ways over loopback are in it: it is more than nothing, and no bug of seconds.
+    assert all(0 < error < 5 * ONE_SECOND_NS for error in checked.ttft_error_ns)
+    assert all(abs(error) < 5 * ONE_SECOND_NS for error in checked.gap_error_ns)
+
+
+def test_the_short_check_is_of_one_stream_over_our_own_connections() -> None:
+    (checked,) = short_check()
+
+    assert (checked.transport, checked.streams) == ("direct", 1)
+    assert len(checked.ttft_error_ns) == 20
+
+
+def test_a_proxy_of_the_environment_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    assert len(check("direct", 1, requests=1, chunks=2).ttft_error_ns) == 1
+
+
+def test_the_highest_load() -> None:
+    highest = sustained("direct", 4, requests=5, chunks=3)
+
+    assert highest.requests_per_s > 0
+    assert highest.requests_per_cpu_s > 0
+    assert highest.cpu_s_per_chunk == pytest.approx(1 / highest.requests_per_cpu_s / 3)
+
+
+def test_a_load_leaves_out_the_first_request_of_each_stream() -> None:
+    asked: list[str] = []
+
+    def ask(prompt: str, chunks: int) -> Asked:
+        asked.append(prompt)
+        return Asked(prompt, 0)
+
+    done = load(ask, streams=2, requests=2, chunks=1)
+
+    assert sorted(asked) == ["0-0", "0-1", "0-2", "1-0", "1-1", "1-2"]
+    assert [each.prompt for each in done.asked] == ["0-1", "0-2", "1-1", "1-2"]
+
+
+def test_a_stream_that_fails_ends_a_load_with_its_own_failure() -> None:
+    def ask(prompt: str, chunks: int) -> Asked:
+        if prompt == "2-0":
+            raise LookupError("of the third stream")
+        return Asked(prompt, 0)
+
+    with pytest.raises(LookupError, match="of the third stream"):
+        load(ask, streams=4, requests=1, chunks=1)
