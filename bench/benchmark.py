@@ -12,7 +12,7 @@ from types import FrameType
 from bench import __version__
 from bench.calibration.check import short_check
 from bench.config import Config, EndpointModel, digest, find_config, load_config, resolved, slug
-from bench.errors import AllModelsFailed, BenchError, UsageError
+from bench.errors import AllModelsFailed, BenchError, ProviderError, UsageError
 from bench.overrides import Overridden, overridden
 from bench.quality.grading import grades
 from bench.quality.prompt_set import load_prompt_set, single_prompt
@@ -23,7 +23,7 @@ from bench.rubric import PromptSetRecord
 from bench.runner.environment import checkout, machine
 from bench.runner.journal import Header, Journal, Recovered, journal_path, read_journal, trim, unfinished
 from bench.runner.lock import machine_lock
-from bench.runner.machine_record import Machine
+from bench.runner.machine_record import ClientCheck, Machine
 from bench.runner.run import Progress, Ran, Stopped, run, unfinished_models
 
 Running = Callable[[Config, PromptSetRecord], AbstractContextManager[Callable[[Progress], None]]]
@@ -87,7 +87,7 @@ def benchmark(ask: Ask, running: Running) -> Saved:
                 set_aside = _set_aside(ask.results_dir, found, header, kept)
                 header, kept = fresh, Recovered()
         if any(isinstance(model, EndpointModel) for model in chosen.config.models) and not header.client:
-            header = header.model_copy(update={"client": short_check()})
+            header = header.model_copy(update={"client": _client()})
         return _go(ask.results_dir, header, kept, chosen.config, running, set_aside)
 
 
@@ -117,6 +117,14 @@ def _go(
         journal.close()
     journal.remove()
     return Saved(result, path, set_aside)
+
+
+def _client() -> tuple[ClientCheck, ...]:
+    try:
+        return short_check()
+    except ProviderError:
+        # A machine on which our own server cannot be asked can still ask another: it is not checked then.
+        return ()
 
 
 def _header(ask: Ask, path: Path, chosen: Overridden, prompt_set: PromptSetRecord) -> Header:
