@@ -44,7 +44,8 @@ def main() -> None:
         manager = FoundryLocalManager.instance
         manager.get_catalog().get_model(alias).load()
         manager.start_web_service()
-        print(manager.urls[0], flush=True)  # noqa: T201
+        sys.stdout.write(f"{manager.urls[0]}\n")
+        sys.stdout.flush()
         sys.stdin.read()
         manager.stop_web_service()
         manager.close()

@@ -51,6 +51,7 @@ def load(ask: Ask, streams: int, requests: int, chunks: int, *, spread_s: float 
             for number in range(1, requests + 1):
                 asked[place].append(ask(f"{place}-{number}", chunks))
         except BaseException as error:
+            # Nothing may end a thread in silence: the others would wait for it. It is raised again below.
             failures.append(error)
             together.abort()
 

@@ -72,6 +72,7 @@ class Journal:
         ignore = path.parent / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
+        # Open for as long as the run lasts; `close` and `remove` end it.
         self._file = open(path, "ab", buffering=0)  # noqa: SIM115
         self._append({"header": header.model_dump(mode="json")})
 
