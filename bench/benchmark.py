@@ -11,8 +11,9 @@ from types import FrameType
 
 from bench import __version__
 from bench.calibration.check import short_check
-from bench.config import Config, EndpointModel, digest, find_config, load_config, resolved, slug
+from bench.config import Config, digest, find_config, load_config, resolved, slug
 from bench.errors import AllModelsFailed, BenchError, ProviderError, UsageError
+from bench.model_settings import EndpointModel
 from bench.overrides import Overridden, overridden
 from bench.quality.grading import grades
 from bench.quality.prompt_set import load_prompt_set, single_prompt

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.config import DEFAULT_ENDPOINT, MACHINE_PATTERN, Config, EndpointModel, FoundryModel, endpoint_url
+from bench.config import MACHINE_PATTERN, Config
 from bench.errors import ConfigError, Mistake
+from bench.model_settings import DEFAULT_ENDPOINT, EndpointModel, FoundryModel, endpoint_url
 
 VARIABLES = {
     "BENCH_MODELS": "names of models of the config, or aliases, separated by commas",

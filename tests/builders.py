@@ -17,7 +17,8 @@ from bench.results.schema import (
     RunInfo,
 )
 from bench.runner.machine_record import Machine
-from bench.runner.record import MEASURED_FIELDS, Failure, ModelRun, Sample
+from bench.runner.record import MEASURED_FIELDS, ModelRun
+from bench.runner.sample import Failure, Sample
 
 MILLISECOND_NS = 1_000_000
 STARTED_UTC = datetime(2026, 1, 5, 9, 0, 0, tzinfo=UTC)
@@ -119,6 +120,8 @@ def model_run(**fields: Any) -> ModelRun:
         "failure": None,
         "warmup": (),
         "samples": (sample(),),
+        "load": (),
+        "lengths": (),
     }
     values = defaults | fields
     nulls = [name for name in (*MEASURED_FIELDS, "energy") if values[name] is None]
@@ -238,6 +241,7 @@ def run_info(
         "tool_version": "0.1.0",
         "commit": commit,
         "dirty": False,
+        "pairing": None,
     }
     return RunInfo(**(defaults | fields))
 

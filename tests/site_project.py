@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.results.schema import Result
 from bench.results.store import Ledger, Refused, load_tree
 from bench.runner.machine_record import Energy, MachineWatch, Probe
-from bench.runner.record import Failure
+from bench.runner.sample import Failure
 from bench.site.pages import write_site
 from tests import builders
 

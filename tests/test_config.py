@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import CONFIG_DIR, EndpointModel, FoundryModel, endpoint_url, find_config, load_config, resolved
+from bench.config import CONFIG_DIR, find_config, load_config, resolved
 from bench.errors import ConfigError
+from bench.model_settings import EndpointModel, FoundryModel, endpoint_url
 
 
 def write(folder: Path, text: str, name: str = "config.yaml") -> Path:
@@ -119,7 +120,7 @@ timeouts: fast
         f"{path}:4: models[1]: a foundry model needs exactly one of alias, variant and path, found alias and path",
         f'{path}:5: models[2]: provider must be one of foundry, openai, custom, found "ollama"',
         f"{path}:6: roundz: is not a known key; did you mean 'rounds'? (known keys: energy, foundry, generation, "
-        "loads, machine, models, order_seed, probe, prompts, rounds, stream, timeouts, title, warmup)",
+        "lengths, load, loads, machine, models, order_seed, probe, prompts, rounds, stream, timeouts, title, warmup)",
         f'{path}:7: rounds: must be a whole number, found "three"',
         f"{path}:8: warmup: must be at least 0, found -1",
         f"{path}:10: generation.temperature: must be a finite number, found NaN",

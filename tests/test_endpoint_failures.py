@@ -16,7 +16,7 @@ import pytest
 from bench.errors import ProviderError
 from bench.providers.endpoint_failures import Stage, failure, late, shown_url, status_failure
 from bench.providers.protocol import Request
-from bench.runner.record import FAILURE_KINDS
+from bench.runner.sample import FAILURE_KINDS
 
 WHERE = "http://127.0.0.1:5273/v1"
 ASKED = httpx2.Request("POST", WHERE)

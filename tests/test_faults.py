@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import EndpointModel
 from bench.errors import ProviderError
+from bench.model_settings import EndpointModel
 from bench.providers.openai_endpoint import EndpointProvider
 from bench.providers.protocol import Request
 from bench.runner.measure import Measured, measure
 from bench.runner.plan import Step
-from bench.runner.record import FAILURE_KINDS
+from bench.runner.sample import FAILURE_KINDS
 from tests.builders import prompt
 from tests.endpoint_server import chunk, events, usage
 from tests.fault_server import (

@@ -10,7 +10,14 @@ PACKAGE = Path(__file__).parent.parent / "bench"
 FLOW = (
     ("bench.errors", "bench.record"),
     ("bench.source", "bench.rubric"),
-    ("bench.config", "bench.overrides", "bench.reference"),
+    (
+        "bench.settings",
+        "bench.model_settings",
+        "bench.load_settings",
+        "bench.config",
+        "bench.overrides",
+        "bench.reference",
+    ),
     ("bench.providers",),
     ("bench.runner", "bench.calibration"),
     ("bench.results",),

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import EndpointModel
 from bench.errors import ProviderError
+from bench.model_settings import EndpointModel
 from bench.providers.openai_endpoint import EndpointProvider, Transport, transport_for
 from bench.providers.protocol import Request
 from bench.runner.measure import Measured, measure

@@ -2,8 +2,9 @@
 
 import pytest
 
-from bench.config import Config, EndpointModel, FoundryModel
+from bench.config import Config
 from bench.errors import ConfigError
+from bench.model_settings import EndpointModel, FoundryModel
 from bench.overrides import overridden
 
 CONFIG = Config.model_validate(

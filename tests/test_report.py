@@ -3,7 +3,7 @@
 from bench.analysis.export import benchmark_report
 from bench.results.schema import Result
 from bench.runner.machine_record import ClientCheck, MachineWatch, Probe
-from bench.runner.record import Failure
+from bench.runner.sample import Failure
 from tests import builders
 from tests.builders import failed_model, failed_sample, grade, model_run, result, samples
 

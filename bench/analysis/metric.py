@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from bench.runner.record import ModelRun, Sample
+from bench.runner.record import ModelRun
+from bench.runner.sample import Sample
 
 
 @dataclass(frozen=True)

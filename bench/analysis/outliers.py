@@ -8,7 +8,8 @@ from statistics import fmean, median
 from bench.analysis.metrics import SampleMetric, sample_metric
 from bench.analysis.timing import good_samples
 from bench.results.schema import Result
-from bench.runner.record import ModelRun, Sample
+from bench.runner.record import ModelRun
+from bench.runner.sample import Sample
 
 THRESHOLD = 3.5
 """Modified z-score beyond which a sample stands out: Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993."""

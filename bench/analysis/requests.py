@@ -4,7 +4,8 @@ from statistics import median
 
 from bench.analysis.timing import NANOSECONDS_PER_SECOND, good_samples, stalls
 from bench.results.migrate import NOT_YET
-from bench.runner.record import ModelRun, Sample
+from bench.runner.record import ModelRun
+from bench.runner.sample import Sample
 
 
 def measured_before_version_2(model: ModelRun) -> bool:

@@ -26,7 +26,8 @@ from bench.analysis.steadiness import Steadiness, steadiness
 from bench.analysis.timing import NANOSECONDS_PER_SECOND, good_samples
 from bench.results.migrate import NOT_YET
 from bench.results.schema import Result
-from bench.runner.record import ModelRun, Sample
+from bench.runner.record import ModelRun
+from bench.runner.sample import Sample
 
 STATISTICS = ("p50", "p90", "p95", "p99", "mean", "minimum", "maximum")
 """What may follow the dot of a metric's name, as in 'ttft_s.p95'."""

@@ -5,7 +5,8 @@ A function of one sample gives None (or no gaps) for a failed one and where the 
 
 from itertools import pairwise
 
-from bench.runner.record import ModelRun, Sample
+from bench.runner.record import ModelRun
+from bench.runner.sample import Sample
 
 NANOSECONDS_PER_SECOND = 1_000_000_000
 MINIMUM_TPOT_TOKENS = 2

@@ -12,8 +12,8 @@ from itertools import pairwise
 
 from bench.calibration.load import Ask, Asked, load
 from bench.calibration.server import MODEL
-from bench.config import EndpointModel
 from bench.errors import ProviderError
+from bench.model_settings import EndpointModel
 from bench.providers.openai_endpoint import EndpointProvider, Transport
 from bench.providers.protocol import Arrived, Request
 from bench.runner.machine_record import ClientCheck

@@ -1,6 +1,7 @@
 """Ways to a model: one file a provider, behind one small protocol."""
 
-from bench.config import CustomModel, EndpointModel, FoundryModel, FoundryRuntime
+from bench.config import FoundryRuntime
+from bench.model_settings import CustomModel, EndpointModel, FoundryModel
 from bench.providers.protocol import Provider
 
 

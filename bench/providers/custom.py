@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.config import CustomModel
 from bench.errors import ProviderError
+from bench.model_settings import CustomModel
 from bench.providers.model_directory import footprint_bytes
 from bench.providers.protocol import Clock, Decoded, Identity, Piece, Request
 

@@ -7,8 +7,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.config import FoundryModel, FoundryRuntime
+from bench.config import FoundryRuntime
 from bench.errors import DeviceMissing, ProviderError
+from bench.model_settings import FoundryModel
 from bench.providers.endpoint_failures import late
 from bench.providers.model_directory import check_directory, footprint_bytes, read_card
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request

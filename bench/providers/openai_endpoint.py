@@ -13,8 +13,8 @@ from importlib import metadata
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from bench.config import DEFAULT_ENDPOINT, EndpointModel
 from bench.errors import ProviderError
+from bench.model_settings import DEFAULT_ENDPOINT, EndpointModel
 from bench.providers.direct import Connections, Exchange
 from bench.providers.endpoint_failures import failure, proxy_of, status_failure
 from bench.providers.framing import Head

@@ -37,6 +37,7 @@ def assemble(
             tool_version=header.tool_version,
             commit=header.commit,
             dirty=header.dirty,
+            pairing=None,
         ),
         machine=header.machine.model_copy(update={"versions": header.machine.versions | dict(versions)}),
         config=ConfigRecord(

@@ -34,7 +34,13 @@ def _from_1(document: Document) -> Document:
     return document | {"schema_version": 2, "run": run, "client": [], "models": models}
 
 
-STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1}
+def _from_2(document: Document) -> Document:
+    """Add what version 3 has room for, all of it empty."""
+    models = [model | {"load": [], "lengths": []} for model in document["models"]]
+    return document | {"schema_version": 3, "run": document["run"] | {"pairing": None}, "models": models}
+
+
+STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2}
 """From version -> the step that leads to the next one."""
 
 

@@ -1,10 +1,11 @@
-"""The result file, schema version 2: one run, one file, raw facts only.
+"""The result file, schema version 3: one run, one file, raw facts only.
 
 | version | what changed                                                                                    |
 | ------- | ----------------------------------------------------------------------------------------------- |
 | 1       | first                                                                                           |
 | 2       | partial and resumed runs; the client's own error; sent and connected; the machine's steadiness; |
 |         | repeated loads; unique and GPU memory; energy; skipped models                                   |
+| 3       | levels of load; the matrix of lengths; two runs interleaved in one session                      |
 """
 
 from typing import Annotated, Final, Literal, Self
@@ -28,7 +29,18 @@ __all__ = [
     "RunInfo",
 ]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
+
+
+class Pairing(Record):
+    """Two configs that took turns on one machine in one session; the other side has a result file of its own.
+
+    `blocks` is the order in which they took turns: the n-th block of a side is round n of its samples.
+    """
+
+    side: Literal["A", "B"]
+    other: str = Field(description="id of the other side's run")
+    blocks: tuple[Literal["A", "B"], ...]
 
 
 class RunInfo(Record):
@@ -45,6 +57,7 @@ class RunInfo(Record):
     tool_version: str
     commit: str | None = Field(description="commit of the repository that holds the results; null outside git")
     dirty: bool = Field(description="whether that repository had uncommitted changes outside its results")
+    pairing: Pairing | None = Field(description="null: the run had the machine to itself")
 
 
 class ConfigRecord(Record):
@@ -76,7 +89,7 @@ class Grade(Record):
 class Result(Record):
     """One run. `outputs` has each distinct text once, under the start of its SHA-256."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     run: RunInfo
     machine: Machine
     config: ConfigRecord
@@ -93,9 +106,12 @@ class Result(Record):
         if len(set(names)) != len(names):
             raise ValueError("two models have the same name")
         for model in self.models:
-            for sample in (*model.warmup, *model.samples):
+            under_load = [sample for level in model.load for sample in level.samples]
+            of_lengths = [sample for cell in model.lengths for sample in cell.samples]
+            for sample in (*model.warmup, *model.samples, *under_load):
                 if sample.prompt not in prompts:
                     raise ValueError(f"model {model.name} has a sample of the unknown prompt {sample.prompt!r}")
+            for sample in (*model.warmup, *model.samples, *under_load, *of_lengths):
                 if sample.output is not None and sample.output not in self.outputs:
                     raise ValueError(f"model {model.name} has a sample with the unknown output {sample.output!r}")
         for grade in self.grades:

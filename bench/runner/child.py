@@ -6,14 +6,15 @@ import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from bench.config import Config, CustomModel, EndpointModel, FoundryModel
+from bench.config import Config
 from bench.errors import DeviceMissing, ProviderError
+from bench.model_settings import CustomModel, EndpointModel, FoundryModel
 from bench.providers import provider_for
 from bench.providers.protocol import Identity, Request
 from bench.runner.measure import Measured, measure
 from bench.runner.plan import Step
-from bench.runner.record import Failure
 from bench.runner.resources import peak_resident_bytes, resident_bytes
+from bench.runner.sample import Failure
 
 
 @dataclass(frozen=True)

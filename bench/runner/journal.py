@@ -19,7 +19,8 @@ from bench.rubric import PromptSetRecord
 from bench.runner.child import Loaded
 from bench.runner.machine_record import ClientCheck, Machine, Nanoseconds
 from bench.runner.measure import Measured
-from bench.runner.record import ModelRun, Sample
+from bench.runner.record import ModelRun
+from bench.runner.sample import Sample
 
 FOLDER = ".unfinished"
 """Folder of journals below a results folder; hidden, so that no reader of results takes a journal for one."""
@@ -87,7 +88,8 @@ class Journal:
 
     def finished(self, run: ModelRun) -> None:
         """Note that a model is done with; its samples are in the journal already."""
-        self._append({"finished": run.model_copy(update={"warmup": (), "samples": ()}).model_dump(mode="json")})
+        alone = run.model_copy(update={"warmup": (), "samples": (), "load": (), "lengths": ()})
+        self._append({"finished": alone.model_dump(mode="json")})
 
     def close(self) -> None:
         """Close the file and leave it for a run that goes on."""

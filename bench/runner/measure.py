@@ -10,7 +10,7 @@ from bench.errors import ProviderError
 from bench.providers.endpoint_failures import Stage, late
 from bench.providers.protocol import Arrived, Clock, Decoded, Provider, Request
 from bench.runner.plan import Step
-from bench.runner.record import Failure, Sample
+from bench.runner.sample import Failure, Sample
 
 
 @dataclass(frozen=True)

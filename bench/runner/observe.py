@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from bench.config import DEFAULT_ENDPOINT, Config, CustomModel, EndpointModel, FoundryModel
+from bench.config import Config
+from bench.model_settings import DEFAULT_ENDPOINT, CustomModel, EndpointModel, FoundryModel
 from bench.runner.child import Loaded, Report
 from bench.runner.energy import Meter, Metered, Reading, Source
 from bench.runner.gpu import GpuMemory

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bench.config import CustomModel, EndpointModel, FoundryModel
+from bench.model_settings import CustomModel, EndpointModel, FoundryModel
 from bench.providers.protocol import Identity
 from bench.runner.machine_record import Energy, MachineWatch, MemoryWatch
 from bench.runner.measure import Measured
@@ -83,6 +83,8 @@ def model_run(
             "failure": heard.failure,
             "warmup": tuple(sample for sample in samples if sample.round == 0),
             "samples": tuple(sample for sample in samples if sample.round > 0),
+            "load": (),
+            "lengths": (),
             **values,
         }
     )

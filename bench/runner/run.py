@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.config import Config, CustomModel, EndpointModel, FoundryModel
+from bench.config import Config
+from bench.model_settings import CustomModel, EndpointModel, FoundryModel
 from bench.rubric import PromptSetRecord
 from bench.runner.child import Job, Loaded, Report
 from bench.runner.energy import metering

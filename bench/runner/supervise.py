@@ -14,7 +14,7 @@ from bench.providers.protocol import Identity
 from bench.runner.child import Downloading, Finished, GaveUp, Job, Loaded, NotThere, Prepared, Report, serve
 from bench.runner.measure import Measured
 from bench.runner.plan import Step
-from bench.runner.record import Failure, Sample
+from bench.runner.sample import Failure, Sample
 
 GRACE_S = 10.0
 """How long past a limit a child may take to say so itself before it is killed."""

@@ -6,7 +6,7 @@ from bench.analysis.metrics import METRICS
 from bench.analysis.resolution import TIMES_THE_ERROR
 from bench.analysis.steadiness import DRIFT_LIMIT, LATE_MEDIAN_LIMIT_S, LATE_WORST_LIMIT_S, STEAL_LIMIT
 from bench.analysis.timing import NANOSECONDS_PER_SECOND, STALL_NS
-from bench.runner.record import FAILURE_KINDS
+from bench.runner.sample import FAILURE_KINDS
 from bench.site import format as form
 from bench.site.doubts import FEW_SAMPLES, SHARED_LIMIT
 

@@ -7,7 +7,7 @@ from bench.analysis.metrics import SAMPLE_METRICS
 from bench.analysis.summary import ModelSummary, RunSummary
 from bench.results.schema import Result
 from bench.runner.machine_record import Machine
-from bench.runner.record import FAILURE_KINDS, Sample
+from bench.runner.sample import FAILURE_KINDS, Sample
 from bench.site import format as form
 from bench.site.answers import answers, grades_of
 from bench.site.doubts import doubts

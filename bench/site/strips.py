@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.analysis.metrics import metric, sample_metric
-from bench.runner.record import Sample
+from bench.runner.sample import Sample
 from bench.site import charts
 from bench.site import format as form
 from bench.site.figures import Figure, plain
