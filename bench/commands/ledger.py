@@ -1,0 +1,101 @@
+"""Commands on the results there are: check, export, schema."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from bench.commands.options import CONTEXT, results_option
+from bench.errors import EmptyLedger, UsageError
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("path", type=click.Path(path_type=Path), default=Path("results"))
+def check(path: Path) -> None:
+    """Validate a result file, or every one below a folder. Exits with 2 if one is refused.
+
+    \b
+    bench check
+    bench check results/kiosk/20261122T103040Z-1a2b3c4d5e-default.json
+    """
+    from bench.results.store import load, load_tree
+
+    if not path.exists():
+        raise UsageError(f"{path}: there is no such file or folder")
+    if path.is_file():
+        load(path)
+        click.echo(f"{path}: valid")
+        return
+    ledger = load_tree(path)
+    for refused in ledger.refused:
+        click.echo(f"bench: {path / refused.path}: {refused.reason}", err=True)
+    click.echo(f"{path}: {len(ledger.results)} valid, {len(ledger.refused)} refused")
+    if ledger.refused:
+        sys.exit(2)
+
+
+@click.command(context_settings=CONTEXT)
+@results_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "md", "json", "report"]),
+    default="csv",
+    show_default=True,
+    help="report: the newest run as benchmark_report.md.",
+)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File to write, else the terminal."
+)
+@click.option("--machine", help="Only results of this machine.")
+def export(results_dir: Path, form: str, output: Path | None, machine: str | None) -> None:
+    """Export the results, one row for each model of each run, or a report on the newest run.
+
+    \b
+    bench export --format csv -o results.csv
+    bench export --format md --machine kiosk-n100
+    bench export --format report -o benchmark_report.md
+    """
+    from bench.analysis import export as exports
+    from bench.results.store import load_tree
+
+    ledger = load_tree(results_dir)
+    for refused in ledger.refused:
+        click.echo(f"bench: left out {results_dir / refused.path}: {refused.reason}", err=True)
+    results = [result for result in ledger.results if machine in (None, result.machine.name)]
+    if not results:
+        names = ", ".join(sorted({result.machine.name for result in ledger.results}))
+        has = f"; it has results of {names}" if names else "; make the first run with: bench run"
+        of = f" of machine {machine!r}" if machine else ""
+        raise EmptyLedger(f"{results_dir}: there is no result{of}{has}")
+    if form == "report":
+        text = exports.benchmark_report(results[-1])
+    else:
+        text = {"csv": exports.to_csv, "md": exports.to_markdown, "json": exports.to_json}[form](results)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError(f"{output}: cannot be written: {error.strerror}") from error
+    click.echo(f"Wrote {output}")
+
+
+@click.command(context_settings=CONTEXT)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File to write, else the terminal."
+)
+def schema(output: Path | None) -> None:
+    """Print the JSON Schema of the result file.
+
+    \b
+    bench schema -o docs/result-schema.json
+    """
+    from bench.results.json_schema import schema_text
+
+    if output is None:
+        click.echo(schema_text(), nl=False)
+    else:
+        output.write_text(schema_text(), encoding="utf-8")
+        click.echo(f"Wrote {output}")
