@@ -18,7 +18,7 @@ from bench.overrides import Overridden, overridden
 from bench.quality.grading import grades
 from bench.quality.prompt_set import load_prompt_set, single_prompt
 from bench.results.assemble import assemble, run_id
-from bench.results.schema import Result
+from bench.results.schema import Pairing, Result
 from bench.results.store import check_writable, load, save
 from bench.rubric import PromptSetRecord
 from bench.runner.environment import checkout, machine
@@ -62,7 +62,7 @@ def benchmark(ask: Ask, running: Running) -> Saved:
     prompt_set = single_prompt(chosen.prompt) if chosen.prompt else load_prompt_set(chosen.config.prompts)
     check_writable(ask.results_dir)
     with machine_lock(ask.wait):
-        fresh = _header(ask, path, chosen, prompt_set)
+        fresh = header_of(ask.results_dir, slug(path.stem), chosen, prompt_set)
         found = unfinished(ask.results_dir, fresh.config_name)
         set_aside = None
         header, kept = fresh, Recovered()
@@ -105,14 +105,14 @@ def _go(
     session_utc, session_ns = _now(), time.monotonic_ns()
     journal = Journal(journal_path(results_dir, header.run_id), header)
     try:
-        with running(config, header.prompt_set) as on_progress, _stopping_on_signals():
+        with running(config, header.prompt_set) as on_progress, stopping_on_signals():
             ran = run(config, header.prompt_set, journal, kept, on_progress, lambda: time.monotonic_ns() - start_ns)
         if ran.stopped and not any(model.samples for model in ran.models):
             journal.remove()
             raise BenchError("stopped before the first answer: there is nothing to keep")
         # A wall clock may be set back during a run; a duration never is.
         finished = session_utc + timedelta(seconds=(time.monotonic_ns() - session_ns) // 1_000_000_000)
-        result = _result(header, ran, finished)
+        result = result_of(header, ran, finished)
         path = save(result, results_dir)
     finally:
         journal.close()
@@ -128,19 +128,20 @@ def _client() -> tuple[ClientCheck, ...]:
         return ()
 
 
-def _header(ask: Ask, path: Path, chosen: Overridden, prompt_set: PromptSetRecord) -> Header:
+def header_of(results_dir: Path, config_name: str, chosen: Overridden, prompt_set: PromptSetRecord) -> Header:
+    """Return what a run that begins at this moment is."""
     started = _now()
-    found = checkout(ask.results_dir)
+    found = checkout(results_dir)
     here = machine(chosen.config.machine, {})
     document = resolved(chosen.config)
     return Header(
-        run_id=run_id(here.name, started, found.commit, path.stem),
+        run_id=run_id(here.name, started, found.commit, config_name),
         started_utc=started,
         resumed_utc=(),
         tool_version=__version__,
         commit=found.commit,
         dirty=found.dirty,
-        config_name=slug(path.stem),
+        config_name=config_name,
         config_sha256=digest(document),
         config=document,
         overrides=chosen.applied,
@@ -186,12 +187,13 @@ def _set_aside(results_dir: Path, path: Path, header: Header, kept: Recovered) -
     }
     ran = Ran(tuple(models.values()), dict(sorted(outputs.items())), kept.versions, stopped=True)
     finished = header.started_utc + timedelta(seconds=kept.elapsed_ns // 1_000_000_000)
-    saved = save(_result(header, ran, finished), results_dir)
+    saved = save(result_of(header, ran, finished), results_dir)
     path.unlink()
     return saved
 
 
-def _result(header: Header, ran: Ran, finished_utc: datetime) -> Result:
+def result_of(header: Header, ran: Ran, finished_utc: datetime, pairing: Pairing | None = None) -> Result:
+    """Return what a run gave, graded, as a result."""
     return assemble(
         header=header,
         models=ran.models,
@@ -200,11 +202,12 @@ def _result(header: Header, ran: Ran, finished_utc: datetime) -> Result:
         grades=grades(header.prompt_set, ran.models, ran.outputs),
         finished_utc=finished_utc,
         status="partial" if ran.stopped else "complete",
+        pairing=pairing,
     )
 
 
 @contextmanager
-def _stopping_on_signals() -> Iterator[None]:
+def stopping_on_signals() -> Iterator[None]:
     """Let Ctrl-C and a polite kill end the run with what there is."""
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from bench.config import slug
-from bench.results.schema import SCHEMA_VERSION, ConfigRecord, Grade, Result, RunInfo
+from bench.results.schema import SCHEMA_VERSION, ConfigRecord, Grade, Pairing, Result, RunInfo
 from bench.runner.journal import Header
 from bench.runner.record import ModelRun
 
@@ -24,6 +24,7 @@ def assemble(
     grades: Sequence[Grade],
     finished_utc: datetime,
     status: Literal["complete", "partial"],
+    pairing: Pairing | None = None,
 ) -> Result:
     """Return the result of a run. Raises pydantic's ValidationError only where this program is wrong."""
     return Result(
@@ -37,7 +38,7 @@ def assemble(
             tool_version=header.tool_version,
             commit=header.commit,
             dirty=header.dirty,
-            pairing=None,
+            pairing=pairing,
         ),
         machine=header.machine.model_copy(update={"versions": header.machine.versions | dict(versions)}),
         config=ConfigRecord(
