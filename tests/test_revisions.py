@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import ResultError, UsageError
-from bench.results.revisions import ledger_of_revision, named, run_named
+from bench.errors import EmptyLedger, ResultError, UsageError
+from bench.results.revisions import ledger_of_revision, named
 from bench.results.store import save
 from tests import builders
 
@@ -120,13 +120,11 @@ def test_a_damaged_file_is_refused_with_its_reason(repository: Path) -> None:
         named(str(path), repository / "results")
 
 
-def test_one_run_is_wanted_and_a_revision_is_none(repository: Path) -> None:
-    results = repository / "results"
+def test_latest_of_nothing_says_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(EmptyLedger) as caught:
+        named("latest", tmp_path)
 
-    with pytest.raises(UsageError) as caught:
-        run_named("main", results)
-
-    assert str(caught.value) == (f"main: no run in {results} has this id; name a result file, a run's id, or 'latest'")
+    assert str(caught.value) == f"{tmp_path}: there is no result; make the first run with: bench run"
 
 
 def test_an_option_of_git_is_no_revision(repository: Path) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.errors import UsageError
+from bench.errors import EmptyLedger, UsageError
 from bench.results.schema import Result
-from bench.results.store import Ledger, load, load_tree
+from bench.results.store import Ledger, load, load_tree, result_paths
 
 NEWEST: Final = "latest"
 """The name of the newest run."""
@@ -33,26 +33,12 @@ def named(name: str, results_dir: Path) -> Named:
     Of an id its last part, or the beginning of that, is enough where only one run has it. Raises UsageError where
     nothing or several have the name, and ResultError for a file that cannot be read.
     """
-    path = Path(name)
-    if path.is_file():
+    path = run_path(name, results_dir)
+    if path is not None:
         return Named(name, load(path), None)
-    if path.suffix == ".json":
+    if name.endswith(".json"):
         raise UsageError(f"{name}: there is no such file; {_WHAT}")
-    found = _run(name, results_dir)
-    if found is not None:
-        return Named(name, found, None)
     return Named(name, None, ledger_of_revision(name, results_dir))
-
-
-def run_named(name: str, results_dir: Path) -> Result:
-    """Return the one run of a name: a file, 'latest', or an id. Raises UsageError, ResultError."""
-    path = Path(name)
-    if path.is_file():
-        return load(path)
-    found = _run(name, results_dir)
-    if found is None:
-        raise UsageError(f"{name}: no run in {results_dir} has this id; name a result file, a run's id, or 'latest'")
-    return found
 
 
 def ledger_of_revision(revision: str, results_dir: Path) -> Ledger:
@@ -76,21 +62,25 @@ def ledger_of_revision(revision: str, results_dir: Path) -> Ledger:
         return load_tree(Path(temporary) / place)
 
 
-def _run(name: str, results_dir: Path) -> Result | None:
-    if not results_dir.is_dir():
-        raise UsageError(f"{results_dir}: there is no such folder; name another with --results")
-    paths = sorted(path for path in results_dir.rglob("*.json") if not path.name.startswith("."))
+def run_path(name: str, results_dir: Path) -> Path | None:
+    """Return where the run of a name lies: a file, 'latest', or an id, of which the beginning of its last part will do.
+
+    None where no run has the name. Raises UsageError where several have it, and EmptyLedger for 'latest' of nothing.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    paths = sorted(result_paths(results_dir), key=lambda path: (path.stem, path)) if results_dir.is_dir() else []
     if name == NEWEST:
-        results = load_tree(results_dir).results
-        if not results:
-            raise UsageError(f"{results_dir}: there is no result; make the first run with: bench run")
-        return results[-1]
-    exact = [path for path in paths if path.relative_to(results_dir).with_suffix("").as_posix() == name]
-    alike = exact or [path for path in paths if path.stem.startswith(name.rpartition("/")[2])] if name else []
+        if not paths:
+            raise EmptyLedger(f"{results_dir}: there is no result; make the first run with: bench run")
+        return paths[-1]
+    ids = {path.relative_to(results_dir).with_suffix("").as_posix(): path for path in paths}
+    if name in ids or not name:
+        return ids.get(name)
+    alike = [one for one in ids if one.rpartition("/")[2].startswith(name.rpartition("/")[2])]
     if len(alike) > 1:
-        ids = ", ".join(path.relative_to(results_dir).with_suffix("").as_posix() for path in alike[:5])
-        raise UsageError(f"{name}: {len(alike)} runs have this name: {ids}; give more of the id")
-    return load(alike[0]) if alike else None
+        raise UsageError(f"{name}: {len(alike)} runs have this name: {', '.join(alike[:5])}; give more of the id")
+    return ids[alike[0]] if alike else None
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:

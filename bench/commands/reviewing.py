@@ -1,0 +1,209 @@
+"""Commands that score a run which is there already: judge, annotate."""
+
+import getpass
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.commands.options import CONTEXT, results_option
+from bench.errors import BenchError, ConfigError, Mistake, UsageError
+
+if TYPE_CHECKING:
+    from bench.quality.review import Annotations, Reviewed
+
+DEFAULT_RESULTS = Path("results")
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("run")
+@results_option
+@click.option(
+    "--judge",
+    "judge_name",
+    required=True,
+    help="The judge: a config with one model, the name of one that ships (judge), or an alias.",
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="Answers that are judged a second time, to see whether the scores stay.",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="Pairs of answers that are compared in both orders, to see whether the order matters.",
+)
+@click.option("--seed", type=click.IntRange(0), default=42, show_default=True, help="Seed of the two samples.")
+@click.option("--retry", is_flag=True, help="Ask again for verdicts that could not be read.")
+@click.option("--wait", is_flag=True, help="Wait for a run on this machine to end.")
+@click.option("--quiet", is_flag=True, help="Print the judgement file's path and nothing else.")
+def judge(
+    run: str,
+    results_dir: Path,
+    judge_name: str,
+    repeat: int,
+    pairs: int,
+    seed: int,
+    retry: bool,
+    wait: bool,
+    quiet: bool,
+) -> None:
+    """Let a second model score the answers of RUN: a result file, a run id, or latest.
+
+    The run's models are not asked again. Each verdict is kept as it comes, in a file beside the result: where the judge
+    was down, the same command goes on. Exits with 1 if the judge is down, or none of its verdicts could be read.
+
+    \b
+    bench judge latest --judge my-judge.yaml
+    bench judge kiosk/20261122T103040Z-1a2b3c4d5e-default --judge qwen2.5-14b
+    bench judge latest --judge judge --repeat 0 --pairs 0
+    """
+    from bench.commands.judged import showing, tell
+    from bench.quality.asking import Asking, judge_config
+    from bench.quality.judge import judge as judged_by
+    from bench.quality.review import find_run
+    from bench.runner.lock import machine_lock
+
+    reviewed = find_run(run, results_dir)
+    asking = Asking(judge_config(judge_name, os.environ), repeat, pairs, seed, retry)
+    with machine_lock(wait), showing(asking.config.models[0].name, quiet) as on_progress:
+        judged = judged_by(reviewed, asking, on_progress, _now)
+    if quiet:
+        click.echo(str(judged.path))
+    else:
+        tell(reviewed, judged)
+    judgement = judged.judgement
+    if not any(facet.score is not None for verdict in judgement.verdicts for facet in verdict.facets):
+        message = f"the judge {judgement.header.judge} gave no score that can be read; its replies are in {judged.path}"
+        raise BenchError(message)
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("run")
+@results_option
+@click.option("--annotator", help="Your name in the file's name.  [default: git's user.name, else the login]")
+@click.option("--sample", type=click.IntRange(1), help="Score so many answers only, spread over prompts and models.")
+@click.option("--seed", type=click.IntRange(0), help="Seed of the order and the sample.  [default: 42]")
+@click.option("--stub", type=click.Path(path_type=Path, dir_okay=False), help="Write a form for an editor instead.")
+@click.option(
+    "--import", "form", type=click.Path(path_type=Path, dir_okay=False), help="Read a form that was filled in."
+)
+def annotate(
+    run: str,
+    results_dir: Path,
+    annotator: str | None,
+    sample: int | None,
+    seed: int | None,
+    stub: Path | None,
+    form: Path | None,
+) -> None:
+    """Score the answers of RUN by hand: a result file, a run id, or latest.
+
+    Answers come in a shuffled order and without the names of models. A key is a score: 1 not met at all, 5 fully met;
+    s skips, u undoes, q quits. Each score is kept at once, in a file beside the result: the same command goes on.
+
+    \b
+    bench annotate latest
+    bench annotate latest --annotator ann --sample 40
+    bench annotate latest --stub scores.yaml
+    bench annotate latest --import scores.yaml
+    """
+    from bench.commands.blind import hold
+    from bench.quality.annotate import BlindSession, chosen, given
+    from bench.quality.annotate import stub as empty_form
+    from bench.quality.annotation_file import annotations_path, save_stub
+    from bench.quality.review import find_run
+
+    if stub is not None and form is not None:
+        raise UsageError("--stub writes a form and --import reads one: give one of the two")
+    reviewed = find_run(run, results_dir)
+    if form is not None:
+        _read_form(reviewed, form, annotator)
+        return
+    name = annotator or _default_annotator()
+    path = annotations_path(reviewed.path, name)
+    known = _known(reviewed, path, name, seed, sample)
+    answers = chosen(reviewed.result, known)
+    if not answers:
+        raise UsageError(f"{reviewed.path}: there is no answer to a prompt with a rubric, and so nothing to score")
+    if stub is not None:
+        where = "" if results_dir == DEFAULT_RESULTS else f" --results {results_dir}"
+        command = f"bench annotate {reviewed.result.run.id}{where} --annotator {name!r} --import {stub}"
+        save_stub(empty_form(reviewed.result, known), reviewed.result, stub, command)
+        click.echo(f"Wrote {stub}, with {len(answers)} answers. Fill it in, then: {command}")
+        return
+    session = BlindSession(answers, given(known))
+    hold(session, known, path, _now)
+    click.echo(f"{session.scored} of {session.facets} facets scored by {name}.")
+    if session.scored < session.facets:
+        click.echo("The same command goes on with the others.")
+    if path.exists():
+        click.echo(f"The scores are in {path}; commit it beside the result.")
+
+
+def _read_form(reviewed: "Reviewed", form: Path, annotator: str | None) -> None:
+    from bench.quality.annotate import given, with_notes, with_scores
+    from bench.quality.annotation_file import annotations_path, load_annotations, save_annotations
+    from bench.quality.judgement_file import name_slug
+
+    read = load_annotations(form, reviewed.result)
+    if annotator is not None and name_slug(annotator) != name_slug(read.annotator):
+        message = (
+            f"the form is of {read.annotator!r}, and --annotator says {annotator!r}; a file has one person's scores"
+        )
+        raise ConfigError(form, [Mistake(None, "annotator", message)])
+    path = annotations_path(reviewed.path, read.annotator)
+    known = _known(reviewed, path, read.annotator, read.seed, read.sample)
+    before, scores = given(known), given(read)
+    merged = with_notes(with_scores(known, scores, _now().date()), read)
+    save_annotations(merged, path)
+    changed = sum(before.get(key, score) != score for key, score in scores.items())
+    click.echo(f"Read {len(scores)} scores from {form}, {changed} of them in place of others. Wrote {path}")
+    _warn_of_uncounted(merged, reviewed)
+
+
+def _known(reviewed: "Reviewed", path: Path, name: str, seed: int | None, sample: int | None) -> "Annotations":
+    """Return what a person has scored so far, with the seed and sample that are asked for, else those of the file."""
+    from bench.quality.annotate import nobody_yet
+    from bench.quality.annotation_file import load_annotations
+
+    if not path.exists():
+        return nobody_yet(reviewed.result, name, 42 if seed is None else seed, sample, _now().date())
+    known = load_annotations(path, reviewed.result)
+    _warn_of_uncounted(known, reviewed)
+    asked = {"seed": seed, "sample": sample}
+    return known.model_copy(update={key: value for key, value in asked.items() if value is not None})
+
+
+def _warn_of_uncounted(annotations: "Annotations", reviewed: "Reviewed") -> None:
+    from bench.quality.annotation_file import uncounted
+
+    for line in uncounted(annotations, reviewed.result):
+        click.echo(f"bench: {line}", err=True)
+
+
+def _default_annotator() -> str:
+    try:
+        said = subprocess.run(
+            ("git", "config", "user.name"), capture_output=True, text=True, timeout=10, check=False
+        ).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        said = ""
+    if said:
+        return said
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError) as error:
+        raise UsageError("your name is not known here; give it with --annotator") from error
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
