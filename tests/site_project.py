@@ -9,10 +9,12 @@ from pathlib import Path
 
 from bench.results.schema import Result
 from bench.results.store import Ledger, Refused, load_tree
+from bench.runner.load_record import LengthCell, LoadLevel
 from bench.runner.machine_record import Energy, MachineWatch, Probe
 from bench.runner.sample import Failure
 from bench.site.pages import write_site
 from tests import builders
+from tests.load_builders import cell, cell_sample, failed_load_sample, load_level, load_sample, steady_level
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = ROOT / "site_templates"
@@ -112,6 +114,8 @@ def _hostile_result(day: int) -> Result:
                 samples=tuple(samples),
             )
         )
+    models[0] = models[0].model_copy(update={"load": _hostile_load(names[0]), "lengths": _hostile_lengths()})
+    models[1] = models[1].model_copy(update={"load": _hostile_load(names[0])})
     broken = builders.failed_model(name=f"broken {HOSTILE_TEXTS[0]}", message=HOSTILE_TEXTS[4])
     skipped = builders.model_run(name=f"skipped {HOSTILE_TEXTS[1]}", skipped=HOSTILE_TEXTS[2], samples=())
     grades = [
@@ -136,6 +140,38 @@ def _hostile_result(day: int) -> Result:
             overrides=(HOSTILE_TEXTS[4],),
             resolved={"energy": {"price_per_kwh": 0.3, "currency": HOSTILE_TEXTS[0]}},
         ),
+    )
+
+
+def _hostile_load(prompt: str) -> tuple[LoadLevel, ...]:
+    levels = [steady_level(streams, 100 * streams) for streams in (1, 2, 4)]
+    levels.append(
+        load_level(
+            [load_sample(1, scheduled_s=1), failed_load_sample(2, HOSTILE_TEXTS[0], scheduled_s=2)],
+            rate_per_s=1.0,
+            ended_early=HOSTILE_TEXTS[2],
+        )
+    )
+    return tuple(
+        level.model_copy(
+            update={
+                "samples": tuple(
+                    sample.model_copy(update={"prompt": prompt, "output": sample.output and "out0"})
+                    for sample in level.samples
+                )
+            }
+        )
+        for level in levels
+    )
+
+
+def _hostile_lengths() -> tuple[LengthCell, ...]:
+    failure = Failure(kind=HOSTILE_TEXTS[1], message=HOSTILE_TEXTS[2])
+    good = [cell_sample(128 * times, 16, 0.1 * times, 0.01, prompt=HOSTILE_TEXTS[0], output="out0") for times in (1, 4)]
+    return (
+        cell([good[0], builders.failed_sample(failure=failure)]),
+        cell([good[1]], prompt_tokens=512),
+        cell(prompt_tokens=4_096, skipped=HOSTILE_TEXTS[4]),
     )
 
 

@@ -8,12 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.export import COLUMNS, MARKDOWN_COLUMNS, benchmark_report, rows, to_csv, to_json, to_markdown
+from bench.analysis.export import (
+    COLUMNS,
+    LENGTH_COLUMNS,
+    LOAD_COLUMNS,
+    MARKDOWN_COLUMNS,
+    Of,
+    benchmark_report,
+    rows,
+    to_csv,
+    to_json,
+    to_markdown,
+)
 from bench.analysis.summary import summarise
 from bench.results.store import dump, load_tree
 from bench.runner.machine_record import ClientCheck, Energy
 from tests.builders import config, failed_model, failed_sample, grade, model_run, result, run_info, samples
 from tests.fixtures.make_results import RESULTS_DIR, fixture_results
+from tests.load_builders import cell, cell_sample, failed_load_sample, load_level, load_sample, steady_level
 
 
 def parsed(text: str) -> list[dict[str, str]]:
@@ -219,6 +231,96 @@ def test_markdown_text_stays_text() -> None:
     assert row.count("|") == len(MARKDOWN_COLUMNS) + 1
     for piece in ("<", ">", "`", "[", "]", "{", "}", "*", "\u202e", "://"):
         assert piece not in row
+
+
+def test_levels_of_load_have_rows_of_their_own() -> None:
+    levels = (steady_level(2, 100), load_level([load_sample(1, scheduled_s=0.5)], rate_per_s=0.1))
+    run = result([model_run(name="a", load=levels), model_run(name="b")])
+
+    assert [row["model"] for row in rows([run])] == ["a", "b"]
+    assert [(row["model"], row["load"]) for row in rows([run], "load")] == [
+        ("a", "closed loop, 2 streams"),
+        ("a", "poisson, 0.1/s, up to 64 streams"),
+    ]
+
+
+def test_a_row_of_a_level_by_hand() -> None:
+    # Sent 0.5 s late; first text 0.5 s and end 1 s after the send; a second one that failed; in 10 s.
+    samples = [load_sample(1, scheduled_s=0.5), failed_load_sample(4, scheduled_s=4)]
+    level = load_level(samples, rate_per_s=0.2, client_cpu_ns=1_000_000_000, memory_peak_bytes=80_000_000)
+    limits = config(resolved={"load": {"goodput": {"ttft_s": 1.0, "tpot_s": None, "e2e_s": 1.2}}})
+    (row,) = rows([result([model_run(load=(level,))], config=limits)], "load")
+
+    assert tuple(row) == LOAD_COLUMNS
+    assert {name: value for name, value in row.items() if value is not None and name in LOAD_COLUMNS[12:-1]} == {
+        "load": "poisson, 0.2/s, up to 64 streams",
+        "arrivals": "poisson",
+        "streams": 64,
+        "rate_per_s": 0.2,
+        "swept": False,
+        "keeps_up": "unknown",
+        "window_s": 10.0,
+        "good_samples": 1,
+        "failed_samples": 1,
+        "failure_kinds": "timeout 1",
+        "throughput_tokens_per_s": pytest.approx(1.1),
+        "answers_per_s": 0.1,
+        "due_per_s": 0.2,
+        "ttft_p50_s": 0.5,
+        "scheduled_ttft_p50_s": 1.0,
+        "tpot_p50_s": 0.05,
+        "latency_p50_s": 1.0,
+        "scheduled_latency_p50_s": 1.5,
+        "lateness_p50_s": 0.25,
+        "lateness_worst_s": 0.5,
+        "itl_p50_s": 0.5,
+        "itl_longest_s": 0.5,
+        "stalls_count": 1,
+        # The latency from the schedule is above 1.2 s.
+        "goodput_share": 0.0,
+        "goodput_per_s": 0.0,
+        "under_way": pytest.approx(0.1),
+        "under_way_by_little": pytest.approx(0.1),
+        "client_share": 0.1,
+        "memory_peak_bytes": 80_000_000,
+        "itl_relative_error": 0.0,
+        "goodput_ttft_limit_s": 1.0,
+        "goodput_latency_limit_s": 1.2,
+    }
+    assert "latency_p95_s: 1 request; a p95 needs 20" in str(row["undefined"])
+    assert "lateness_p99_s: 2 requests; a p99 needs 100" in str(row["undefined"])
+
+
+def test_the_level_at_the_knee_says_so() -> None:
+    levels = tuple(steady_level(*one) for one in ((1, 100), (2, 190), (4, 200)))
+
+    assert [row["at_knee"] for row in rows([result([model_run(load=levels)])], "load")] == [False, True, False]
+    assert [row["at_knee"] for row in rows([result([model_run(load=levels[:2])])], "load")] == [None, None]
+
+
+def test_cells_of_the_matrix_of_lengths_have_rows_of_their_own() -> None:
+    # 120 prompt tokens in 0.5 and 1 s, then 15 tokens 20 and 10 ms apart.
+    measured = cell([cell_sample(120, 16, 0.5, 0.02), cell_sample(120, 16, 1.0, 0.01)])
+    skipped = cell(prompt_tokens=4_096, skipped="longer than the model's context of 1,024 tokens")
+    first, second = rows([result([model_run(lengths=(measured, skipped))])], "lengths")
+
+    assert tuple(first) == tuple(second) == LENGTH_COLUMNS
+    assert (first["prompt_tokens_aimed"], first["prompt_tokens"], first["output_tokens"]) == (128, 120, 16)
+    assert [first[f"prefill_{part}_tokens_per_s"] for part in ("p50", "min", "max")] == [180, 120, 240]
+    assert [first[f"decode_{part}_tokens_per_s"] for part in ("p50", "min", "max")] == pytest.approx([75, 50, 100])
+    assert (second["ttft_p50_s"], second["skipped"]) == (None, "longer than the model's context of 1,024 tokens")
+    assert "ttft_p50_s: longer than the model's context of 1,024 tokens" in str(second["undefined"])
+
+
+@pytest.mark.parametrize("of", ["load", "lengths"])
+def test_other_rows_are_exported_in_every_form(of: Of) -> None:
+    run = result([model_run(name="=1|2", load=(steady_level(2, 100),), lengths=(cell([cell_sample(120, 16, 1, 1)]),))])
+    columns = {"load": LOAD_COLUMNS, "lengths": LENGTH_COLUMNS}[of]
+
+    assert to_csv([], of) == ",".join(columns) + "\n"
+    assert parsed(to_csv([run], of))[0]["model"] == "'=1|2"
+    assert tuple(json.loads(to_json([run], of))[0]) == columns
+    assert "=1&#124;2" in to_markdown([run], of)
 
 
 def test_the_fixture_results_are_what_their_script_makes() -> None:

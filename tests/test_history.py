@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.history import Point, context_key, contexts, series
+from bench.analysis.history import ONE_STREAM, Point, context_key, contexts, level_series, series
+from bench.analysis.load import LevelKey
 from bench.results.schema import Result
 from tests import builders
 from tests.builders import model_run, result, samples
+from tests.load_builders import failed_load_sample, load_level, load_sample, steady_level
 
 
 def run_on(day: int, latency_s: float, model: dict[str, Any] | None = None, **fields: Any) -> Result:
@@ -112,3 +114,77 @@ def test_nothing_known_is_an_empty_series() -> None:
 def test_an_unknown_metric_is_refused_even_without_results() -> None:
     with pytest.raises(KeyError, match="unknown metric 'latency'"):
         series([], "laptop", "tiny", "latency")
+
+
+FOUR = LevelKey("closed", 4, None)
+
+
+def loaded_on(day: int, tokens_per_s: float, **fields: Any) -> Result:
+    """Return a run of January 2026 with levels of 1 and 4 streams, the second with this throughput."""
+    limits = fields.pop("limits", {"e2e_s": 1.0})
+    levels = fields.pop("load", (steady_level(1, 50), steady_level(4, tokens_per_s)))
+    resolved = builders.config().resolved | {"load": {"goodput": limits}}
+    return run_on(day, 1.0, {"load": levels} | fields, config=builders.config(resolved=resolved))
+
+
+def test_a_level_of_load_has_a_series_of_its_own() -> None:
+    runs = [loaded_on(2, 320), loaded_on(1, 300), run_on(3, 1.0)]
+
+    assert [point.value for point in level_series(runs, "laptop", "tiny", FOUR, "throughput_tokens_per_s")] == [
+        300,
+        320,
+    ]
+    # 20 answers in 10 s.
+    assert [point.value for point in level_series(runs, "laptop", "tiny", FOUR, "e2e_s.p95")] == [0.5, 0.5]
+    assert [point.value for point in series(runs, "laptop", "tiny", "throughput_tokens_per_s")] == [11, 11, 11]
+
+
+def test_load_is_part_of_a_context() -> None:
+    run = loaded_on(1, 300)
+    model = run.models[0]
+
+    assert context_key(run, model).load == ONE_STREAM
+    assert context_key(run, model, FOUR.words).load == "closed loop, 4 streams"
+    # One stream in a closed loop asks without a pause, in another order: it is a level like the others.
+    assert context_key(run, model) != context_key(run, model, LevelKey("closed", 1, None).words)
+
+
+@pytest.mark.parametrize(
+    "key", [LevelKey("closed", 2, None), LevelKey("poisson", 64, 4.0), LevelKey("constant", 64, 2.0)]
+)
+def test_levels_match_by_arrivals_streams_and_rate(key: LevelKey) -> None:
+    rate = load_level([load_sample(1, scheduled_s=1)], rate_per_s=2.0)
+    runs = [loaded_on(1, 300, load=(steady_level(4, 300), rate))]
+
+    assert level_series(runs, "laptop", "tiny", key, "e2e_s") == ()
+    found = level_series(runs, "laptop", "tiny", LevelKey("poisson", 64, 2.0), "e2e_s")
+    assert [point.value for point in found] == [1.0]
+
+
+def test_a_level_in_another_context_is_left_out() -> None:
+    runs = [loaded_on(1, 300, device="GPU"), loaded_on(2, 100), loaded_on(3, 110)]
+
+    found = level_series(runs, "laptop", "tiny", FOUR, "throughput_tokens_per_s")
+    assert [point.value for point in found] == [100, 110]
+
+
+def test_a_level_that_failed_does_not_hide_the_others() -> None:
+    failed = load_level([failed_load_sample(1, "refused")], streams=4)
+    runs = [loaded_on(1, 300), loaded_on(2, 0, load=(failed,), device=None)]
+
+    found = level_series(runs, "laptop", "tiny", FOUR, "throughput_tokens_per_s")
+    assert [point.value for point in found] == [300]
+    alone = level_series(runs[1:], "laptop", "tiny", FOUR, "throughput_tokens_per_s")
+    assert [point.value for point in alone] == [None]
+
+
+def test_goodput_is_compared_under_the_same_limits_only() -> None:
+    runs = [loaded_on(1, 300), loaded_on(2, 300, limits={"e2e_s": 0.1})]
+
+    assert [point.value for point in level_series(runs, "laptop", "tiny", FOUR, "goodput_share")] == [0.0]
+    assert len(level_series(runs, "laptop", "tiny", FOUR, "e2e_s")) == 2
+
+
+def test_an_unknown_metric_of_a_level_is_refused_even_without_results() -> None:
+    with pytest.raises(KeyError, match="unknown metric of a level 'score'"):
+        level_series([], "laptop", "tiny", FOUR, "score")

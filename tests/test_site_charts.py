@@ -6,7 +6,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from bench.site import charts
+from bench.site import charts, level_charts
 from bench.site.palette import Mark
 
 MARKS = {"fast": Mark(1, "circle"), "good": Mark(2, "square")}
@@ -50,6 +50,32 @@ def test_strips(snapshot_json: SnapshotAssertion) -> None:
     spec = charts.strips(rows, medians, ["Capital"], charts.axis("Latency (ms)", [12.0]), MARKS)
 
     assert spec == snapshot_json
+
+
+def test_over_steps(snapshot_json: SnapshotAssertion) -> None:
+    row: charts.Row = {"model": "fast", "detail": "20 good answers", "size": level_charts.SIZE}
+    rows = [row | {"line": line, "x": x, "y": y * x} for line, y in (("p50", 40.0), ("p95", 60.0)) for x in (1.0, 4.0)]
+
+    spec = level_charts.over_steps(
+        rows,
+        ["p50", "p95"],
+        level_charts.steps([1.0, 4.0], "Streams at once"),
+        charts.axis("TTFT (ms)", [40.0, 240.0]),
+        {"fast": MARKS["fast"]},
+        upright=[{"x": 4.0, "label": "knee: 4 streams"}],
+        level=[{"y": 200.0, "label": "limit 200 ms"}],
+    )
+
+    assert spec == snapshot_json
+
+
+def test_steps_are_logarithmic_from_a_factor_of_four() -> None:
+    assert level_charts.steps([1.0, 4.0], "x").type == "log"
+    assert level_charts.steps([1.0, 3.0], "x").type == "linear"
+    for values in ([1.0, 4.0], [1.0, 3.0], [2.0]):
+        axis = level_charts.steps(values, "x")
+        assert axis.low < min(values)
+        assert axis.high > max(values)
 
 
 def test_a_kind_is_not_changed_by_its_use() -> None:

@@ -100,7 +100,7 @@ def test_without_results_every_page_says_how_to_make_the_first_run(tmp_path: Pat
     write_site(Ledger((), ()), tmp_path, TEMPLATES, cache)
 
     pages = list(tmp_path.rglob("*.md"))
-    assert len(pages) == 8
+    assert len(pages) == 9
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert "make bench" in text or page.name == "how-to-read.md"

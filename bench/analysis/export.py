@@ -2,30 +2,39 @@
 
 CSV and JSON carry unrounded numbers in base units (seconds, bytes, tokens/s) with the unit in the column's name. Only
 Markdown rounds, to three significant digits. An undefined value is an empty cell in CSV, null in JSON and '-' in
-Markdown; the column `undefined` says why.
+Markdown; the column `undefined` says why. Levels of load and cells of the matrix of lengths have tables of their own: a
+number under load is never beside one of a single stream.
 """
 
-import csv
-import io
-import json
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from bench.analysis.consumption import prices
+from bench.analysis.level_rows import (
+    LENGTH_COLUMNS,
+    LENGTH_MARKDOWN,
+    LOAD_COLUMNS,
+    LOAD_MARKDOWN,
+    length_rows,
+    load_rows,
+)
 from bench.analysis.licences import commercial_use
-from bench.analysis.markdown import escaped, rounded, table
 from bench.analysis.report import benchmark_report
 from bench.analysis.resolution import smallest_resolvable_s
 from bench.analysis.summary import ModelSummary, RunSummary, summarise
+from bench.analysis.tabular import FORMULA_STARTS, Row, Value, csv_text, json_text, markdown_text
 from bench.results.schema import Result
 
 __all__ = [
     "COLUMNS",
     "FORMULA_STARTS",
+    "LENGTH_COLUMNS",
     "LIMIT_COLUMNS",
+    "LOAD_COLUMNS",
     "MARKDOWN_COLUMNS",
     "RUN_COLUMNS",
     "STATISTIC_COLUMNS",
+    "Of",
     "Row",
     "Value",
     "benchmark_report",
@@ -35,8 +44,8 @@ __all__ = [
     "to_markdown",
 ]
 
-Value = str | int | float | bool | None
-Row = dict[str, Value]
+Of = Literal["models", "load", "lengths"]
+"""What a row is of: a model of a run, a level of load on one, a cell of its matrix of lengths."""
 
 RUN_COLUMNS = (
     "run",
@@ -128,50 +137,44 @@ MARKDOWN_COLUMNS: dict[str, str] = {
 }
 """Column -> its header in Markdown, which shows only these."""
 
-EXACT_BELOW: Final = 1_000_000
-"""Whole numbers below this are shown exactly in Markdown."""
-
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\n")
-"""First characters of a text that a spreadsheet takes for a formula."""
+WORDS = ("run", "model", "licence", "load", "keeps_up", "skipped")
+"""Columns of texts in Markdown; the others are numbers."""
 
 
-def rows(runs: Iterable[Result | RunSummary]) -> list[Row]:
+def rows(runs: Iterable[Result | RunSummary], of: Of = "models") -> list[Row]:
     """Return one row for each run and model, oldest run first, then in the order of the run; all rows have all columns.
 
-    Numbers are unrounded, in base units. `undefined` says for each number that is None why, in one text. A run that is
-    summarised already is not summarised again.
+    With `of`, a row for each level of load or each cell of the matrix of lengths instead. Numbers are unrounded, in
+    base units. `undefined` says for each number that is None why, in one text. A run that is summarised already is not
+    summarised again.
     """
     summaries = [run if isinstance(run, RunSummary) else summarise(run) for run in runs]
     summaries.sort(key=lambda one: (one.result.run.started_utc, one.result.run.id))
+    if of == "load":
+        return load_rows(summaries)
+    if of == "lengths":
+        return length_rows(summaries)
     return [_row(run, one) for run in summaries for one in run.models]
 
 
-def to_csv(runs: Iterable[Result | RunSummary]) -> str:
-    """Return the rows as CSV with a header, comma-separated, lines ending in a line feed.
-
-    A text that begins with = + - @ or a control character gets an apostrophe before it: spreadsheets would run it
-    as a formula, and names and messages come from models and servers. A carriage return in a text becomes a line feed.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_csv_cell(row[column]) for column in COLUMNS] for row in rows(runs))
-    return text.getvalue()
+def to_csv(runs: Iterable[Result | RunSummary], of: Of = "models") -> str:
+    """Return the rows as CSV with a header; a text that a spreadsheet would run as a formula gets an apostrophe."""
+    columns: dict[Of, Sequence[str]] = {"models": COLUMNS, "load": LOAD_COLUMNS, "lengths": LENGTH_COLUMNS}
+    return csv_text(columns[of], rows(runs, of))
 
 
-def to_json(runs: Iterable[Result | RunSummary]) -> str:
+def to_json(runs: Iterable[Result | RunSummary], of: Of = "models") -> str:
     """Return the rows as a JSON list of objects, indented, with a final line feed."""
-    return json.dumps(rows(runs), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(rows(runs, of))
 
 
-def to_markdown(runs: Iterable[Result | RunSummary]) -> str:
+def to_markdown(runs: Iterable[Result | RunSummary], of: Of = "models") -> str:
     """Return the rows as a Markdown table of the most important columns, numbers to three significant digits.
 
     Every text is escaped: it shows as it is, whatever Markdown or HTML it holds.
     """
-    cells = [[_markdown_cell(row[column]) for column in MARKDOWN_COLUMNS] for row in rows(runs)]
-    numeric = [column not in ("run", "model", "licence") for column in MARKDOWN_COLUMNS]
-    return table(list(MARKDOWN_COLUMNS.values()), numeric, cells)
+    headers: dict[Of, dict[str, str]] = {"models": MARKDOWN_COLUMNS, "load": LOAD_MARKDOWN, "lengths": LENGTH_MARKDOWN}
+    return markdown_text(headers[of], WORDS, rows(runs, of))
 
 
 def _row(run: RunSummary, summary: ModelSummary) -> Row:
@@ -211,19 +214,3 @@ def _row(run: RunSummary, summary: ModelSummary) -> Row:
         "gaps_resolvable_from_s": smallest_resolvable_s("itl_s", summary.client_error),
         "undefined": "; ".join(f"{column}: {why}" for column, why in reasons.items() if why is not None),
     }
-
-
-def _csv_cell(value: Value) -> Value:
-    if not isinstance(value, str):
-        return value
-    # The csv module does not quote a lone carriage return, which readers then take for the end of the row.
-    text = value.replace("\r\n", "\n").replace("\r", "\n")
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-def _markdown_cell(value: Value) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, str):
-        return escaped(value)
-    return rounded(value) if isinstance(value, float) or value >= EXACT_BELOW else str(value)

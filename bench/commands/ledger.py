@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -48,17 +49,27 @@ def check(path: Path) -> None:
     "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File to write, else the terminal."
 )
 @click.option("--machine", help="Only results of this machine.")
-def export(results_dir: Path, form: str, output: Path | None, machine: str | None) -> None:
+@click.option(
+    "--of",
+    type=click.Choice(["models", "load", "lengths"]),
+    default="models",
+    show_default=True,
+    help="What a row is of: a model, a level of load on it, a cell of its matrix of lengths.",
+)
+def export(results_dir: Path, form: str, output: Path | None, machine: str | None, of: str) -> None:
     """Export the results, one row for each model of each run, or a report on the newest run.
 
     \b
     bench export --format csv -o results.csv
     bench export --format md --machine kiosk-n100
+    bench export --of load -o load.csv
     bench export --format report -o benchmark_report.md
     """
     from bench.analysis import export as exports
     from bench.results.store import load_tree
 
+    if form == "report" and of != "models":
+        raise UsageError(f"--of {of}: a report has no rows; choose --format csv, md or json")
     ledger = load_tree(results_dir)
     for refused in ledger.refused:
         click.echo(f"bench: left out {results_dir / refused.path}: {refused.reason}", err=True)
@@ -71,7 +82,8 @@ def export(results_dir: Path, form: str, output: Path | None, machine: str | Non
     if form == "report":
         text = exports.benchmark_report(results[-1])
     else:
-        text = {"csv": exports.to_csv, "md": exports.to_markdown, "json": exports.to_json}[form](results)
+        rendered = {"csv": exports.to_csv, "md": exports.to_markdown, "json": exports.to_json}[form]
+        text = rendered(results, cast("exports.Of", of))
     if output is None:
         click.echo(text, nl=False)
         return

@@ -69,8 +69,8 @@ def trade_off(rows: Sequence[Row], front: Sequence[Row], x: Axis, size: Axis, ma
     spec = copy.deepcopy(_trade_off_kind())
     points = spec["layer"][1]
     for layer in spec["layer"]:
-        _scaled(layer["encoding"]["x"], x)
-    _colour(points["encoding"], marks)
+        scale_encoding(layer["encoding"]["x"], x)
+    colour_encoding(points["encoding"], marks)
     points["encoding"]["size"]["scale"] = {
         "domain": [size.low, size.high],
         "range": SIZE_RANGE if size.high > size.low else [ONE_SIZE, ONE_SIZE],
@@ -89,7 +89,7 @@ def history(rows: Sequence[Row], y: Axis, mark: Mark, with_points: bool) -> Spec
     spec = copy.deepcopy(_history_kind())
     line, points = spec["layer"]
     for layer in (line, points):
-        _scaled(layer["encoding"]["y"], y)
+        scale_encoding(layer["encoding"]["y"], y)
     line["encoding"]["color"] = {"value": mark.colour}
     points["encoding"] |= {
         "fill": _unsteady("var(--bl-surface)", mark.colour),
@@ -112,9 +112,9 @@ def strips(
     spec = copy.deepcopy(_strips_kind())
     samples, ticks = spec["layer"]
     for layer in (samples, ticks):
-        _scaled(layer["encoding"]["x"], x)
+        scale_encoding(layer["encoding"]["x"], x)
         layer["encoding"]["y"]["scale"] = {"domain": list(order)}
-        _colour(layer["encoding"], marks)
+        colour_encoding(layer["encoding"], marks)
     samples["encoding"]["tooltip"][1]["title"] = x.title
     ticks["encoding"]["tooltip"][1]["title"] = f"median, {x.title}"
     spec["height"] = ROW_HEIGHT * len(order) + 56
@@ -122,7 +122,8 @@ def strips(
     return spec
 
 
-def _scaled(encoding: dict[str, Any], along: Axis) -> None:
+def scale_encoding(encoding: dict[str, Any], along: Axis) -> None:
+    """Give the encoding of a position its axis: title, range, and where lines are drawn."""
     encoding["title"] = along.title
     encoding["scale"] = {"type": along.type, "domain": [along.low, along.high], "nice": False}
     if along.type == "log":
@@ -141,7 +142,8 @@ def _ticks(along: Axis) -> list[float]:
     return [value for value in values if along.low <= value <= along.high]
 
 
-def _colour(encoding: dict[str, Any], marks: Mapping[str, Mark]) -> None:
+def colour_encoding(encoding: dict[str, Any], marks: Mapping[str, Mark]) -> None:
+    """Give each model of an encoding its colour, and its shape where the encoding has shapes."""
     names = list(marks)
     encoding["color"]["scale"] = {"domain": names, "range": [marks[name].colour for name in names]}
     if "shape" in encoding:
@@ -193,7 +195,7 @@ def _trade_off_kind() -> Spec:
         .encode(x=x, y=y, text="label:N")
         for halo in ({"stroke": "var(--bl-surface)", "strokeWidth": 4, "strokeJoin": "round"}, {})
     ]
-    return _spec(alt.layer(line, points, *labels), height=300)
+    return finished(alt.layer(line, points, *labels), height=300)
 
 
 @cache
@@ -215,7 +217,7 @@ def _history_kind() -> Spec:
             ],
         )
     )
-    return _spec(alt.layer(line, points), height=180)
+    return finished(alt.layer(line, points), height=180)
 
 
 @cache
@@ -248,10 +250,11 @@ def _strips_kind() -> Spec:
             tooltip=[alt.Tooltip("category:N", title="Of"), alt.Tooltip("x:Q", format=",.3~r")],
         )
     )
-    return _spec(alt.layer(samples, ticks), height=120)
+    return finished(alt.layer(samples, ticks), height=120)
 
 
-def _spec(chart: alt.LayerChart, height: int) -> Spec:
+def finished(chart: alt.LayerChart, height: int) -> Spec:
+    """Return a kind of chart as a specification that takes the width of its page."""
     spec: Spec = chart.to_dict()
     spec["config"] = CONFIG
     spec["width"] = "container"

@@ -2,9 +2,12 @@
 
 from typing import Final
 
+from bench.analysis.load import CLIENT_LIMIT, client_share, level_key
 from bench.analysis.resolution import BETWEEN_CHUNKS, FROM_START, resolvable, smallest_resolvable_s
 from bench.analysis.summary import ModelSummary, RunSummary
 from bench.site import format as form
+from bench.site.levels import key_name
+from bench.site.naming import joined
 
 FEW_SAMPLES: Final = 20
 """Good samples below which a model's numbers are weak: there is no p95."""
@@ -31,6 +34,7 @@ def doubts(summary: RunSummary) -> tuple[str, ...]:
     for one in tried:
         found += _not_resolvable(one)
         found += _shared_reads(one)
+        found += _busy_client(one)
     if result.run.commit is None:
         found.append("it was made outside git, so nobody can say from which state of the project")
     elif result.run.dirty:
@@ -71,6 +75,16 @@ def _shared_reads(one: ModelSummary) -> list[str]:
     if share is None or share <= SHARED_LIMIT:
         return []
     return [f"{one.model.name}: {form.share(share)} of the gaps lie inside one read, and so count as zero"]
+
+
+def _busy_client(one: ModelSummary) -> list[str]:
+    shares = [(level, share) for level in one.model.load if (share := client_share(level)) is not None]
+    bound = [(level, share) for level, share in shares if share >= CLIENT_LIMIT]
+    if not bound:
+        return []
+    at = joined([key_name(level_key(level)) for level, _ in bound])
+    most = form.share(max(share for _, share in bound))
+    return [f"{one.model.name}: with {at} the client took up to {most} of a core, and may be what limits"]
 
 
 def _names(some: int, total: int) -> str:

@@ -3,8 +3,8 @@
 import csv
 import io
 
-from bench.analysis.export import FORMULA_STARTS
 from bench.analysis.metrics import SAMPLE_METRICS
+from bench.analysis.tabular import FORMULA_STARTS
 from bench.results.schema import Result
 
 

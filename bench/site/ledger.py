@@ -121,13 +121,18 @@ def site(ledger: Ledger) -> Site:
 
 def context(result: Result, devices: Sequence[str | None], rounds: int) -> str:
     """Return where and how a run was made, in one line."""
-    named = list(dict.fromkeys(device for device in devices if device)) or ["device unknown"]
     prompts = form.count(len(result.prompt_set.prompts), "prompt")
+    return placed(result, devices, f"{form.count(rounds, 'round')} of {prompts}")
+
+
+def placed(result: Result, devices: Sequence[str | None], how: str, when: str = "") -> str:
+    """Return the machine, the devices, how it was measured and when, in one line; when the run began, unless told."""
+    named = list(dict.fromkeys(device for device in devices if device)) or ["device unknown"]
     parts = (
         f"{result.machine.name} ({result.machine.cpu}, {form.with_unit(result.machine.memory_bytes, 'bytes')})",
         " and ".join(named),
-        f"{form.count(rounds, 'round')} of {prompts}",
-        form.minute(result.run.started_utc),
+        how,
+        when or form.minute(result.run.started_utc),
     )
     return " · ".join(parts)
 
@@ -195,6 +200,11 @@ def currency(summaries: Sequence[ModelSummary]) -> str:
 def metric_page(metric_id: str) -> str:
     """Return the address of a metric's definition, from the site's root."""
     return f"report/how-to-read.html#{metric_id.replace('_', '-')}"
+
+
+def level_metric_page(metric_id: str) -> str:
+    """Return the address of the definition of a level's metric, from the site's root."""
+    return f"report/how-to-read.html#level-{metric_id.replace('_', '-')}"
 
 
 def model_page(name: str) -> str:

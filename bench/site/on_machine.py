@@ -9,12 +9,14 @@ from bench.analysis.summary import ModelSummary
 from bench.site import charts
 from bench.site import format as form
 from bench.site.at_work import Readings, at_work
+from bench.site.by_length import ByLength, by_length
 from bench.site.figures import Figure, plain
 from bench.site.ledger import Site, context, failure_text, measured, metric_page, run_page
 from bench.site.standing import Standing, standings
 from bench.site.strips import Strip, strip_figure
 from bench.site.tables import Cell, Measured, Table, count_column, name_column, number_column, table, text_column
 from bench.site.text import anchor, relative, shortened
+from bench.site.under_load import UnderLoad, under_load
 
 STATISTICS = {"minimum": "least", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "maximum": "most"}
 """Statistics of a distribution, and what a table calls them."""
@@ -48,6 +50,8 @@ class OnMachine:
     sentence: str
     table: Table | None
     at_work: tuple[Readings, ...]
+    under_load: UnderLoad | None
+    by_length: ByLength | None
     histories: tuple[Figure, ...]
     no_history: str
     left_out: str
@@ -72,6 +76,8 @@ def on_machine(site: Site, name: str, machine: str, here: str) -> OnMachine:
         sentence=_sentence(newest),
         table=_numbers(newest) if newest.good_samples else None,
         at_work=at_work(newest, here) if newest.good_samples else (),
+        under_load=under_load(site, name, machine, here),
+        by_length=by_length(site, name, machine, here),
         histories=histories,
         no_history="" if histories else _no_history(history),
         left_out=_left_out(histories, figures, len(site.runs[name][machine]) - len(history)),

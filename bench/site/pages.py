@@ -20,11 +20,12 @@ from bench.site.figures import Artist, embedded
 from bench.site.footprint import footprint
 from bench.site.ledger import Site, model_page, prompt_page
 from bench.site.ledger import site as arranged
+from bench.site.load_page import load_page
 from bench.site.models import model_list, model_view
 from bench.site.overview import overview
 from bench.site.prompts import prompt_list, prompt_view, prompts_of
 from bench.site.quality import matrices
-from bench.site.reading import failure_lines, limits, metric_lines
+from bench.site.reading import failure_lines, level_lines, limits, metric_lines
 from bench.site.runs import run_data, run_lines
 from bench.site.text import anchor, finalise, relative, run_key, title
 
@@ -85,11 +86,17 @@ def pages_of(site: Site) -> Iterator[Page]:
     for prompt in prompts_of(site).values():
         yield Page(prompt_page(prompt.id), "prompt.md.j2", prompt.title, prompt_view(site, prompt))
     yield Page(f"{REPORT}/quality.html", "quality.md.j2", "Quality", matrices(site))
+    yield Page(f"{REPORT}/load.html", "load.md.j2", "Load", load_page(site))
     yield Page(f"{REPORT}/licences.html", "licences.md.j2", "Licences and footprint", footprint(site))
     yield Page(f"{REPORT}/runs.html", "runs.md.j2", "Runs", {"lines": run_lines(site), "refused": site.refused})
     newest = run_key(site.results[-1].run.id) if site.results else ""
     yield Page(f"{REPORT}/run.html", "run.md.j2", "Run", {"newest": newest})
-    reading = {"metrics": metric_lines(), "failures": failure_lines(), "limits": limits()}
+    reading = {
+        "metrics": metric_lines(),
+        "levels": level_lines(),
+        "failures": failure_lines(),
+        "limits": limits(),
+    }
     yield Page(f"{REPORT}/how-to-read.html", "how-to-read.md.j2", "How to read this", reading, search=True)
 
 
@@ -129,6 +136,10 @@ def _data_files(site: Site) -> Iterator[tuple[str, str]]:
         return
     yield "runs.csv", to_csv(site.summaries)
     yield "runs.json", to_json(site.summaries)
+    yield "load.csv", to_csv(site.summaries, "load")
+    yield "load.json", to_json(site.summaries, "load")
+    yield "lengths.csv", to_csv(site.summaries, "lengths")
+    yield "lengths.json", to_json(site.summaries, "lengths")
     for summary in site.summaries:
         name = f"runs/{run_key(summary.result.run.id)}"
         yield f"{name}.js", f"benchledger.show({embedded(run_data(summary))});\n"

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from bench.analysis.level_metrics import LEVEL_METRICS
+from bench.analysis.load import CLIENT_LIMIT
 from bench.analysis.metrics import METRICS
 from bench.analysis.resolution import TIMES_THE_ERROR
+from bench.analysis.saturation import GROWTH_LIMIT, KEPT_SHARE, KNEE_LEVELS, KNEE_SHARE, REQUESTS_NEEDED
 from bench.analysis.steadiness import DRIFT_LIMIT, LATE_MEDIAN_LIMIT_S, LATE_WORST_LIMIT_S, STEAL_LIMIT
 from bench.analysis.timing import NANOSECONDS_PER_SECOND, STALL_NS
 from bench.runner.sample import FAILURE_KINDS
@@ -46,6 +49,23 @@ def metric_lines() -> tuple[MetricLine, ...]:
     )
 
 
+def level_lines() -> tuple[MetricLine, ...]:
+    """Return every metric of a level of load as a page explains it."""
+    return tuple(
+        MetricLine(
+            label=one.label,
+            symbol="",
+            anchor=f"level-{one.id.replace('_', '-')}",
+            definition=one.definition,
+            of="each measured request" if one.id.endswith("_s") and one.unit in ("s", "s/token") else "each level",
+            unit=UNITS.get(one.unit, " or ".join(scale.unit for scale in form.SCALES.get(one.unit, ())) or one.unit),
+            better=BETTER[one.better] if one.better is not None else "neither better nor worse",
+            undefined=one.undefined,
+        )
+        for one in LEVEL_METRICS
+    )
+
+
 def failure_lines() -> dict[str, str]:
     """Return every kind of failure with its meaning."""
     return dict(FAILURE_KINDS)
@@ -62,4 +82,11 @@ def limits() -> dict[str, str]:
         "times": form.short(TIMES_THE_ERROR),
         "shared": form.share(SHARED_LIMIT),
         "few": form.short(FEW_SAMPLES),
+        "knee": form.share(KNEE_SHARE),
+        "knee_levels": form.short(KNEE_LEVELS),
+        "kept": form.share(KEPT_SHARE),
+        "lost": form.share(1 - KEPT_SHARE),
+        "growth": form.with_unit(GROWTH_LIMIT, "s"),
+        "due": form.short(REQUESTS_NEEDED),
+        "client": form.share(CLIENT_LIMIT),
     }

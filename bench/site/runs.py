@@ -13,6 +13,7 @@ from bench.site.answers import answers, grades_of
 from bench.site.doubts import doubts
 from bench.site.ledger import Site, failure_text, metric_column, run_page
 from bench.site.licensing import licence_column
+from bench.site.load_sections import load_sections
 from bench.site.machine_sections import machine_sections
 from bench.site.sections import Json, column, facts_section, list_section, rows_section, table_section
 from bench.site.standing import Standing, standings
@@ -55,6 +56,7 @@ def run_data(summary: RunSummary) -> Json:
         facts_section("Run", _run_facts(result)),
         table_section("Models", _model_table(summary)),
         facts_section("Machine", _machine_facts(result.machine)),
+        *(section for one in summary.models for section in load_sections(one)),
         *machine_sections(summary),
         facts_section("Versions", sorted(result.machine.versions.items())),
         facts_section("Configuration", _flat(result.config.resolved)) | {"fold": True},

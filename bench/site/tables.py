@@ -111,13 +111,19 @@ def name_column(label: str, cells: Sequence[Cell]) -> Column:
 
 
 def number_column(
-    label: str, base_unit: str, measured: Sequence[Measured], better: Better | None = None, small: Sequence[str] = ()
+    label: str,
+    base_unit: str,
+    measured: Sequence[Measured],
+    better: Better | None = None,
+    small: Sequence[str] = (),
+    scale: form.Scale | None = None,
 ) -> Column:
     """Return a column of numbers in one display unit, with the best marked where several can be compared.
 
-    Values that look equal are equally good: the mark goes by what a reader sees.
+    Values that look equal are equally good: the mark goes by what a reader sees. The unit suits the values, unless it
+    is given as `scale`: where columns are compared with each other they have one unit.
     """
-    scale = form.scale(base_unit, [one.value for one in measured])
+    scale = scale or form.scale(base_unit, [one.value for one in measured])
     shown = [form.quantity(one.value, scale) for one in measured]
     best = _best(measured, better)
     best_shown = None if best is None else form.quantity(best, scale)
