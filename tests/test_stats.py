@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bench.analysis.stats import PERCENTILE_METHOD, distribution, too_few
+from bench.analysis.stats import PERCENTILE_METHOD, distribution, student_t, too_few
 
 
 def test_no_values_no_distribution() -> None:
@@ -84,3 +84,49 @@ def test_the_reason_names_what_was_counted() -> None:
 def test_what_is_no_number_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match=r"^a distribution needs finite values$"):
         distribution([1.0, value])
+
+
+def test_the_coefficient_of_variation_by_hand() -> None:
+    # 1, 2 and 6: a mean of 3, squared distances of 4, 1 and 9, a sample variance of 7.
+    three, scaled = distribution([1, 2, 6]), distribution([10, 20, 60])
+
+    assert three is not None
+    assert scaled is not None
+    assert three.variation == pytest.approx(math.sqrt(7) / 3)
+    assert scaled.variation == pytest.approx(math.sqrt(7) / 3)
+
+
+@pytest.mark.parametrize(("values", "expected"), [([2.5], None), ([-1, 1], None), ([0.1] * 3, 0.0), ([0, 0], None)])
+def test_a_variation_of_nothing(values: list[float], expected: float | None) -> None:
+    found = distribution(values)
+
+    assert found is not None
+    assert found.variation == expected
+
+
+@pytest.mark.parametrize(
+    ("degrees", "share", "expected"),
+    [
+        (1, 0.975, 12.7062),
+        (2, 0.975, 4.3027),
+        (3, 0.975, 3.1824),
+        (4, 0.975, 2.7764),
+        (9, 0.975, 2.2622),
+        (30, 0.975, 2.0423),
+        (31, 0.975, 2.0395),
+        (60, 0.975, 2.0003),
+        (10_000, 0.975, 1.9602),
+        (4, 0.9995, 8.6103),
+        (11, 0.9995, 4.4370),
+        (60, 0.9995, 3.4602),
+        (7, 0.5, 0.0),
+    ],
+)
+def test_student_s_distribution_against_its_tables(degrees: int, share: float, expected: float) -> None:
+    assert student_t(degrees, share) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("degrees", "share"), [(0, 0.975), (5, 0.4), (5, 1.0)])
+def test_student_s_distribution_has_no_such_value(degrees: int, share: float) -> None:
+    with pytest.raises(ValueError, match=f"^Student's distribution has no {share} quantile for {degrees} degrees of"):
+        student_t(degrees, share)

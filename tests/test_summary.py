@@ -36,6 +36,7 @@ def test_a_run_by_hand() -> None:
         p95=None,
         p99=None,
         few="3 samples; a p95 needs 20",
+        variation=7**0.5 / 3,
     )
     assert summary.value("ttft_s") == 1
     assert summary.value("tpot_s") == pytest.approx(0.1)
@@ -268,3 +269,12 @@ def test_the_newest_run_of_each_machine() -> None:
     assert latest["b"].result == new
     assert latest_runs([new, old, other]) == (other, old, new)
     assert latest_by_machine([]) == {}
+
+
+def test_throughput_in_turns_leaves_out_the_other_sides_turns() -> None:
+    # Two turns of 2 s with 20 s between their starts, 11 tokens each: 22 tokens / 4 s, not 22 / 22 s.
+    first, second = samples([2.0, 2.0])
+    model = model_run(samples=(first, second.model_copy(update={"start_ns": 20_000_000_000})))
+
+    assert run_throughput(model, in_turns=True) == pytest.approx(5.5)
+    assert run_throughput(model) == pytest.approx(1.0)

@@ -141,7 +141,7 @@ def model_value(result: Result, model: ModelRun, metric_id: str) -> float | None
         return selected.value(model)
     if selected is COST:
         return cost_per_1000_answers(result, model)
-    return mean_score(prompt_scores(result, model)) if selected is SCORE else run_throughput(model)
+    return mean_score(prompt_scores(result, model)) if selected is SCORE else _throughput(result, model)
 
 
 def latest_by_machine(results: Iterable[Result]) -> dict[str, RunSummary]:
@@ -161,18 +161,24 @@ def oldest_first(results: Iterable[Result]) -> list[Result]:
     return sorted(results, key=lambda result: (result.run.started_utc, result.run.id))
 
 
-def run_throughput(model: ModelRun) -> float | None:
+def run_throughput(model: ModelRun, in_turns: bool = False) -> float | None:
     """Return the output tokens of all good samples per second of wall time.
 
     Wall time runs from the start of the first measured request to the last thing known of any, failed ones included:
-    it is not a mean of the requests' rates. None without a good sample, or where the tokens of one were not counted.
+    it is not a mean of the requests' rates. `in_turns` adds up the rounds' own wall times, and leaves out the other
+    side's. None without a good sample, or where the tokens of one were not counted.
     """
     good = good_samples(model)
     counts = [sample.output_tokens for sample in good if sample.output_tokens]
     if not good or len(counts) < len(good):
         return None
-    start_ns = min(sample.start_ns for sample in model.samples)
-    wall_ns = max(_last_known_ns(sample) for sample in model.samples) - start_ns
+    turns: dict[int, list[Sample]] = {}
+    for sample in model.samples:
+        turns.setdefault(sample.round if in_turns else 0, []).append(sample)
+    wall_ns = sum(
+        max(_last_known_ns(sample) for sample in turn) - min(sample.start_ns for sample in turn)
+        for turn in turns.values()
+    )
     return None if wall_ns == 0 else sum(counts) / (wall_ns / NANOSECONDS_PER_SECOND)
 
 
@@ -221,7 +227,7 @@ def _distribution(samples: Iterable[Sample], selected: SampleMetric | GapMetric)
 
 def _model_values(result: Result, model: ModelRun, score: float | None) -> dict[str, float | None]:
     values: dict[str, float | None] = {selected.id: selected.value(model) for selected in MODEL_METRICS}
-    more = {THROUGHPUT.id: run_throughput(model), SCORE.id: score, COST.id: cost_per_1000_answers(result, model)}
+    more = {THROUGHPUT.id: _throughput(result, model), SCORE.id: score, COST.id: cost_per_1000_answers(result, model)}
     return values | more
 
 
@@ -253,6 +259,10 @@ def _undefined(
     if values[COST.id] is None:
         reasons[COST.id] = why_no_cost(result, model)
     return reasons
+
+
+def _throughput(result: Result, model: ModelRun) -> float | None:
+    return run_throughput(model, in_turns=result.run.pairing is not None)
 
 
 def _statistic(values: Distribution | None, statistic: str) -> float | None:
