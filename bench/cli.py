@@ -6,10 +6,13 @@ from typing import Any, NoReturn
 import click
 
 from bench import __version__
+from bench.commands.choosing import recommend
+from bench.commands.comparing import ab, compare
 from bench.commands.ledger import check, export, schema
 from bench.commands.measuring import calibrate, run
 from bench.commands.options import CONTEXT
 from bench.commands.pages import serve, site
+from bench.commands.reviewing import annotate, judge
 from bench.errors import BenchError
 
 
@@ -39,5 +42,5 @@ def main() -> None:
     """
 
 
-for command in (run, calibrate, site, serve, check, export, schema):
+for command in (run, calibrate, judge, annotate, recommend, compare, ab, site, serve, check, export, schema):
     main.add_command(command)

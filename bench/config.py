@@ -65,6 +65,25 @@ class EnergySettings(Settings):
     device_life_years: float | None = Field(None, gt=0)
 
 
+class GateSettings(Settings):
+    """How much worse a metric may become before `bench compare --fail-on regression` fails.
+
+    A relative change, where 0.1 is 10%; for `score` points, for `failed_share` a difference of shares. A metric without
+    a limit fails at any change for the worse that is real.
+    """
+
+    ttft_s: float | None = Field(None, gt=0)
+    decode_tokens_per_s: float | None = Field(None, gt=0)
+    itl_s_p99: float | None = Field(None, gt=0, alias="itl_s.p99")
+    e2e_s: float | None = Field(None, gt=0)
+    throughput_tokens_per_s: float | None = Field(None, gt=0)
+    cold_load_s: float | None = Field(None, gt=0)
+    memory_peak_bytes: float | None = Field(None, gt=0)
+    footprint_bytes: float | None = Field(None, gt=0)
+    score: float | None = Field(None, gt=0)
+    failed_share: float | None = Field(None, gt=0)
+
+
 class Config(Settings):
     """One run: which models answer which prompts, how often and how.
 
@@ -88,6 +107,7 @@ class Config(Settings):
     energy: EnergySettings = EnergySettings()
     load: LoadSettings | None = None
     lengths: LengthSettings | None = None
+    gate: GateSettings = GateSettings()
 
 
 def find_config(name: str) -> Path:

@@ -1,0 +1,63 @@
+"""How much a metric differs from one run to the next though nothing changed: the noise of a series."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from math import log, sqrt
+from statistics import median
+from typing import Final
+
+from bench.analysis.compared import COMPARED, FAILED_SHARE
+from bench.analysis.history import context_key
+from bench.analysis.summary import model_value, oldest_first
+from bench.results.schema import Result
+from bench.runner.record import ModelRun
+
+RUNS_NEEDED: Final = 5
+"""Runs from which the noise of a series is known well enough to be used."""
+
+DIFFERENCE_TO_DEVIATION: Final = 0.6745 * sqrt(2)
+"""Median size of the difference of two values of a normal distribution, in standard deviations of one of them."""
+
+
+def noise(values: Sequence[float]) -> float | None:
+    """Return the relative standard deviation of a run's level, from positive values in order of time.
+
+    The median size of the differences of neighbours, on the logarithm, scaled to a normal distribution: a step or a
+    spike in the series moves it little. None below 5 values.
+    """
+    if len(values) < RUNS_NEEDED:
+        return None
+    logs = [log(value) for value in values]
+    steps = [abs(later - earlier) for earlier, later in pairwise(logs)]
+    return median(steps) / DIFFERENCE_TO_DEVIATION
+
+
+def run_noise(history: Iterable[Result], before: Result, after: Result) -> dict[tuple[str, str], float]:
+    """Return the noise from run to run of each compared metric of each model, for `compare`.
+
+    From whole runs in the context of `after`, the two compared ones left out. What has too few runs is not in it.
+    """
+    others = [
+        result
+        for result in oldest_first(history)
+        if result.run.status == "complete" and result.run.id not in (before.run.id, after.run.id)
+    ]
+    found = {}
+    for model in after.models:
+        context = context_key(after, model)
+        alike = [
+            (result, one)
+            for result in others
+            for one in result.models
+            if one.name == model.name and context_key(result, one) == context
+        ]
+        for row in COMPARED:
+            level = None if row.metric_id == FAILED_SHARE or not row.varies else noise(_values(alike, row.metric_id))
+            if level is not None:
+                found[model.name, row.metric_id] = level
+    return found
+
+
+def _values(alike: Iterable[tuple[Result, ModelRun]], metric_id: str) -> list[float]:
+    values = (model_value(result, model, metric_id) for result, model in alike)
+    return [value for value in values if value]
