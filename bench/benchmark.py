@@ -13,7 +13,6 @@ from bench import __version__
 from bench.calibration.check import short_check
 from bench.config import Config, digest, find_config, load_config, resolved, slug
 from bench.errors import AllModelsFailed, BenchError, ProviderError, UsageError
-from bench.model_settings import EndpointModel
 from bench.overrides import Overridden, overridden
 from bench.quality.grading import grades
 from bench.quality.prompt_set import load_prompt_set, single_prompt
@@ -87,8 +86,8 @@ def benchmark(ask: Ask, running: Running) -> Saved:
             else:
                 set_aside = _set_aside(ask.results_dir, found, header, kept)
                 header, kept = fresh, Recovered()
-        if any(isinstance(model, EndpointModel) for model in chosen.config.models) and not header.client:
-            header = header.model_copy(update={"client": _client()})
+        if not header.client:
+            header = header.model_copy(update={"client": _client(chosen.config)})
         return _go(ask.results_dir, header, kept, chosen.config, running, set_aside)
 
 
@@ -120,9 +119,9 @@ def _go(
     return Saved(result, path, set_aside)
 
 
-def _client() -> tuple[ClientCheck, ...]:
+def _client(config: Config) -> tuple[ClientCheck, ...]:
     try:
-        return short_check()
+        return short_check(config)
     except ProviderError:
         # A machine on which our own server cannot be asked can still ask another: it is not checked then.
         return ()
@@ -179,13 +178,7 @@ def _set_aside(results_dir: Path, path: Path, header: Header, kept: Recovered) -
         path.unlink()
         return None
     models = dict(kept.models) | unfinished_models(Config.model_validate(header.config), kept)
-    outputs = {
-        one.sample.output: one.text
-        for samples in kept.samples.values()
-        for one in samples
-        if one.sample.output is not None and one.text is not None
-    }
-    ran = Ran(tuple(models.values()), dict(sorted(outputs.items())), kept.versions, stopped=True)
+    ran = Ran(tuple(models.values()), dict(sorted(kept.outputs.items())), kept.versions, stopped=True)
     finished = header.started_utc + timedelta(seconds=kept.elapsed_ns // 1_000_000_000)
     saved = save(result_of(header, ran, finished), results_dir)
     path.unlink()

@@ -1,5 +1,6 @@
 """Load on a model, and the matrix of prompt and answer lengths, as a config asks for them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -55,8 +56,7 @@ class LoadSettings(Settings):
         if not self.streams and not self.rates_per_s and self.sweep is None:
             raise ValueError("needs at least one of streams, rates_per_s and sweep")
         for name, given in (("streams", self.streams), ("rates_per_s", self.rates_per_s)):
-            if len(set(given)) != len(given):
-                raise ValueError(f"{name} names a level twice")
+            _names_each_once(name, given)
         return self
 
 
@@ -68,8 +68,13 @@ class LengthSettings(Settings):
     repeats: int = Field(3, ge=1, le=1_000)
 
     @model_validator(mode="after")
-    def _names_each_once(self) -> Self:
+    def _names_no_length_twice(self) -> Self:
         for name, given in (("prompt_tokens", self.prompt_tokens), ("output_tokens", self.output_tokens)):
-            if len(set(given)) != len(given):
-                raise ValueError(f"{name} names a length twice")
+            _names_each_once(name, given)
         return self
+
+
+def _names_each_once(name: str, given: Sequence[float]) -> None:
+    for place, value in enumerate(given):
+        if value in given[:place]:
+            raise ValueError(f"{name} names {value:g} twice; name each once")

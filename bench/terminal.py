@@ -8,7 +8,7 @@ from typing import TextIO
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +19,7 @@ from bench.config import Config
 from bench.results.schema import Result
 from bench.results.store import LARGE_FILE_BYTES
 from bench.rubric import PromptSetRecord
+from bench.runner.reports import Underway
 from bench.runner.run import Progress as Standing
 from bench.site.format import count, number, quantity, scale
 
@@ -62,17 +63,30 @@ class RunDisplay:
             count(len(prompt_set.prompts), "prompt"),
             count(config.rounds, "round"),
             count(config.warmup, "warm-up request"),
+            *_beyond(config),
         )
         self._progress.print(Text(", ".join(parts)))
         if self._progress.is_terminal:
             with self._bar() as bar:
-                task = bar.add_task("starting", total=total)
+                task = bar.add_task("starting", total=total, unit="")
+                # A level goes by seconds, a matrix by requests of another kind: each has a bar, and a time left, of
+                # its own.
+                part = bar.add_task("", total=None, visible=False, unit="")
+                shown = ""
 
                 def update(standing: Standing) -> None:
+                    nonlocal shown
                     done = names.index(standing.model) * requests + standing.done
                     if standing.stage in ENDS:
                         done = (names.index(standing.model) + 1) * requests
                     bar.update(task, completed=done, description=_doing(standing))
+                    under_way = standing.under_way if standing.stage not in ENDS else None
+                    if under_way is None:
+                        bar.update(part, visible=False)
+                        return
+                    if shown != (shown := _part(standing.model, under_way)):
+                        bar.reset(part, total=under_way.total, unit=f" {under_way.unit}")
+                    bar.update(part, completed=under_way.done, description=_pace(under_way), visible=True)
 
                 yield update
             return
@@ -83,7 +97,7 @@ class RunDisplay:
             now_s = time.monotonic()
             if standing.stage in ENDS or now_s - last_s >= PLAIN_EVERY_S:
                 last_s = now_s
-                self._progress.print(Text(f"{_doing(standing)}, {standing.done}/{standing.total}"))
+                self._progress.print(Text(f"{_doing(standing)}, {_done(standing)}"))
 
         yield line
 
@@ -112,7 +126,7 @@ class RunDisplay:
         return Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}{task.fields[unit]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._progress,
@@ -122,6 +136,42 @@ class RunDisplay:
 def _doing(standing: Standing) -> str:
     speed = f", {number(standing.tokens_per_s)} tokens/s" if standing.tokens_per_s is not None else ""
     return f"{standing.model}: {standing.stage}{speed}"
+
+
+def _beyond(config: Config) -> list[str]:
+    """Return in words what comes after the prompts; how many levels a sweep has is not known before."""
+    found = []
+    if config.lengths is not None:
+        cells = len(config.lengths.prompt_tokens) * len(config.lengths.output_tokens)
+        found.append(f"{count(cells, 'cell')} of lengths")
+    if config.load is not None:
+        levels = len(config.load.streams) + len(config.load.rates_per_s)
+        parts = [f"{count(levels, 'level')} of load"] if levels else []
+        found.append(" and ".join([*parts, *(["a sweep"] if config.load.sweep is not None else [])]))
+    return found
+
+
+def _part(model: str, under_way: Underway) -> str:
+    """Return what a bar is of: a level, or the whole matrix of lengths."""
+    return f"{model} {under_way.doing if under_way.unit == 's' else 'lengths'}"
+
+
+def _pace(under_way: Underway) -> str:
+    if under_way.unit == "s" and under_way.done >= under_way.total:
+        return f"{under_way.doing}, waiting for the last answers"
+    if under_way.answers_per_s is None:
+        return under_way.doing
+    return f"{under_way.doing}, {number(under_way.answers_per_s)} answers/s"
+
+
+def _done(standing: Standing) -> str:
+    under_way = standing.under_way
+    if under_way is None or standing.stage in ENDS:
+        return f"{standing.done}/{standing.total}"
+    if under_way.unit != "s":
+        return f"{under_way.done:.0f}/{under_way.total:.0f}"
+    pace = "" if under_way.answers_per_s is None else f", {number(under_way.answers_per_s)}/s"
+    return f"{count(under_way.answers, 'good answer')}{pace}, {under_way.done:.0f} of {under_way.total:.0f} s"
 
 
 def _failures(summary: ModelSummary) -> list[str]:

@@ -5,6 +5,7 @@ import pytest
 from bench.calibration.check import Saw, Wrote, check, client_check, short_check, sustained
 from bench.calibration.load import Asked, load
 from bench.calibration.report import quantile_s
+from bench.config import Config
 from bench.providers.openai_endpoint import Transport
 
 ONE_SECOND_NS = 10**9
@@ -45,11 +46,42 @@ def test_a_check_against_the_real_server(transport: Transport, streams: int) -> 
     assert all(abs(error) < 5 * ONE_SECOND_NS for error in checked.gap_error_ns)
 
 
-def test_the_short_check_is_of_one_stream_over_our_own_connections() -> None:
-    (checked,) = short_check()
+def config(*addresses: str) -> Config:
+    models = [
+        {"provider": "openai", "name": f"m{place}", "model": "m", "base_url": address}
+        for place, address in enumerate(addresses)
+    ]
+    return Config.model_validate({"models": [*models, {"provider": "custom", "name": "own", "class": "a:B"}]})
 
-    assert (checked.transport, checked.streams) == ("direct", 1)
-    assert len(checked.ttft_error_ns) == 20
+
+@pytest.mark.parametrize(
+    ("addresses", "transports"),
+    [
+        ([], []),
+        (["http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1"], ["direct"]),
+        (["https://127.0.0.1:9/v1"], ["package"]),
+        (["https://127.0.0.1:9/v1", "http://127.0.0.1:9/v1"], ["direct", "package"]),
+    ],
+    ids=["no endpoint", "plain", "TLS", "both"],
+)
+def test_the_short_check_is_of_one_stream_over_each_transport_in_use(
+    addresses: list[str], transports: list[str]
+) -> None:
+    checked = short_check(config(*addresses))
+
+    assert [each.transport for each in checked] == transports
+    assert [each.streams for each in checked] == [1] * len(transports)
+    assert [len(each.ttft_error_ns) for each in checked] == [20] * len(transports)
+    assert [len(each.gap_error_ns) for each in checked] == [20 * 19] * len(transports)
+
+
+def test_an_endpoint_behind_a_proxy_is_checked_over_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    (checked,) = short_check(config("http://192.0.2.1:9/v1"))
+
+    assert (checked.transport, len(checked.ttft_error_ns)) == ("package", 20)
 
 
 def test_a_proxy_of_the_environment_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from tests.endpoint_server import Script, chunk, endpoint, events
 
 ROOT = Path(__file__).parent.parent
 SMALLEST = ROOT / "bench" / "reference" / "models" / "ledger-xs-fp32"
+FIXTURES = ROOT / "tests" / "fixtures" / "results"
 
 
 def bench(*arguments: object, **variables: str) -> Result:
@@ -173,7 +174,7 @@ def test_no_such_config() -> None:
     assert done.stdout == ""
     assert done.stderr == (
         "bench: nonsense.yaml: no such config. "
-        "Name a file, or one that ships: default, endpoint, foundry-cpu, summarisation\n"
+        "Name a file, or one that ships: default, endpoint, foundry-cpu, judge, load, summarisation\n"
     )
 
 
@@ -232,6 +233,23 @@ def test_exports_without_results(tmp_path: Path, form: str) -> None:
 
     assert done.exit_code == 2
     assert done.stderr == f"bench: {tmp_path}: there is no result; make the first run with: bench run\n"
+
+
+@pytest.mark.parametrize(("of", "column"), [("load", "streams"), ("lengths", "prompt_tokens_aimed")])
+def test_export_of_load_and_of_lengths(of: str, column: str) -> None:
+    done = bench("export", "--results", FIXTURES, "--of", of, "--machine", "desk-9")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+
+    assert done.exit_code == 0
+    assert {row["model"] for row in rows} == {"qwen2.5-0.5b", "gemma-2-2b"}
+    assert all(row[column] for row in rows)
+
+
+def test_a_report_has_no_rows_of_load() -> None:
+    done = bench("export", "--results", FIXTURES, "--format", "report", "--of", "load")
+
+    assert done.exit_code == 2
+    assert done.stderr == "bench: --of load: a report has no rows; choose --format csv, md or json\n"
 
 
 def test_export_of_one_machine(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ timeouts: fast
         "(known keys: alias, declared, device, name, path, provider, variant)",
         f"{path}:4: models[1]: a foundry model needs exactly one of alias, variant and path, found alias and path",
         f'{path}:5: models[2]: provider must be one of foundry, openai, custom, found "ollama"',
-        f"{path}:6: roundz: is not a known key; did you mean 'rounds'? (known keys: energy, foundry, generation, "
+        f"{path}:6: roundz: is not a known key; did you mean 'rounds'? (known keys: energy, foundry, gate, generation, "
         "lengths, load, loads, machine, models, order_seed, probe, prompts, rounds, stream, timeouts, title, warmup)",
         f'{path}:7: rounds: must be a whole number, found "three"',
         f"{path}:8: warmup: must be at least 0, found -1",
@@ -180,7 +180,8 @@ def test_a_config_that_is_not_there(name: str) -> None:
         find_config(name)
 
     assert str(caught.value) == (
-        f"{name}: no such config. Name a file, or one that ships: default, endpoint, foundry-cpu, summarisation"
+        f"{name}: no such config. "
+        "Name a file, or one that ships: default, endpoint, foundry-cpu, judge, load, summarisation"
     )
 
 

@@ -263,7 +263,7 @@ def test_a_journal_remembers_what_it_was_told(tmp_path: Path) -> None:
     path = journal_path(tmp_path, head.run_id)
     journal = Journal(path, head)
     good = Measured(sample(position=1), "text of out1")
-    journal.measured("tiny", Measured(sample(round=0), "warm"), 10)
+    journal.measured("tiny", Measured(sample(round=0, output="warm"), "warm"), 10)
     journal.measured("tiny", good, 20)
     journal.finished(model_run(name="tiny", samples=(sample(position=1),)))
     journal.measured("other", good, 30)
@@ -278,7 +278,7 @@ def test_a_journal_remembers_what_it_was_told(tmp_path: Path) -> None:
     assert kept.requests == 2
     assert kept.elapsed_ns == 30
     assert kept.models["tiny"].samples == (sample(position=1),)
-    assert kept.models["tiny"].warmup == (sample(round=0),)
+    assert kept.models["tiny"].warmup == (sample(round=0, output="warm"),)
 
 
 @pytest.mark.parametrize("cut", [1, 30, 200])

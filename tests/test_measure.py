@@ -27,6 +27,7 @@ class Scripted:
     """A provider that yields what it was given, after moving the clock: the seam at which a fake may stand."""
 
     remote = None
+    one_at_a_time = None
 
     def __init__(self, hands: Hands, script: Sequence[tuple[int, object]], finish: str | None = "stop") -> None:
         self.closed = False
@@ -43,6 +44,10 @@ class Scripted:
     def identity(self) -> Identity:
         """Nobody."""
         return Identity()
+
+    def count_prompt_tokens(self, request: Request) -> int | None:
+        """Count nothing."""
+        return None
 
     def close(self) -> None:
         """Do nothing."""

@@ -12,9 +12,10 @@ from itertools import pairwise
 
 from bench.calibration.load import Ask, Asked, load
 from bench.calibration.server import MODEL
+from bench.config import Config
 from bench.errors import ProviderError
-from bench.model_settings import EndpointModel
-from bench.providers.openai_endpoint import EndpointProvider, Transport
+from bench.model_settings import DEFAULT_ENDPOINT, EndpointModel
+from bench.providers.openai_endpoint import EndpointProvider, Transport, transport_for
 from bench.providers.protocol import Arrived, Request
 from bench.runner.machine_record import ClientCheck
 
@@ -123,9 +124,15 @@ def check(
         return client_check(transport, streams, [saw(provider, asked) for asked in done.asked], server.log())
 
 
-def short_check() -> tuple[ClientCheck, ...]:
-    """Return the check for the start of a run: one stream, our own connections, below a second and a half."""
-    return (check("direct", 1, SHORT_REQUESTS, SHORT_CHUNKS),)
+def short_check(config: Config) -> tuple[ClientCheck, ...]:
+    """Return the check for the start of a run: one stream, over each transport that reaches an endpoint of the config.
+
+    It takes about a second for each. The package is checked over plain HTTP: what TLS adds is left out.
+    """
+    used = {
+        transport_for(model.base_url or DEFAULT_ENDPOINT) for model in config.models if isinstance(model, EndpointModel)
+    }
+    return tuple(check(transport, 1, SHORT_REQUESTS, SHORT_CHUNKS) for transport in sorted(used))
 
 
 def sustained(transport: Transport, streams: int, requests: int, chunks: int) -> Sustained:

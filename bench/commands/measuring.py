@@ -36,7 +36,7 @@ def run(
     stream: bool | None,
     **options: str | None,
 ) -> None:
-    """Run CONFIG: a file, or the name of one that ships (default, foundry-cpu, endpoint, summarisation).
+    """Run CONFIG: a file, or the name of one that ships (default, foundry-cpu, endpoint, summarisation, load).
 
     Writes one result file and prints a summary. Ctrl-C ends the run with what there is, as a partial result. Exits with
     1 if every model failed.

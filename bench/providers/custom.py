@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,20 @@ from bench.providers.model_directory import footprint_bytes
 from bench.providers.protocol import Clock, Decoded, Identity, Piece, Request
 
 
+@dataclass(frozen=True)
+class Said:
+    """A piece of an answer, with the prompt that it answers: several may be under way."""
+
+    text: str
+    prompt: str
+
+
 class CustomProvider:
     """One model behind a Python class, in this process.
 
     `generate` gets max_output_tokens, temperature, top_p and seed by keyword and returns the text, or an iterable of
-    pieces that is then a stream. A method `count_tokens(text)` is used where the class has one.
+    pieces that is then a stream. A method `count_tokens(text)` is used where the class has one. Several threads ask it
+    at once only if it has an attribute `concurrent` that is true.
     """
 
     remote = None
@@ -25,7 +35,16 @@ class CustomProvider:
     def __init__(self, model: CustomModel) -> None:
         self._settings = model
         self._model: Any = None
-        self._prompt = ""
+
+    @property
+    def one_at_a_time(self) -> str | None:
+        """Why several threads cannot ask it at once, or None."""
+        if getattr(self._model, "concurrent", False):
+            return None
+        return (
+            f"{self._settings.class_} does not say that several may ask it at once; "
+            "if they may, give the class the attribute concurrent = True"
+        )
 
     def prepare(self, on_download: Callable[[float], None]) -> None:
         """Import the class and make one. Raises ProviderError of kind 'not-found' or 'load'."""
@@ -69,7 +88,6 @@ class CustomProvider:
 
     def stream(self, request: Request, clock: Clock) -> Iterator[object]:
         """Yield the pieces that the class generates; a plain text is one piece."""
-        self._prompt = request.text
         return self._answer(request)
 
     def _answer(self, request: Request) -> Iterator[object]:
@@ -81,19 +99,37 @@ class CustomProvider:
                 top_p=request.top_p,
                 seed=request.seed,
             )
-            yield from (answer,) if isinstance(answer, str) else answer
+            for piece in (answer,) if isinstance(answer, str) else answer:
+                yield Said(str(piece), request.text)
         except Exception as error:
             # The class is the user's code: anything it raises is this request's failure.
             raise ProviderError("generate", _line(error)) from error
 
     def decode(self, events: Sequence[object]) -> Decoded:
         """Return the pieces as they came, with the class's own token counts if it counts."""
-        pieces = tuple(Piece(str(event), place) for place, event in enumerate(events) if str(event))
-        count = getattr(self._model, "count_tokens", None)
-        if count is None:
+        said = [event for event in events if isinstance(event, Said)]
+        pieces = tuple(Piece(one.text, place) for place, one in enumerate(said) if one.text)
+        if not said or not self._counts:
             return Decoded(pieces, None, None, "none", "stop")
-        output = "".join(piece.text for piece in pieces)
-        return Decoded(pieces, int(count(self._prompt)), int(count(output)), "tokenizer", "stop")
+        output = "".join(one.text for one in said)
+        return Decoded(pieces, self._tokens(said[0].prompt), self._tokens(output), "tokenizer", "stop")
+
+    def count_prompt_tokens(self, request: Request) -> int | None:
+        """Return the class's own count, or None if it has none."""
+        if not self._counts:
+            return None
+        try:
+            return self._tokens(request.text)
+        except Exception as error:
+            # The class is the user's code: anything it raises is this request's failure.
+            raise ProviderError("generate", _line(error)) from error
+
+    @property
+    def _counts(self) -> bool:
+        return getattr(self._model, "count_tokens", None) is not None
+
+    def _tokens(self, text: str) -> int:
+        return int(self._model.count_tokens(text))
 
     def close(self) -> None:
         """Call the class's close if it has one."""

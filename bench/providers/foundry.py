@@ -24,6 +24,7 @@ class FoundryProvider:
     """One model in the Foundry Local runtime. A process can have one of these: the runtime is a singleton."""
 
     remote = None
+    one_at_a_time = None
 
     def __init__(self, model: FoundryModel, runtime: FoundryRuntime) -> None:
         self._settings = model
@@ -122,6 +123,22 @@ class FoundryProvider:
         All come when the answer is complete. Raises ProviderError of kind 'too-long' where prompt and answer exceed the
         context, 'timeout' past the request's limit, else 'generate'.
         """
+        session, native = self._session(request)
+        return self._answer(session, native, request, clock)
+
+    def count_prompt_tokens(self, request: Request) -> int | None:
+        """Return the runtime's own count, which asks nothing of the model. Raises ProviderError of kind 'generate'."""
+        from foundry_local_sdk.exception import FoundryLocalException
+
+        session, native = self._session(request)
+        with session, native:
+            try:
+                return int(session.preflight_request(native).prompt_tokens)
+            except FoundryLocalException as error:
+                raise ProviderError("generate", _line(error)) from error
+
+    def _session(self, request: Request) -> tuple[Any, Any]:
+        """Return a session with the request's options, and the request as the runtime has it."""
         from foundry_local_sdk import MessageItem, MessageRole, RequestOptions, SearchOptions
         from foundry_local_sdk import Request as NativeRequest
         from foundry_local_sdk.exception import FoundryLocalException
@@ -143,7 +160,7 @@ class FoundryProvider:
             native.add_item(MessageItem(MessageRole.USER, request.text))
         except (FoundryLocalException, ValueError) as error:
             raise ProviderError("generate", _line(error)) from error
-        return self._answer(session, native, request, clock)
+        return session, native
 
     def _answer(self, session: Any, native: Any, request: Request, clock: Clock) -> Iterator[object]:
         from foundry_local_sdk.exception import FoundryLocalException

@@ -6,10 +6,12 @@ which stamp each read before anything is parsed; TLS and proxies are the package
 
 import json
 import os
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib import metadata
+from operator import attrgetter
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -17,7 +19,6 @@ from bench.errors import ProviderError
 from bench.model_settings import DEFAULT_ENDPOINT, EndpointModel
 from bench.providers.direct import Connections, Exchange
 from bench.providers.endpoint_failures import failure, proxy_of, status_failure
-from bench.providers.framing import Head
 from bench.providers.packaged import PackagedExchange, Template, client, template
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Request, Wire
 from bench.providers.sse import decoded_body, decoded_stream
@@ -27,6 +28,11 @@ Transport = Literal["direct", "package"]
 
 MESSAGE_CHARACTERS = 500
 """How long the message of a failure may be."""
+
+SHAPE = attrgetter(*(field.name for field in fields(Request) if field.name != "text"))
+"""Returns all of a request but its prompt."""
+
+AS_JSON = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class EndpointProvider:
     """
 
     remote = "the model is behind an endpoint: another process holds it"
+    one_at_a_time = None
 
     def __init__(self, model: EndpointModel, transport: Transport | None = None) -> None:
         self._settings = model
@@ -56,7 +63,7 @@ class EndpointProvider:
         self._model = model.model
         self._listed = False
         self._answered_as: str | None = None
-        self._templates: dict[Request, Template] = {}
+        self._templates: dict[tuple[object, ...], Template] = {}
         self._by_environment = transport is None
         self._transport = transport or transport_for(self._base_url)
         self._connections: Connections | None = None
@@ -119,41 +126,32 @@ class EndpointProvider:
         """
         if self._connections is None:
             return self._packaged(request, clock)
-        exchange = Exchange(
-            self._connections,
-            self._connections.take(request, clock),
-            self._message(request),
-            request,
-            clock,
-        )
-        return self._direct(exchange, request, clock)
+        connection = self._connections.take(request, clock)
+        exchange = Exchange(self._connections, connection, self._message(request), request, clock)
+        return self._direct(exchange, request)
 
     def _message(self, request: Request) -> bytes:
-        shape = replace(request, text="")
+        shape = SHAPE(request)
         built = self._templates.get(shape)
         if built is None:
             built = self._templates[shape] = template(self._builder, self._model, request)
-        return built.message(json.dumps(request.text, ensure_ascii=False).encode("utf-8"))
+        return built.message(AS_JSON(request.text).encode("utf-8"))
 
-    def _direct(self, exchange: Exchange, request: Request, clock: Clock) -> Iterator[object]:
-        events = exchange.events()
-        try:
-            first = next(events)
-        except ProviderError as error:
-            if exchange.wire.sent_at_ns is not None:
-                yield Arrived(exchange.wire.sent_at_ns, Opening(exchange.wire, request.stream))
-            raise self._cleaned(error) from error
-        head = first.event
-        assert isinstance(head, Head)
-        encoding = head.headers.get("content-encoding", "identity").lower()
-        yield Arrived(first.at_ns, Opening(exchange.wire, request.stream, encoding))
-        try:
-            if head.status != 200:
-                body = b"".join(event.event for event in events if isinstance(event.event, bytes))
-                raise status_failure(head.status, head.headers, body, self._base_url)
-            yield from events
-        except ProviderError as error:
-            raise self._cleaned(error) from error
+    def _direct(self, exchange: Exchange, request: Request) -> Iterator[object]:
+        problem = exchange.perform()
+        arrived, wire, head = exchange.arrived, exchange.wire, exchange.head
+        if head is not None and arrived:
+            encoding = head.headers.get("content-encoding", "identity").lower()
+            yield Arrived(arrived[0].at_ns, Opening(wire, request.stream, encoding))
+            if head.status == 200:
+                yield from arrived
+            elif problem is None:
+                body = b"".join(event.event for event in arrived if isinstance(event.event, bytes))
+                problem = status_failure(head.status, head.headers, body, self._base_url)
+        elif wire.sent_at_ns is not None:
+            yield Arrived(wire.sent_at_ns, Opening(wire, request.stream))
+        if problem is not None:
+            raise self._cleaned(problem)
 
     def _packaged(self, request: Request, clock: Clock) -> Iterator[object]:
         opening: Opening | None = Opening(Wire(None, None), request.stream)
@@ -180,6 +178,18 @@ class EndpointProvider:
         self._answered_as = decoded.model or self._answered_as
         told = None if decoded.problem is None else self._cleaned(decoded.problem)
         return replace(decoded, problem=told, wire=opening.wire)
+
+    def count_prompt_tokens(self, request: Request) -> int | None:
+        """Return what the endpoint's usage says of an answer of one token, or None where it says nothing.
+
+        Raises ProviderError where it refuses.
+        """
+        short = replace(request, max_output_tokens=1)
+        events = [event.event for event in self.stream(short, time.perf_counter_ns) if isinstance(event, Arrived)]
+        decoded = self.decode(events)
+        if decoded.problem is not None and decoded.prompt_tokens is None:
+            raise decoded.problem
+        return decoded.prompt_tokens
 
     def close(self) -> None:
         """Close the connections."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from bench.errors import ProviderError
 
@@ -10,8 +10,7 @@ Clock = Callable[[], int]
 """Returns nanoseconds of a monotonic clock."""
 
 
-@dataclass(frozen=True)
-class Arrived:
+class Arrived(NamedTuple):
     """An event that came before it could be handed over, and when."""
 
     at_ns: int
@@ -102,6 +101,10 @@ class Provider(Protocol):
     def remote(self) -> str | None:
         """Why load and memory cannot be measured here, or None."""
 
+    @property
+    def one_at_a_time(self) -> str | None:
+        """Why several threads cannot ask it at once, or None: then they can."""
+
     def prepare(self, on_download: Callable[[float], None]) -> None:
         """Do all that comes before the model is asked for: import and start the runtime, find, download.
 
@@ -124,6 +127,12 @@ class Provider(Protocol):
 
     def decode(self, events: Sequence[object]) -> Decoded:
         """Turn the events of one answer into text and counts, after it has ended; it raises nothing."""
+
+    def count_prompt_tokens(self, request: Request) -> int | None:
+        """Return how many tokens a request's text has for the model, its chat template included; None: nobody counts.
+
+        It may cost a request with an answer of one token.
+        """
 
     def close(self) -> None:
         """Let go of the model and of the runtime."""

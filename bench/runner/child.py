@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -10,76 +11,60 @@ from bench.config import Config
 from bench.errors import DeviceMissing, ProviderError
 from bench.model_settings import CustomModel, EndpointModel, FoundryModel
 from bench.providers import provider_for
-from bench.providers.protocol import Identity, Request
-from bench.runner.measure import Measured, measure
-from bench.runner.plan import Step
+from bench.providers.protocol import Provider
+from bench.rubric import PromptRecord
+from bench.runner.lengths import Repeat, measure_lengths
+from bench.runner.levels import Reached, next_level, reached
+from bench.runner.load import measure_level
+from bench.runner.measure import measure
+from bench.runner.plan import Step, request_for
+from bench.runner.reports import (
+    Awaited,
+    Downloading,
+    Finished,
+    GaveUp,
+    Loaded,
+    NotThere,
+    Prepared,
+    PromptsDone,
+    Report,
+)
 from bench.runner.resources import peak_resident_bytes, resident_bytes
 from bench.runner.sample import Failure
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """What comes after the prompts, as far as the config asks for it: levels of load ask `prompts` as well.
+
+    `repeats` of the matrix of lengths and levels `reached` are there already.
+    """
+
+    prompts: tuple[PromptRecord, ...]
+    context_length: int | None = None
+    repeats: frozenset[Repeat] = frozenset()
+    reached: tuple[Reached, ...] = ()
+
+
+@dataclass(frozen=True)
 class Job:
-    """What one child process is to do. `offset_ns` is where the stamps of an interrupted run go on."""
+    """What one child process is to do; nothing is asked after the steps where `beyond` is None.
+
+    `offset_ns` is where the stamps of an interrupted run go on.
+    """
 
     model: FoundryModel | EndpointModel | CustomModel
     config: Config
     steps: tuple[Step, ...]
+    beyond: Beyond | None = None
     offset_ns: int = 0
-
-
-@dataclass(frozen=True)
-class Downloading:
-    """A download has grown to this percentage."""
-
-    percent: float
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The runtime is up and the model is on disk."""
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """The model is ready. `remote` is the reason why load and memory are not measured, or None."""
-
-    identity: Identity
-    remote: str | None
-    cold_load_ns: int
-    memory_before_bytes: int
-    memory_loaded_bytes: int
-
-
-@dataclass(frozen=True)
-class Finished:
-    """All requests were sent. The identity is told again: an endpoint says who it is when it answers."""
-
-    identity: Identity
-    memory_peak_bytes: int
-
-
-@dataclass(frozen=True)
-class GaveUp:
-    """The model cannot go on."""
-
-    failure: Failure
-
-
-@dataclass(frozen=True)
-class NotThere:
-    """The model's device is not there, for this reason."""
-
-    reason: str
-
-
-Report = Downloading | Prepared | Loaded | Measured | Finished | GaveUp | NotThere
 
 
 def serve(job: Job, reports: Connection, errors_path: str) -> None:
     """Run a job and send a Report for each step of it; the last one is Finished, GaveUp or NotThere.
 
-    After the load and each sample the runner says when to go on: by then it is on the disk. Without a runner this
-    process ends. What the runtime's libraries print goes to the file `errors_path`: the terminal shows a progress bar.
+    After each Awaited report the runner says when to go on: by then it is on the disk. Without a runner this process
+    ends. What the runtime's libraries print goes to the file `errors_path`: the terminal shows a progress bar.
     """
     _redirect(errors_path)
     # A Ctrl-C reaches every process of the terminal; the runner decides what becomes of it.
@@ -96,24 +81,12 @@ def serve(job: Job, reports: Connection, errors_path: str) -> None:
         reports.close()
 
 
-def request_for(step: Step, config: Config) -> Request:
-    """Return the request that a step of the plan stands for."""
-    generation = config.generation
-    return Request(
-        text=step.prompt.text,
-        max_output_tokens=step.prompt.max_output_tokens or generation.max_output_tokens,
-        temperature=generation.temperature,
-        top_p=generation.top_p,
-        seed=generation.seed,
-        stream=config.stream,
-        connect_s=config.timeouts.connect_s,
-        first_text_s=config.timeouts.first_text_s,
-        gap_s=config.timeouts.gap_s,
-        request_s=config.timeouts.request_s,
-    )
-
-
 def _hold(job: Job, reports: Connection) -> None:
+    def tell(report: Report) -> None:
+        reports.send(report)
+        if isinstance(report, Awaited):
+            reports.recv()
+
     provider = provider_for(job.model, job.config.foundry)
     try:
         provider.prepare(lambda percent: reports.send(Downloading(percent)))
@@ -122,16 +95,34 @@ def _hold(job: Job, reports: Connection) -> None:
         start_ns = time.perf_counter_ns()
         provider.load()
         loaded_ns = time.perf_counter_ns()
-        reports.send(Loaded(provider.identity(), provider.remote, loaded_ns - start_ns, before_bytes, resident_bytes()))
-        reports.recv()
+        identity = provider.identity()
+        tell(Loaded(identity, provider.remote, loaded_ns - start_ns, before_bytes, resident_bytes()))
         origin_ns = time.perf_counter_ns() - job.offset_ns
         for step in job.steps:
-            request = request_for(step, job.config)
-            reports.send(measure(provider, step, request, time.perf_counter_ns, origin_ns))
-            reports.recv()
+            request = request_for(step.prompt, job.config)
+            tell(measure(provider, step, request, time.perf_counter_ns, origin_ns))
+        if job.beyond is not None:
+            tell(PromptsDone(peak_resident_bytes()))
+            _go_beyond(provider, job.config, job.beyond, origin_ns, tell)
         reports.send(Finished(provider.identity(), peak_resident_bytes()))
     finally:
         provider.close()
+
+
+def _go_beyond(
+    provider: Provider, config: Config, beyond: Beyond, origin_ns: int, tell: Callable[[Report], None]
+) -> None:
+    clock = time.perf_counter_ns
+    if config.lengths is not None:
+        context_length = provider.identity().context_length or beyond.context_length
+        for cell in measure_lengths(provider, config, context_length, beyond.repeats, clock, origin_ns, tell):
+            tell(cell)
+    if config.load is not None:
+        levels = list(beyond.reached)
+        while (level := next_level(config.load, levels)) is not None:
+            measured = measure_level(provider, level, config, beyond.prompts, clock, origin_ns, tell)
+            levels.append(reached(measured.level))
+            tell(measured)
 
 
 def _redirect(path: str) -> None:

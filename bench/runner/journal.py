@@ -1,13 +1,14 @@
-"""The journal of a run: each finished sample is on the disk before the next begins, so that a run can go on.
+"""The journal of a run: what was measured is on the disk before the next thing begins, so that a run can go on.
 
-A journal is a file of JSON lines: a header, then what happened in order. A line that is cut off at the end of the file
-is what a crash leaves behind; it is dropped, and the request that it was about is sent again.
+A sample asked alone is a line of its own; a level of load is one line, when it is over. A journal is a file of JSON
+lines: a header, then what happened in order. A line that is cut off at the end of the file is what a crash leaves
+behind; it is dropped, and what it was about is measured again.
 """
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,20 @@ from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter, ValidationErr
 from bench.errors import BenchError, UsageError
 from bench.record import Record
 from bench.rubric import PromptSetRecord
-from bench.runner.child import Loaded
+from bench.runner.load_record import LengthCell, LoadLevel
 from bench.runner.machine_record import ClientCheck, Machine, Nanoseconds
 from bench.runner.measure import Measured
 from bench.runner.record import ModelRun
+from bench.runner.reports import CellMeasured, LevelMeasured, Loaded
 from bench.runner.sample import Sample
+from bench.runner.seen import Seen
 
 FOLDER = ".unfinished"
 """Folder of journals below a results folder; hidden, so that no reader of results takes a journal for one."""
 
 
 _LOADED = TypeAdapter(Loaded)
+_SEEN = TypeAdapter(Seen)
 
 
 class Header(Record):
@@ -49,19 +53,56 @@ class Header(Record):
 
 @dataclass
 class Recovered:
-    """What a journal tells: finished models by name, and for the others their samples, texts and cold loads so far."""
+    """What a journal tells: finished models by name, and of the others what was measured of each so far.
+
+    `seen` has what was seen of a model whose prompts were all asked. `outputs` has each distinct text once, by its key,
+    and samples share it: most answers are repeated.
+    """
 
     models: dict[str, ModelRun] = field(default_factory=dict)
     samples: dict[str, list[Measured]] = field(default_factory=dict)
+    cells: dict[str, list[LengthCell]] = field(default_factory=dict)
+    levels: dict[str, list[LoadLevel]] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
     loaded: dict[str, Loaded] = field(default_factory=dict)
     loads_ns: dict[str, list[int]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
     elapsed_ns: int = 0
 
     @property
     def requests(self) -> int:
         """The number of measured requests that need not be sent again."""
-        return sum(one.sample.round > 0 for kept in self.samples.values() for one in kept)
+        alone = sum(one.sample.round > 0 for kept in self.samples.values() for one in kept)
+        of_lengths = sum(len(cell.samples) for kept in self.cells.values() for cell in kept)
+        under_load = sum(len(level.samples) for kept in self.levels.values() for level in kept)
+        return alone + of_lengths + under_load
+
+    def keep_sample(self, model: str, measured: Measured) -> None:
+        """Keep a sample of a model."""
+        text = self._one_text(measured.sample.output, measured.text)
+        self.samples.setdefault(model, []).append(replace(measured, text=text))
+
+    def keep_cell(self, model: str, measured: CellMeasured) -> None:
+        """Keep a sample of a cell of lengths, next to those that it has, or why it has none."""
+        for key, text in measured.texts.items():
+            self._one_text(key, text)
+        cells = self.cells.setdefault(model, [])
+        new = measured.cell
+        for place, cell in enumerate(cells):
+            if (cell.prompt_tokens, cell.output_tokens) == (new.prompt_tokens, new.output_tokens):
+                cells[place] = new.model_copy(update={"samples": cell.samples + new.samples})
+                return
+        cells.append(new)
+
+    def keep_level(self, model: str, measured: LevelMeasured) -> None:
+        """Keep a level of load."""
+        for key, text in measured.texts.items():
+            self._one_text(key, text)
+        self.levels.setdefault(model, []).append(measured.level)
+
+    def _one_text(self, key: str | None, text: str | None) -> str | None:
+        return text if key is None or text is None else self.outputs.setdefault(key, text)
 
 
 class Journal:
@@ -86,8 +127,22 @@ class Journal:
         sample = measured.sample.model_dump(mode="json")
         self._append({"sample": sample, "model": model, "text": measured.text, "elapsed_ns": elapsed_ns})
 
+    def cell(self, model: str, measured: CellMeasured, elapsed_ns: int) -> None:
+        """Note a sample of a cell of lengths, or why the cell has none."""
+        cell = measured.cell.model_dump(mode="json")
+        self._append({"cell": cell, "model": model, "texts": dict(measured.texts), "elapsed_ns": elapsed_ns})
+
+    def level(self, model: str, measured: LevelMeasured, elapsed_ns: int) -> None:
+        """Note a level of load that is over."""
+        level = measured.level.model_dump(mode="json")
+        self._append({"level": level, "model": model, "texts": dict(measured.texts), "elapsed_ns": elapsed_ns})
+
+    def seen(self, model: str, seen: Seen) -> None:
+        """Note what was seen of a model while its prompts were asked."""
+        self._append({"seen": _SEEN.dump_python(seen, mode="json"), "model": model})
+
     def finished(self, run: ModelRun) -> None:
-        """Note that a model is done with; its samples are in the journal already."""
+        """Note that a model is done with; its samples, cells and levels are in the journal already."""
         alone = run.model_copy(update={"warmup": (), "samples": (), "load": (), "lengths": ()})
         self._append({"finished": alone.model_dump(mode="json")})
 
@@ -117,6 +172,10 @@ class _Entry(Record):
     sample: Sample | None = None
     model: str | None = None
     text: str | None = None
+    cell: LengthCell | None = None
+    level: LoadLevel | None = None
+    texts: dict[str, str] = Field(default_factory=dict)
+    seen: Seen | None = None
     elapsed_ns: Nanoseconds = 0
     finished: ModelRun | None = None
 
@@ -169,15 +228,32 @@ def journal_path(results_dir: Path, run_id: str) -> Path:
 
 def _keep(entry: _Entry, kept: Recovered) -> None:
     kept.elapsed_ns = max(kept.elapsed_ns, entry.elapsed_ns)
-    if entry.loaded is not None and entry.model is not None:
-        kept.loaded[entry.model] = entry.loaded
-        kept.loads_ns.setdefault(entry.model, []).append(entry.loaded.cold_load_ns)
-        kept.versions.update(entry.loaded.identity.versions)
-    if entry.sample is not None and entry.model is not None:
-        kept.samples.setdefault(entry.model, []).append(Measured(entry.sample, entry.text))
     if entry.finished is not None:
-        samples = [measured.sample for measured in kept.samples.get(entry.finished.name, [])]
-        warmup = tuple(sample for sample in samples if sample.round == 0)
-        measured = tuple(sample for sample in samples if sample.round > 0)
-        run = entry.finished.model_copy(update={"warmup": warmup, "samples": measured})
-        kept.models[run.name] = run
+        kept.models[entry.finished.name] = _with_samples(entry.finished, kept)
+    model = entry.model
+    if model is None:
+        return
+    if entry.loaded is not None:
+        kept.loaded[model] = entry.loaded
+        kept.loads_ns.setdefault(model, []).append(entry.loaded.cold_load_ns)
+        kept.versions.update(entry.loaded.identity.versions)
+    if entry.sample is not None:
+        kept.keep_sample(model, Measured(entry.sample, entry.text))
+    if entry.cell is not None:
+        kept.keep_cell(model, CellMeasured(entry.cell, entry.texts))
+    if entry.level is not None:
+        kept.keep_level(model, LevelMeasured(entry.level, entry.texts))
+    if entry.seen is not None:
+        kept.seen[model] = entry.seen
+
+
+def _with_samples(run: ModelRun, kept: Recovered) -> ModelRun:
+    samples = [measured.sample for measured in kept.samples.get(run.name, [])]
+    return run.model_copy(
+        update={
+            "warmup": tuple(sample for sample in samples if sample.round == 0),
+            "samples": tuple(sample for sample in samples if sample.round > 0),
+            "load": tuple(kept.levels.get(run.name, [])),
+            "lengths": tuple(kept.cells.get(run.name, [])),
+        }
+    )

@@ -2,9 +2,12 @@
 
 import gc
 import hashlib
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from bench.errors import ProviderError
 from bench.providers.endpoint_failures import Stage, late
@@ -12,17 +15,28 @@ from bench.providers.protocol import Arrived, Clock, Decoded, Provider, Request
 from bench.runner.plan import Step
 from bench.runner.sample import Failure, Sample
 
+_FIELDS = set(Sample.model_fields)
+
 
 @dataclass(frozen=True)
 class Measured:
-    """A sample and the text it belongs to; None where there is no text."""
+    """A sample and the text it belongs to; None where there is no text.
+
+    One that comes from another process shares its words, and its text, with all others that have the same.
+    """
 
     sample: Sample
     text: str | None
 
+    def __reduce__(self) -> tuple[Callable[[Sequence[object], str | None], "Measured"], tuple[object, ...]]:
+        """Return what pickle sends: the values alone. The names of the fields would be new for every sample."""
+        return _received, (tuple(getattr(self.sample, name) for name in Sample.model_fields), self.text)
+
 
 @dataclass(frozen=True)
-class _Timeline:
+class Timeline:
+    """What one request came to, before anything is decoded; `event_ns` and the rest are readings of the clock."""
+
     start_ns: int
     event_ns: tuple[int, ...]
     end_ns: int | None
@@ -35,7 +49,13 @@ def measure(provider: Provider, step: Step, request: Request, clock: Clock, orig
 
     `origin_ns` is the clock's reading from which `start_ns` of the sample counts.
     """
-    timeline = _timed(provider, request, clock)
+    with uncollected():
+        timeline = timed(provider, request, clock)
+    return sample_of(provider, step, request, timeline, origin_ns)
+
+
+def sample_of(provider: Provider, step: Step, request: Request, timeline: Timeline, origin_ns: int) -> Measured:
+    """Decode what a request came to and return its sample, good or failed."""
     decoded = provider.decode(timeline.events)
     failure = timeline.failure
     if failure is None and decoded.problem is not None:
@@ -67,12 +87,34 @@ def measure(provider: Provider, step: Step, request: Request, clock: Clock, orig
     return Measured(sample, text or None)
 
 
+def _received(values: Sequence[object], text: str | None) -> Measured:
+    shared: list[Any] = [sys.intern(value) if isinstance(value, str) else value for value in values]
+    sample = Sample.model_construct(_FIELDS, **dict(zip(Sample.model_fields, shared, strict=True)))
+    return Measured(sample, sys.intern(text) if text is not None else None)
+
+
 def output_key(text: str) -> str:
     """Return the key of a text among a result's outputs: the first 16 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-def _timed(provider: Provider, request: Request, clock: Clock) -> _Timeline:
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Collect garbage, then never while the block runs: in the middle of an answer it would be charged to the model."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _nothing() -> None:
+    return None
+
+
+def timed(provider: Provider, request: Request, clock: Clock, hold: Callable[[], None] = _nothing) -> Timeline:
+    """Send one request and return when its events arrived; `hold` is called when all is ready to send it."""
     stamps: list[int] = []
     events: list[object] = []
     end_ns: int | None = None
@@ -81,12 +123,10 @@ def _timed(provider: Provider, request: Request, clock: Clock) -> _Timeline:
     first_limit_ns = int(request.first_text_s * 1e9)
     gap_limit_ns = int(request.gap_s * 1e9)
     limit_ns = int(request.request_s * 1e9)
-    # A collection in the middle of an answer would be charged to the model.
-    gc.collect()
-    gc.disable()
     start_ns = clock()
     try:
         stream = provider.stream(request, clock)
+        hold()
         start_ns = clock()
         for event in stream:
             now_ns = clock()
@@ -118,13 +158,7 @@ def _timed(provider: Provider, request: Request, clock: Clock) -> _Timeline:
             end_ns = stamps[-1] if stamps and arrived else clock()
     except ProviderError as error:
         failure = Failure(kind=error.kind, message=error.message)
-    finally:
-        gc.enable()
-    return _Timeline(start_ns, tuple(stamps), end_ns, tuple(events), failure)
-
-
-def _nothing() -> None:
-    return None
+    return Timeline(start_ns, tuple(stamps), end_ns, tuple(events), failure)
 
 
 def _shortcoming(text: str, decoded: Decoded) -> Failure | None:

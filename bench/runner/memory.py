@@ -32,6 +32,7 @@ class Sampler:
         self._period_ns = period_ns
         self._family = family
         self._peak_bytes: int | None = None
+        self._recent_bytes: int | None = None
         self._gpu = GpuMemory(None, "the process ended before it could be read")
         self._readings = 0
         self._cost_ns = 0
@@ -59,6 +60,12 @@ class Sampler:
         Of a family it is the highest sum, in which pages that its members share count for each of them.
         """
         return self._peak_bytes
+
+    def take_peak_bytes(self) -> int | None:
+        """Return the highest resident memory since this was last called; None if there was no reading since."""
+        # A reading between the two lines belongs to neither stretch: there are 25 a second.
+        peak, self._recent_bytes = self._recent_bytes, None
+        return peak
 
     def gpu_peak(self) -> GpuMemory:
         """Return the highest memory on the GPUs that was read."""
@@ -92,6 +99,7 @@ class Sampler:
                 raise psutil.NoSuchProcess(self._pid)
             self._readings += 1
             self._peak_bytes = max(resident_bytes, self._peak_bytes or 0)
+            self._recent_bytes = max(resident_bytes, self._recent_bytes or 0)
             if turn % GPU_EVERY == 0 or last:
                 self._note(gpus().memory([member.pid for member in members]))
             self._cost_ns = time.thread_time_ns()

@@ -8,15 +8,15 @@ from typing import Self
 
 from bench.config import Config
 from bench.model_settings import DEFAULT_ENDPOINT, CustomModel, EndpointModel, FoundryModel
-from bench.runner.child import Loaded, Report
 from bench.runner.energy import Meter, Metered, Reading, Source
 from bench.runner.gpu import GpuMemory
 from bench.runner.holder import holder_of
 from bench.runner.machine_record import Probe
 from bench.runner.measure import Measured
 from bench.runner.memory import Sampler, sampling, unique_bytes
-from bench.runner.outcome import Seen
 from bench.runner.probe import probe
+from bench.runner.reports import Loaded, PromptsDone, Report, Underway
+from bench.runner.seen import Seen
 from bench.runner.supervise import Heard
 from bench.runner.watch import Watch, watching
 
@@ -32,30 +32,37 @@ class Power:
 
 
 class Observer:
-    """Watches one model's process, and the machine, from before its start to after its end."""
+    """Watches one model's process, and the machine, from before its start to after its end.
+
+    `alone` is what was seen while the prompts were asked one after the other, once something else follows.
+    """
 
     def __init__(self, config: Config, model: FoundryModel | EndpointModel | CustomModel, power: Power) -> None:
         self._config = config
         self._model = model
         self._power = power
         self._open = ExitStack()
+        self._watching = ExitStack()
+        self.alone: Seen | None = None
         self._before: Probe | None = None
         self._watch: Watch | None = None
         self._sampler: Sampler | None = None
         self._no_sampler = LOST
         self._unique_bytes: int | None = None
+        self._doing: str | None = None
         self._start: Reading | None = None
         self._end: Reading | None = None
 
     def __enter__(self) -> Self:
         if self._config.probe:
             self._before = probe()
-            self._watch = self._open.enter_context(watching())
+            self._watch = self._watching.enter_context(watching())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._watching.close()
         self._open.close()
 
     def notice(self, heard: Heard, report: Report | None) -> None:
@@ -71,10 +78,25 @@ class Observer:
                 self._start = self._power.meter.read()
             else:
                 self._end = self._power.meter.read()
+        if isinstance(report, PromptsDone):
+            # What follows asks in other ways, and must not be charged to the prompts.
+            self.alone = self._looked(heard, report.memory_peak_bytes)
+        if isinstance(report, Underway) and report.doing != self._doing:
+            # A level or cell begins, and its peak with it.
+            self._doing = report.doing
+            self.take_peak_bytes()
+
+    def take_peak_bytes(self) -> int | None:
+        """Return the highest memory of the model's process since this was last called; None where nobody reads it."""
+        return self._sampler.take_peak_bytes() if self._sampler is not None else None
 
     def seen(self, heard: Heard) -> Seen:
-        """Return what was seen, with a reason for what was not. Watching ends with it."""
+        """Return what was seen while the prompts were asked, with a reason for what was not. Watching ends with it."""
         self._open.close()
+        return self.alone or self._looked(heard, heard.finished.memory_peak_bytes if heard.finished else None)
+
+    def _looked(self, heard: Heard, own_peak_bytes: int | None) -> Seen:
+        self._watching.close()
         machine_watch = None
         if self._watch is not None and self._before is not None:
             machine_watch = self._watch.result(self._before, probe())
@@ -82,7 +104,7 @@ class Observer:
         if loaded is None:
             return Seen(machine_watch=machine_watch)
         here = loaded.remote is None
-        peak_bytes, peak_reason = self._peak(heard)
+        peak_bytes, peak_reason = self._peak(loaded, own_peak_bytes)
         gpu = self._sampler.gpu_peak() if self._sampler is not None else GpuMemory(None, self._no_sampler)
         energy = self._energy(loaded, gpu)
         reasons = {
@@ -103,11 +125,11 @@ class Observer:
             unmeasured={name: reason for name, reason in reasons.items() if reason is not None},
         )
 
-    def _peak(self, heard: Heard) -> tuple[int | None, str | None]:
+    def _peak(self, loaded: Loaded, own_bytes: int | None) -> tuple[int | None, str | None]:
         peaks = [self._sampler.peak_bytes() if self._sampler is not None else None]
-        if heard.finished is not None and heard.loaded is not None and heard.loaded.remote is None:
+        if loaded.remote is None:
             # Readings can miss a peak that the system itself has noted.
-            peaks.append(heard.finished.memory_peak_bytes)
+            peaks.append(own_bytes)
         peak = max((one for one in peaks if one is not None), default=None)
         if peak is not None:
             return peak, None

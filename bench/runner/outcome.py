@@ -1,45 +1,24 @@
 """From what was heard of a model's process, and seen of it from outside, to the record of a model."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from bench.model_settings import CustomModel, EndpointModel, FoundryModel
 from bench.providers.protocol import Identity
-from bench.runner.machine_record import Energy, MachineWatch, MemoryWatch
-from bench.runner.measure import Measured
+from bench.runner.journal import Recovered
 from bench.runner.record import MEASURED_FIELDS, ModelRun
+from bench.runner.seen import Seen
 from bench.runner.supervise import Heard
 
 NEVER_LOADED = "the model was never loaded"
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What was seen from outside the process that held a model; for each None, `unmeasured` has a reason."""
-
-    memory_before_bytes: int | None = None
-    memory_loaded_bytes: int | None = None
-    memory_peak_bytes: int | None = None
-    memory_unique_bytes: int | None = None
-    gpu_memory_peak_bytes: int | None = None
-    memory_watch: MemoryWatch | None = None
-    machine_watch: MachineWatch | None = None
-    energy: Energy | None = None
-    unmeasured: dict[str, str] = field(default_factory=dict)
-
-
-def model_run(
-    model: FoundryModel | EndpointModel | CustomModel,
-    heard: Heard,
-    seen: Seen,
-    measured: Sequence[Measured],
-    loads_ns: Sequence[int],
-) -> ModelRun:
+def model_run(model: FoundryModel | EndpointModel | CustomModel, heard: Heard, seen: Seen, kept: Recovered) -> ModelRun:
     """Return the record of a model.
 
-    `measured` has all of its samples and `loads_ns` all of its cold loads, those from before an interruption first.
+    `kept` has all of its samples, cells, levels and cold loads, those from before an interruption first.
     """
+    loads_ns = kept.loads_ns.get(model.name, [])
     loaded = heard.loaded
     identity = _with_declared(
         heard.identity or Identity(unmeasured=dict.fromkeys(MEASURED_FIELDS, NEVER_LOADED)), model
@@ -61,7 +40,7 @@ def model_run(
     }
     why = NEVER_LOADED if loaded is None else remote or "not measured"
     reasons = dict.fromkeys(values, why) | dict(identity.unmeasured) | seen.unmeasured
-    samples = [one.sample for one in measured]
+    samples = [one.sample for one in kept.samples.get(model.name, [])]
     return ModelRun.model_validate(
         {
             "name": model.name,
@@ -83,8 +62,8 @@ def model_run(
             "failure": heard.failure,
             "warmup": tuple(sample for sample in samples if sample.round == 0),
             "samples": tuple(sample for sample in samples if sample.round > 0),
-            "load": (),
-            "lengths": (),
+            "load": tuple(kept.levels.get(model.name, [])),
+            "lengths": tuple(kept.cells.get(model.name, [])),
             **values,
         }
     )

@@ -4,6 +4,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.config import Config
+from bench.providers.protocol import Request
 from bench.rubric import PromptRecord
 
 
@@ -29,3 +31,20 @@ def plan(prompts: Sequence[PromptRecord], rounds: int, warmup: int, seed: int) -
         order.shuffle(shuffled)
         chosen += [(number, prompt) for prompt in shuffled]
     return tuple(Step(position, number, prompt) for position, (number, prompt) in enumerate(chosen))
+
+
+def request_for(prompt: PromptRecord, config: Config) -> Request:
+    """Return the request with which a prompt is asked."""
+    generation = config.generation
+    return Request(
+        text=prompt.text,
+        max_output_tokens=prompt.max_output_tokens or generation.max_output_tokens,
+        temperature=generation.temperature,
+        top_p=generation.top_p,
+        seed=generation.seed,
+        stream=config.stream,
+        connect_s=config.timeouts.connect_s,
+        first_text_s=config.timeouts.first_text_s,
+        gap_s=config.timeouts.gap_s,
+        request_s=config.timeouts.request_s,
+    )

@@ -1,19 +1,22 @@
 """A run: each model in a child process of its own, one after the other, and whatever happens is recorded."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.config import Config
 from bench.model_settings import CustomModel, EndpointModel, FoundryModel
 from bench.rubric import PromptSetRecord
-from bench.runner.child import Job, Loaded, Report
+from bench.runner.child import Beyond, Job
 from bench.runner.energy import metering
 from bench.runner.journal import Journal, Recovered
+from bench.runner.lengths import repeats_of
+from bench.runner.levels import reached
 from bench.runner.measure import Measured
 from bench.runner.observe import Observer, Power
 from bench.runner.outcome import model_run
 from bench.runner.plan import Step, plan
 from bench.runner.record import ModelRun
+from bench.runner.reports import CellMeasured, LevelMeasured, Loaded, PromptsDone, Report, Underway
 from bench.runner.supervise import Heard, supervise
 
 IDLE_S = 2.0
@@ -24,13 +27,17 @@ Model = FoundryModel | EndpointModel | CustomModel
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: `done` of `total` requests of a model, what it is doing, and how fast its last answer was."""
+    """Where a run stands: `done` of `total` requests of a model, what it is doing, and how fast its last answer was.
+
+    The requests are those that are asked one after the other; `under_way` is the level or cell after them, or None.
+    """
 
     model: str
     stage: str
     done: int
     total: int
     tokens_per_s: float | None
+    under_way: Underway | None = None
 
 
 @dataclass(frozen=True)
@@ -88,82 +95,111 @@ def run(
     except Stopped:
         stopped = True
         models |= unfinished_models(config, kept)
-    outputs = {
-        measured.sample.output: measured.text
-        for samples in kept.samples.values()
-        for measured in samples
-        if measured.sample.output is not None and measured.text is not None
-    }
     ordered = tuple(models[model.name] for model in config.models if model.name in models)
-    return Ran(ordered, dict(sorted(outputs.items())), kept.versions, stopped)
+    return Ran(ordered, dict(sorted(kept.outputs.items())), kept.versions, stopped)
 
 
 def unfinished_models(config: Config, kept: Recovered) -> dict[str, ModelRun]:
     """Return a record of each model that has samples and was never finished, by name."""
     found = {}
     for model in config.models:
-        samples = kept.samples.get(model.name, [])
-        if samples and model.name not in kept.models:
+        if kept.samples.get(model.name) and model.name not in kept.models:
             heard = Heard(loaded=kept.loaded.get(model.name))
-            found[model.name] = model_run(
-                model, heard, Observer.nothing_seen(), samples, kept.loads_ns.get(model.name, [])
-            )
+            seen = kept.seen.get(model.name) or Observer.nothing_seen()
+            found[model.name] = model_run(model, heard, seen, kept)
     return found
 
 
 def _one(under_way: _Run, model: Model) -> ModelRun:
     config, kept = under_way.config, under_way.kept
-    earlier = kept.samples.setdefault(model.name, [])
-    answered = {one.sample.position for one in earlier if one.sample.round > 0}
     steps = plan(under_way.prompt_set.prompts, config.rounds, config.warmup, config.order_seed)
+    answered = {one.sample.position for one in kept.samples.get(model.name, []) if one.sample.round > 0}
     left = tuple(step for step in steps if step.round == 0 or step.position not in answered)
-    offset_ns = max((one.sample.start_ns + (one.sample.end_ns or 0) for one in earlier), default=0)
-    loads_ns = kept.loads_ns.setdefault(model.name, [])
     with Observer(config, model, under_way.power) as observer:
-        heard = supervise(
-            Job(model, config, left, offset_ns), _listener(under_way, model, observer, len(answered), steps)
-        )
-        seen = observer.seen(heard)
+        job = Job(model, config, left, _beyond(under_way, model), _offset_ns(kept, model.name))
+        heard = supervise(job, _listener(under_way, model, observer, len(answered), steps))
+        seen = kept.seen.get(model.name) or observer.seen(heard)
     if heard.loaded is not None and heard.loaded.remote is None and heard.failure is None:
         for _ in range(config.loads - 1):
             again = supervise(Job(model, config, ()), _listener(under_way, model, None, len(steps), steps))
             if again.loaded is None:
                 break
-    record = model_run(model, heard, seen, earlier, loads_ns)
+    record = model_run(model, heard, seen, kept)
     under_way.journal.finished(record)
     kept.models[model.name] = record
     return record
 
 
+def _beyond(under_way: _Run, model: Model) -> Beyond | None:
+    config, kept = under_way.config, under_way.kept
+    if config.load is None and config.lengths is None:
+        return None
+    return Beyond(
+        prompts=under_way.prompt_set.prompts,
+        context_length=model.declared.context_length,
+        repeats=repeats_of(kept.cells.get(model.name, [])),
+        reached=tuple(reached(level) for level in kept.levels.get(model.name, [])),
+    )
+
+
+def _offset_ns(kept: Recovered, model: str) -> int:
+    """Return where the stamps of a model go on: after the end of all that was measured of it."""
+    samples = [one.sample for one in kept.samples.get(model, [])]
+    samples += [sample for cell in kept.cells.get(model, []) for sample in cell.samples]
+    ends = [sample.start_ns + (sample.end_ns or 0) for sample in samples]
+    for level in kept.levels.get(model, []):
+        ends += [level.start_ns + sample.start_ns + (sample.end_ns or 0) for sample in level.samples]
+        ends.append(level.start_ns + level.window_end_ns)
+    return max(ends, default=0)
+
+
 def _listener(
     under_way: _Run, model: Model, observer: Observer | None, answered: int, steps: Sequence[Step]
 ) -> Callable[[Heard, Report | None], None]:
-    kept = under_way.kept
+    name = model.name
     speed: float | None = None
 
     def listen(heard: Heard, report: Report | None) -> None:
         nonlocal speed
         if observer is not None:
             observer.notice(heard, report)
-        if isinstance(report, Loaded):
-            kept.versions.update(report.identity.versions)
-            kept.loaded[model.name] = report
-            kept.loads_ns.setdefault(model.name, []).append(report.cold_load_ns)
-            under_way.journal.loaded(model.name, report)
-        if isinstance(report, Measured):
-            kept.samples.setdefault(model.name, []).append(report)
-            under_way.journal.measured(model.name, report, under_way.elapsed_ns())
-            speed = _tokens_per_s(report) or speed
+        _keep(under_way, name, observer, report)
+        speed = (_tokens_per_s(report) if isinstance(report, Measured) else None) or speed
         stage = heard.doing
         if heard.ended:
             stage = "failed" if heard.failure else "skipped" if heard.skipped else "done"
         elif observer is None:
             stage = "loading again"
-        done = answered + len(heard.measured) if observer is not None else len(steps)
+        done = min(answered + heard.answered, len(steps)) if observer is not None else len(steps)
         current = speed if stage == "answering" else None
-        under_way.on_progress(Progress(model.name, stage, min(done, len(steps)), len(steps), current))
+        under_way.on_progress(Progress(name, stage, done, len(steps), current, heard.under_way))
 
     return listen
+
+
+def _keep(under_way: _Run, name: str, observer: Observer | None, report: Report | None) -> None:
+    """Keep what was measured, and write it to the journal: in this order, since a Ctrl-C may come in between."""
+    kept, journal = under_way.kept, under_way.journal
+    match report:
+        case Loaded():
+            kept.versions.update(report.identity.versions)
+            kept.loaded[name] = report
+            kept.loads_ns.setdefault(name, []).append(report.cold_load_ns)
+            journal.loaded(name, report)
+        case Measured():
+            kept.keep_sample(name, report)
+            journal.measured(name, report, under_way.elapsed_ns())
+        case PromptsDone() if observer is not None and observer.alone is not None and name not in kept.seen:
+            kept.seen[name] = observer.alone
+            journal.seen(name, observer.alone)
+        case CellMeasured():
+            kept.keep_cell(name, report)
+            journal.cell(name, report, under_way.elapsed_ns())
+        case LevelMeasured():
+            peak_bytes = observer.take_peak_bytes() if observer is not None else None
+            report = replace(report, level=report.level.model_copy(update={"memory_peak_bytes": peak_bytes}))
+            kept.keep_level(name, report)
+            journal.level(name, report, under_way.elapsed_ns())
 
 
 def _tokens_per_s(measured: Measured) -> float | None:

@@ -4,16 +4,28 @@ import multiprocessing
 import signal
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from bench.config import Config
 from bench.providers.protocol import Identity
-from bench.runner.child import Downloading, Finished, GaveUp, Job, Loaded, NotThere, Prepared, Report, serve
+from bench.runner.child import Job, serve
 from bench.runner.measure import Measured
 from bench.runner.plan import Step
+from bench.runner.reports import (
+    Awaited,
+    Downloading,
+    Finished,
+    GaveUp,
+    Loaded,
+    NotThere,
+    Prepared,
+    PromptsDone,
+    Report,
+    Underway,
+)
 from bench.runner.sample import Failure, Sample
 
 GRACE_S = 10.0
@@ -22,16 +34,18 @@ GRACE_S = 10.0
 
 @dataclass
 class Heard:
-    """What one child has told so far."""
+    """What one child has told so far: how many samples, and the last of them, but not all that it told."""
 
     pid: int | None = None
     stage: str = "preparing"
     percent: float | None = None
+    answered: int = 0
+    last: Sample | None = None
+    under_way: Underway | None = None
     loaded: Loaded | None = None
     finished: Finished | None = None
     failure: Failure | None = None
     skipped: str | None = None
-    measured: list[Measured] = field(default_factory=list)
 
     @property
     def identity(self) -> Identity | None:
@@ -50,7 +64,7 @@ class Heard:
         """What the child is doing, for a person."""
         if self.stage == "preparing" and self.percent is not None:
             return f"downloading {self.percent:.0f} %"
-        return self.stage
+        return self.under_way.doing if self.under_way is not None else self.stage
 
 
 def supervise(job: Job, on_report: Callable[[Heard, Report | None], None]) -> Heard:
@@ -103,12 +117,12 @@ def _listen(
         report: Report = here.recv()
     except (EOFError, ConnectionResetError):
         process.join()
-        death = Failure(kind="died", message=_death(process.exitcode, heard.stage, errors))
+        death = Failure(kind="died", message=_death(process.exitcode, heard, errors))
         _note_lost(job, heard, death, on_report)
         return
     _take(report, heard)
     on_report(heard, report)
-    if isinstance(report, Loaded | Measured):
+    if isinstance(report, Awaited):
         here.send(None)
 
 
@@ -122,7 +136,12 @@ def _take(report: Report, heard: Heard) -> None:
             heard.loaded = report
             heard.stage = "answering"
         case Measured():
-            heard.measured.append(report)
+            heard.answered += 1
+            heard.last = report.sample
+        case PromptsDone():
+            heard.stage = "measuring"
+        case Underway():
+            heard.under_way = report
         case Finished():
             heard.finished = report
         case GaveUp():
@@ -133,21 +152,21 @@ def _take(report: Report, heard: Heard) -> None:
 
 def _limit_s(config: Config, stage: str) -> float:
     limits = config.timeouts
-    return {"preparing": limits.prepare_s, "loading": limits.load_s, "answering": limits.request_s}[stage]
+    # Under load a sign of life comes more often than a request may take.
+    return {"preparing": limits.prepare_s, "loading": limits.load_s}.get(stage, limits.request_s)
 
 
 def _note_lost(job: Job, heard: Heard, failure: Failure, on_report: Callable[[Heard, Report | None], None]) -> None:
     """Record the failure, and the request that was under way as a failed sample of the same kind."""
     heard.failure = failure
-    if heard.stage != "answering" or len(heard.measured) >= len(job.steps):
+    if heard.stage != "answering" or heard.answered >= len(job.steps):
         on_report(heard, None)
         return
     start_ns = job.offset_ns
-    if heard.measured:
-        last = heard.measured[-1].sample
-        start_ns = last.start_ns + (last.end_ns or 0)
-    measured = Measured(_failed(job.steps[len(heard.measured)], start_ns, failure), None)
-    heard.measured.append(measured)
+    if heard.last is not None:
+        start_ns = heard.last.start_ns + (heard.last.end_ns or 0)
+    measured = Measured(_failed(job.steps[heard.answered], start_ns, failure), None)
+    _take(measured, heard)
     on_report(heard, measured)
 
 
@@ -172,12 +191,13 @@ def _failed(step: Step, start_ns: int, failure: Failure) -> Sample:
     )
 
 
-def _death(exitcode: int | None, stage: str, errors: Path) -> str:
+def _death(exitcode: int | None, heard: Heard, errors: Path) -> str:
+    doing = heard.doing if heard.under_way is None else f"measuring {heard.doing}"
     lines = errors.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     said = f"; it last said: {last[:200]}" if last else ""
     if exitcode is not None and exitcode < 0:
         name = signal.Signals(-exitcode).name if -exitcode in set(signal.Signals) else f"signal {-exitcode}"
         advice = ", often for want of memory: stop other models or take a smaller variant" if name == "SIGKILL" else ""
-        return f"the process that held the model was killed by {name} while {stage}{advice}{said}"
-    return f"the process that held the model ended with code {exitcode} while {stage}{said}"
+        return f"the process that held the model was killed by {name} while {doing}{advice}{said}"
+    return f"the process that held the model ended with code {exitcode} while {doing}{said}"
