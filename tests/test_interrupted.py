@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from bench.errors import UsageError
 from bench.results.store import load, load_tree
-from bench.runner.journal import FOLDER, Journal, journal_path, read_journal, trim
+from bench.runner.journal import FOLDER, Journal, journal_path, read_journal, trim, unfinished
 from bench.runner.lock import machine_lock
 from bench.runner.measure import Measured
 from tests.builders import model_run, sample
@@ -319,3 +319,12 @@ def test_quiet_and_json(project: Path) -> None:
     assert load(project / quiet.stdout.strip()).run.status == "complete"
     assert rows.stderr == ""
     assert {row["model"] for row in json.loads(rows.stdout)} == {"first", "second"}
+
+
+def test_a_journal_is_that_of_its_own_config_alone(tmp_path: Path) -> None:
+    for config in ("foundry-cpu", "cpu"):
+        journal = Journal(tmp_path / FOLDER / f"20260105T090000Z-1a2b3c4d5e-{config}.jsonl", header())
+        journal.close()
+
+    assert unfinished(tmp_path, "cpu") == tmp_path / FOLDER / "20260105T090000Z-1a2b3c4d5e-cpu.jsonl"
+    assert unfinished(tmp_path, "u") is None

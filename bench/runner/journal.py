@@ -214,6 +214,9 @@ def unfinished(results_dir: Path, config_name: str) -> Path | None:
     """
     found = []
     for path in sorted((results_dir / FOLDER).glob(f"*-{config_name}.jsonl")):
+        # <utc>-<commit>-<config>: the config called cpu is not foundry-cpu.
+        if path.stem.split("-", 2)[2:] != [config_name]:
+            continue
         if b"\n" in path.read_bytes():
             found.append(path)
         else:
