@@ -12,6 +12,7 @@ from bench.commands.ledger import check, export, schema
 from bench.commands.measuring import calibrate, run
 from bench.commands.options import CONTEXT
 from bench.commands.pages import serve, site
+from bench.commands.prompts import prompts
 from bench.commands.reviewing import annotate, judge
 from bench.errors import BenchError
 
@@ -42,5 +43,5 @@ def main() -> None:
     """
 
 
-for command in (run, calibrate, judge, annotate, recommend, compare, ab, site, serve, check, export, schema):
+for command in (run, calibrate, judge, annotate, recommend, compare, ab, prompts, site, serve, check, export, schema):
     main.add_command(command)

@@ -1,18 +1,36 @@
-"""The checks that a program can make of an answer, and the grading of one answer by its prompt's facets.
+"""Every check that a rubric can name, and the grading of one answer by its prompt's facets.
 
 Answers are untrusted text: they are searched and counted, never run. Evidence quotes them in one short line, without
 control characters, and is not escaped: whoever shows it does that.
 """
 
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from bench.quality import parameters as must_be
+from bench.quality.covers import covers
+from bench.quality.evidence import Answer, CheckFunction, Evidence, unscored
+from bench.quality.faithful import faithful, source_mistake
+from bench.quality.json_checks import json_field_equals, json_schema, valid_json
+from bench.quality.language import language
 from bench.quality.parameters import value_mistakes
-from bench.quality.reading import list_items, numbers, one_line, plain, sentences, unfenced
+from bench.quality.reading import one_line
+from bench.quality.repetition import no_repetition
+from bench.quality.searching import TIME_LIMIT_S, TooSlow
+from bench.quality.text_checks import (
+    contains_all,
+    contains_any,
+    contains_none,
+    ends_with,
+    equals,
+    judged,
+    list_length,
+    number_equals,
+    regex,
+    sentence_count,
+    starts_with,
+    word_count,
+)
 from bench.results.schema import FacetGrade
 from bench.rubric import FacetRecord, PromptRecord
 from bench.source import suggestion
@@ -20,203 +38,132 @@ from bench.source import suggestion
 EVIDENCE_LENGTH = 120
 """Characters that a piece of evidence has at most."""
 
-
-@dataclass(frozen=True)
-class Evidence:
-    """Whether an answer passed a check, and what shows it."""
-
-    passed: bool
-    why: str
+Test = Callable[[object], str | None]
 
 
 @dataclass(frozen=True)
 class Check:
-    """A test of an answer, and the parameters that it takes.
+    """A test of an answer, and the parameters that it takes, each with the test of its value.
 
     `function` takes the answer and parameters in which `parameter_mistakes` finds nothing. `says` is a sentence for
-    a person who writes a rubric.
+    a person who writes a rubric. One of `limits` is needed at least, where there are any.
     """
 
-    function: Callable[[str, Mapping[str, Any]], Evidence]
-    required: frozenset[str]
-    optional: frozenset[str]
+    function: CheckFunction
     says: str
+    required: Mapping[str, Test] = field(default_factory=dict)
+    optional: Mapping[str, Test] = field(default_factory=dict)
+    limits: Mapping[str, Test] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> dict[str, Test]:
+        """Every parameter with the test of its value."""
+        return {**self.required, **self.optional, **self.limits}
 
 
-def contains_any(text: str, parameters: Mapping[str, Any]) -> Evidence:
-    """Pass an answer that has at least one of `values`."""
-    found = _found(text, parameters["values"])
-    if found:
-        return Evidence(True, f"has {_quoted(found)}")
-    return Evidence(False, f"has none of {_quoted(parameters['values'])}")
-
-
-def contains_all(text: str, parameters: Mapping[str, Any]) -> Evidence:
-    """Pass an answer that has every one of `values`."""
-    found = _found(text, parameters["values"])
-    missing = [value for value in parameters["values"] if value not in found]
-    if missing:
-        return Evidence(False, f"lacks {_quoted(missing)}")
-    return Evidence(True, f"has {_quoted(found)}")
-
-
-def contains_none(text: str, parameters: Mapping[str, Any]) -> Evidence:
-    """Pass an answer that has none of `values`."""
-    found = _found(text, parameters["values"])
-    if found:
-        return Evidence(False, f"has {_quoted(found)}")
-    return Evidence(True, f"has none of {_quoted(parameters['values'])}")
-
-
-def regex(text: str, parameters: Mapping[str, Any]) -> Evidence:
-    """Pass an answer in which `pattern` is found, in the answer as it is."""
-    match = re.search(parameters["pattern"], text)
-    if match:
-        return Evidence(True, f"matches at '{match[0]}'")
-    return Evidence(False, f"no match for {parameters['pattern']}")
-
-
-def sentence_count(text: str, parameters: Mapping[str, Any]) -> Evidence:
-    """Pass an answer that has from `min` to `max` sentences."""
-    return _counted(len(sentences(text)), "sentence", parameters)
-
-
-def list_length(text: str, parameters: Mapping[str, Any]) -> Evidence:
-    """Pass an answer whose list has from `min` to `max` items."""
-    return _counted(len(list_items(text)), "list item", parameters)
-
-
-def valid_json(text: str, parameters: Mapping[str, Any]) -> Evidence:
-    """Pass an answer that is a JSON object or list, alone or in a code fence; with `keys`, an object that has them."""
-    try:
-        document = json.loads(unfenced(text), parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        return Evidence(False, f"not JSON: {error.msg} at character {error.pos + 1}")
-    except ValueError as error:
-        return Evidence(False, f"not JSON: {error}")
-    except RecursionError:
-        return Evidence(False, "not JSON that can be read: nested too deeply")
-    if not isinstance(document, dict | list):
-        return Evidence(False, "a single JSON value, neither object nor list")
-    return _has_keys(document, parameters.get("keys", ()))
-
-
-def number_equals(text: str, parameters: Mapping[str, Any]) -> Evidence:
-    """Pass an answer whose last number is `value`, or at most `tolerance` away from it."""
-    wanted = Decimal(str(parameters["value"]))
-    tolerance = Decimal(str(parameters.get("tolerance", 0)))
-    found = numbers(text)
-    goal = f"{wanted:f}" + (f" \u00b1 {tolerance:f}" if tolerance else "")
-    if not found:
-        return Evidence(False, f"no number; wanted {goal}")
-    return Evidence(abs(found[-1] - wanted) <= tolerance, f"last number is {found[-1]:f}; wanted {goal}")
-
-
-_VALUES = frozenset({"values"})
-_LIMITS = frozenset({"min", "max"})
-_NONE: frozenset[str] = frozenset()
+_VALUES: dict[str, Test] = {"values": must_be.values_mistake}
+_LIMITS: dict[str, Test] = {"min": must_be.count_mistake, "max": must_be.count_mistake}
+_CASE: dict[str, Test] = {"match_case": must_be.flag_mistake}
+_NEGATE: dict[str, Test] = {"negate": must_be.flag_mistake}
+_ANYWHERE: dict[str, Test] = {"anywhere": must_be.flag_mistake}
 
 CHECKS: dict[str, Check] = {
-    "contains_any": Check(
-        contains_any, _VALUES, _NONE, "has at least one of the values; case, quotes and spacing do not matter"
-    ),
-    "contains_all": Check(
-        contains_all, _VALUES, _NONE, "has every one of the values; case, quotes and spacing do not matter"
-    ),
-    "contains_none": Check(
-        contains_none, _VALUES, _NONE, "has none of the values; case, quotes and spacing do not matter"
-    ),
-    "regex": Check(
-        regex, frozenset({"pattern"}), _NONE, "the Python regular expression is found; begin it with (?i) for any case"
-    ),
-    "sentence_count": Check(sentence_count, _NONE, _LIMITS, "has at least min and at most max sentences"),
-    "list_length": Check(list_length, _NONE, _LIMITS, "has a list of at least min and at most max items, one a line"),
-    "valid_json": Check(
-        valid_json, _NONE, frozenset({"keys"}), "is a JSON object or list and nothing else; with keys, an object"
-    ),
+    "contains_any": Check(contains_any, "has at least one of the values", _VALUES, _CASE),
+    "contains_all": Check(contains_all, "has every one of the values", _VALUES, _CASE | _NEGATE),
+    "contains_none": Check(contains_none, "has none of the values", _VALUES, _CASE),
+    "covers": Check(covers, "says so many of the facts: credit is their share", {"facts": must_be.facts_mistake}),
+    "equals": Check(equals, "is one of the values", _VALUES, {"normalise": must_be.flag_mistake} | _NEGATE),
+    "starts_with": Check(starts_with, "begins with one of the values", _VALUES, _CASE | _NEGATE),
+    "ends_with": Check(ends_with, "ends with one of the values", _VALUES, _CASE | _NEGATE),
+    "regex": Check(regex, "the Python regular expression is found", {"pattern": must_be.pattern_mistake}, _NEGATE),
+    "word_count": Check(word_count, "has at least min and at most max words", limits=_LIMITS),
+    "sentence_count": Check(sentence_count, "has at least min and at most max sentences", limits=_LIMITS),
+    "list_length": Check(list_length, "has a list of at least min and at most max items", limits=_LIMITS),
     "number_equals": Check(
-        number_equals, frozenset({"value"}), frozenset({"tolerance"}), "the last number is the value, within tolerance"
+        number_equals,
+        "the last number is the value, within tolerance",
+        {"value": must_be.number_mistake},
+        {"tolerance": must_be.tolerance_mistake},
     ),
+    "valid_json": Check(
+        valid_json,
+        "is a JSON object or list; with keys, an object that has them",
+        optional={"keys": must_be.values_mistake} | _ANYWHERE | _NEGATE,
+    ),
+    "json_schema": Check(json_schema, "is JSON that follows the schema", {"schema": must_be.schema_mistake}, _ANYWHERE),
+    "json_field_equals": Check(
+        json_field_equals,
+        "is JSON with one of the values at the path",
+        {"path": must_be.path_mistake, "values": must_be.accepted_mistake},
+        _ANYWHERE,
+    ),
+    "faithful": Check(
+        faithful,
+        "every number, date and name in it is in its source",
+        optional={
+            "source": must_be.text_mistake,
+            "after": must_be.text_mistake,
+            "allow": must_be.values_mistake,
+            "kinds": must_be.kinds_mistake,
+        },
+    ),
+    "no_repetition": Check(no_repetition, "does not repeat itself", optional={"most": must_be.share_mistake}),
+    "language": Check(language, "is written in the language", {"is": must_be.language_mistake}),
+    "judged": Check(judged, "a program cannot tell: left to a judge or a person"),
 }
 """Every check, by the name that a rubric uses."""
 
 
-def parameter_mistakes(check: str, parameters: Mapping[str, object]) -> list[str]:
+def parameter_mistakes(check: str, parameters: Mapping[str, object], prompt: str | None = None) -> list[str]:
     """Return what is wrong with the parameters of a check, one sentence each; empty where nothing is.
 
-    An unknown check is the only mistake then.
+    An unknown check is the only mistake then. `prompt` is the text of the prompt, for the checks that read it.
     """
     if check not in CHECKS:
         return [f"unknown check {check!r}; known: {', '.join(CHECKS)}{suggestion(check, list(CHECKS))}"]
-    known = CHECKS[check].required | CHECKS[check].optional
-    mistakes = [f"needs {name!r}" for name in sorted(CHECKS[check].required - parameters.keys())]
-    if known == _LIMITS and not _LIMITS & parameters.keys():
-        mistakes.append("needs 'min' or 'max'")
+    chosen, known = CHECKS[check], CHECKS[check].parameters
+    mistakes = [f"needs {name!r}" for name in sorted(chosen.required.keys() - parameters.keys())]
+    if chosen.limits and not chosen.limits.keys() & parameters.keys():
+        mistakes.append(f"needs {' or '.join(map(repr, sorted(chosen.limits, reverse=True)))}")
+    takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
     mistakes.extend(
-        f"does not take {name!r}; it takes {', '.join(sorted(known))}{suggestion(name, sorted(known))}"
-        for name in parameters
-        if name not in known
+        f"does not take {name!r}; {takes}{suggestion(name, sorted(known))}" for name in parameters if name not in known
     )
-    wrong = value_mistakes({name: value for name, value in parameters.items() if name in known})
+    wrong = value_mistakes({name: value for name, value in parameters.items() if name in known}, known)
     mistakes.extend(wrong)
     least, most = parameters.get("min"), parameters.get("max")
     if not wrong and isinstance(least, int) and isinstance(most, int) and least > most:
         mistakes.append(f"min is above max ({least} > {most})")
+    if not mistakes and check == "faithful" and prompt is not None:
+        mistakes.extend(filter(None, [source_mistake(prompt, parameters)]))
     return mistakes
 
 
 def grade_answer(prompt: PromptRecord, text: str) -> tuple[FacetGrade, ...]:
     """Return the grade of an answer for each facet of its prompt, in the order of the facets.
 
-    Credit is 1 or 0, or None where the check is unknown or its parameters are wrong. An empty answer meets nothing.
+    Credit is from 0 to 1, or None where it cannot be told: the check is unknown, its parameters are wrong, its pattern
+    takes too long, the answer is too short for it, or it is left to a judge. An empty answer meets nothing else.
     """
-    return tuple(_graded(facet, text) for facet in prompt.facets)
+    return tuple(_graded(facet, Answer(text, prompt.text)) for facet in prompt.facets)
 
 
-def _graded(facet: FacetRecord, text: str) -> FacetGrade:
-    mistakes = parameter_mistakes(facet.check, facet.parameters)
+def _graded(facet: FacetRecord, answer: Answer) -> FacetGrade:
+    evidence = _evidence(facet, answer)
+    return FacetGrade(facet=facet.id, credit=evidence.credit, why=one_line(evidence.why, EVIDENCE_LENGTH))
+
+
+def _evidence(facet: FacetRecord, answer: Answer) -> Evidence:
+    mistakes = parameter_mistakes(facet.check, facet.parameters, answer.prompt)
     if mistakes:
-        return FacetGrade(facet=facet.id, credit=None, why=one_line(f"not evaluated: {mistakes[0]}", EVIDENCE_LENGTH))
-    if not text.strip():
-        return FacetGrade(facet=facet.id, credit=0.0, why="the answer is empty")
-    evidence = CHECKS[facet.check].function(text, facet.parameters)
-    credit = 1.0 if evidence.passed else 0.0
-    return FacetGrade(facet=facet.id, credit=credit, why=one_line(evidence.why, EVIDENCE_LENGTH))
-
-
-def _has_keys(document: dict[str, Any] | list[Any], keys: Sequence[str]) -> Evidence:
-    if not keys:
-        return Evidence(True, "is JSON")
-    if isinstance(document, list):
-        return Evidence(False, "a JSON list, which has no keys")
-    missing = [key for key in keys if key not in document]
-    if missing:
-        return Evidence(False, f"is JSON, but lacks {_quoted(missing)}")
-    return Evidence(True, f"is JSON with {_quoted(keys)}")
-
-
-def _found(text: str, values: Iterable[str]) -> list[str]:
-    searched = plain(text)
-    return [value for value in values if plain(value) in searched]
-
-
-def _counted(count: int, noun: str, parameters: Mapping[str, Any]) -> Evidence:
-    least, most = parameters.get("min", 0), parameters.get("max")
-    passed = least <= count and (most is None or count <= most)
-    if most is None:
-        wanted = f"at least {least}"
-    elif least == most:
-        wanted = f"exactly {least}"
-    elif "min" in parameters:
-        wanted = f"{least} to {most}"
-    else:
-        wanted = f"at most {most}"
-    return Evidence(passed, f"{count} {noun}{'' if count == 1 else 's'}; wanted {wanted}")
-
-
-def _quoted(values: Iterable[str]) -> str:
-    return ", ".join(f"'{value}'" for value in values)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+        return unscored(f"not evaluated: {mistakes[0]}")
+    if not answer.text.strip() and facet.check != "judged":
+        return Evidence(0.0, "the answer is empty")
+    try:
+        evidence = CHECKS[facet.check].function(answer, facet.parameters)
+    except TooSlow:
+        return unscored(f"not evaluated: the pattern took longer than {TIME_LIMIT_S:g} s")
+    if facet.parameters.get("negate", False) and evidence.credit is not None:
+        failed = evidence.credit > 0
+        return Evidence(1 - evidence.credit, f"{evidence.why}; wanted the opposite" if failed else evidence.why)
+    return evidence

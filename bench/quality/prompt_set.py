@@ -1,15 +1,27 @@
-"""Prompt sets: YAML in, prompts with their rubrics out, every mistake reported at once."""
+"""Prompt sets: YAML in, or a file of another form; prompts with their rubrics out, every mistake reported at once."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.config import digest
-from bench.errors import ConfigError, Mistake
+from bench.errors import ConfigError, Mistake, UsageError
 from bench.quality.checks import CHECKS, parameter_mistakes
+from bench.quality.importing import (
+    Imported,
+    import_lines,
+    import_list,
+    import_table,
+    read_prompts,
+    text_mistake,
+)
+from bench.quality.promptfoo import import_promptfoo, is_promptfoo
+from bench.quality.reading import one_line
 from bench.rubric import FacetRecord, PromptRecord, PromptSetRecord
-from bench.source import Source, read_source, suggestion, validated
+from bench.source import Source, suggestion, validated
 
 PROMPT_DIR = Path(__file__).parent.parent / "prompts"
 
@@ -53,9 +65,23 @@ class _PromptSet(_Entry):
         return value
 
 
+@dataclass(frozen=True)
+class ImportedSet:
+    """A prompt set that was made of a file in another form, and what of the file is not in it.
+
+    `left_out` is what was not understood; `set_aside` is no part of a prompt set.
+    """
+
+    prompt_set: PromptSetRecord
+    text: str
+    left_out: tuple[Mistake, ...]
+    set_aside: tuple[Mistake, ...]
+
+
 def load_prompt_set(name: str) -> PromptSetRecord:
     """Return a prompt set: a file's, or the one of that name that ships.
 
+    A file may have another form (a JSON list, JSON Lines, CSV, promptfoo) if all of it is understood.
     Raises ConfigError with all mistakes, each with its line and key.
     """
     path = Path(name)
@@ -65,12 +91,25 @@ def load_prompt_set(name: str) -> PromptSetRecord:
             names = ", ".join(sorted(shipped.stem for shipped in PROMPT_DIR.glob("*.yaml")))
             message = f"no such prompt set. Name a file, or one that ships: {names}"
             raise ConfigError(name, [Mistake(None, "prompts", message)])
-    source = read_source(path)
-    prompt_set = validated(source, _PromptSet)
-    mistakes = [*_repeated_ids(source, prompt_set), *_bad_checks(source, prompt_set)]
-    if mistakes:
-        raise ConfigError(path, sorted(mistakes, key=lambda mistake: mistake.line or 0))
-    return _record(prompt_set.id, prompt_set.title, tuple(_prompt(prompt) for prompt in prompt_set.prompts))
+    found = _read(path)
+    if isinstance(found, Source):
+        return _checked(found)
+    if found.left_out:
+        hint = f"not all of it is understood; to go on without that: bench prompts import {name} -o set.yaml"
+        raise ConfigError(path, [*found.left_out, Mistake(None, "", hint)])
+    return _checked(Source(path, found.document, found.lines, ()))
+
+
+def import_prompt_set(path: Path) -> ImportedSet:
+    """Return a file of another form as a prompt set, with its text in YAML.
+
+    Raises ConfigError with all mistakes, and UsageError for a prompt set of our own.
+    """
+    found = _read(path)
+    if isinstance(found, Source):
+        raise UsageError(f"{path}: is a prompt set already, or a form that is not known; name it in a config: prompts")
+    prompt_set = _checked(Source(path, found.document, found.lines, ()))
+    return ImportedSet(prompt_set, _as_yaml(found), found.left_out, found.set_aside)
 
 
 def single_prompt(text: str) -> PromptSetRecord:
@@ -79,6 +118,53 @@ def single_prompt(text: str) -> PromptSetRecord:
         id="prompt", title="One prompt", category="general", text=text, max_output_tokens=None, facets=()
     )
     return _record("single", "One prompt", (prompt,))
+
+
+def _read(path: Path) -> Imported | Source:
+    """Return a file of prompts: imported, or as it is where it has no form of others."""
+    if path.suffix in (".jsonl", ".ndjson"):
+        return import_lines(path)
+    if path.suffix in (".csv", ".tsv"):
+        return import_table(path)
+    source = read_prompts(path)
+    if isinstance(source.value, list):
+        return import_list(source)
+    return import_promptfoo(source) if is_promptfoo(source.value) else source
+
+
+def _checked(source: Source) -> PromptSetRecord:
+    prompt_set = validated(source, _PromptSet)
+    mistakes = [*_repeated_ids(source, prompt_set), *_bad_texts(source, prompt_set), *_bad_checks(source, prompt_set)]
+    if mistakes:
+        raise ConfigError(source.path, sorted(mistakes, key=lambda mistake: mistake.line or 0))
+    return _record(prompt_set.id, prompt_set.title, tuple(_prompt(prompt) for prompt in prompt_set.prompts))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a text of several lines as a block, which a person can read and edit."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Return the node of a text."""
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write each value where it stands."""
+        return True
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
+def _as_yaml(imported: Imported) -> str:
+    body = yaml.dump(imported.document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    if not imported.left_out:
+        return body
+    return "".join(["# Not understood, and left out:\n", *map(_comment, imported.left_out), body])
+
+
+def _comment(mistake: Mistake) -> str:
+    line = "" if mistake.line is None else f"line {mistake.line}, "
+    return f"# - {line}{one_line(f'{mistake.key}: {mistake.message}', 200)}\n"
 
 
 def _record(identifier: str, title: str, prompts: tuple[PromptRecord, ...]) -> PromptSetRecord:
@@ -118,6 +204,17 @@ def _repeated_ids(source: Source, prompt_set: _PromptSet) -> list[Mistake]:
     return mistakes
 
 
+def _bad_texts(source: Source, prompt_set: _PromptSet) -> list[Mistake]:
+    mistakes = []
+    for index, prompt in enumerate(prompt_set.prompts):
+        if wrong := text_mistake(prompt.text):
+            mistakes.append(source.mistake(("prompts", index, "text"), wrong))
+        if "facets" in prompt.model_fields_set and not prompt.facets:
+            message = "has no facet; add one, or take facets out to leave the answers without a score"
+            mistakes.append(source.mistake(("prompts", index, "facets"), message))
+    return mistakes
+
+
 def _bad_checks(source: Source, prompt_set: _PromptSet) -> list[Mistake]:
     mistakes = []
     for index, prompt in enumerate(prompt_set.prompts):
@@ -128,6 +225,6 @@ def _bad_checks(source: Source, prompt_set: _PromptSet) -> list[Mistake]:
                 message = f"must be one of {', '.join(known)}, found {facet.check!r}{suggestion(facet.check, known)}"
                 mistakes.append(source.mistake((*place, "check"), message))
                 continue
-            problems = parameter_mistakes(facet.check, facet.model_extra or {})
+            problems = parameter_mistakes(facet.check, facet.model_extra or {}, prompt.text.strip())
             mistakes += [source.mistake(place, f"{facet.check} {problem}") for problem in problems]
     return mistakes

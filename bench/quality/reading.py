@@ -9,12 +9,39 @@ _MARKER = re.compile(r"^(\s*)(?:\*\*)?(?:[-*+\u2022\u2013\u2014\u25aa\u25e6]|\(?
 _ABBREVIATION = re.compile(r"\b(e\.g|i\.e|Dr|Mr|Mrs|Ms|Prof|vs|approx)\.")
 _SENTENCE_END = re.compile(r"(?<=[.!?\u2026])[\"'\u2019\u201d)\]*_]*\s+|(?<=[\u3002\uff01\uff1f])\s*")
 _NUMBER = re.compile(r"(?<!\w)(?<!\d[.,])[-+]?(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?")
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+(?:['\u2019.,\-][^\W_]+)*")
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 
 
-def plain(text: str) -> str:
-    """Return text for comparing words: one case, one kind of quotes and width of letters, single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", text.translate(_QUOTES)).casefold().split())
+def plain(text: str, match_case: bool = False) -> str:
+    """Return text for comparing words: one kind of quotes and width of letters, single spaces, and one case."""
+    even = unicodedata.normalize("NFKC", text.translate(_QUOTES))
+    return " ".join((even if match_case else even.casefold()).split())
+
+
+def bare(text: str) -> str:
+    """Return text for comparing whole answers: plain, without quotes or emphasis around it and without an end mark."""
+    return plain(text).strip("\"'`*_ ").rstrip(".!?\u3002").rstrip("\"'`*_ ")
+
+
+def occurs(wanted: str, text: str) -> bool:
+    """Return whether `wanted` is in `text`, both made `plain` before; a part of a word counts, a part of a number not.
+
+    So '5 May' is not in '15 May', and '2' is not in '2.5'.
+    """
+    before = r"(?<!\d)(?<!\d[.,])" if wanted[:1].isdigit() else ""
+    after = r"(?!\d|[.,]\d)" if wanted[-1:].isdigit() else ""
+    return re.search(f"{before}{re.escape(wanted)}{after}", text) is not None
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Return the words and numbers in order; each Chinese, Japanese or Korean character is a word of its own."""
+    return tuple(_WORD.findall(text))
+
+
+def without_marks(text: str) -> str:
+    """Return text without the marks of its list items."""
+    return "\n".join(_MARKER.sub("", line) for line in text.splitlines())
 
 
 def sentences(text: str) -> tuple[str, ...]:

@@ -1,0 +1,236 @@
+"""Prompts and tests of a promptfoo file, as prompts with rubrics."""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bench.errors import ConfigError, Mistake
+from bench.quality.importing import Ids, Imported, set_id, text_mistake, title_of
+from bench.quality.promptfoo_facets import (
+    ASSERTIONS,
+    NAMES_A_FILE,
+    NotUnderstood,
+    facet_of,
+    rendered,
+    text_of,
+)
+from bench.source import Place, Source, shown
+
+MOST_PROMPTS = 10_000
+"""Prompts that the prompts, tests and lists of variables of a file make at most."""
+
+TOP_KEYS = ("description", "prompts", "tests", "defaultTest", "$schema")
+TEST_KEYS = ("description", "vars", "assert")
+ASSERT_KEYS = ("type", "value", "weight", "metric")
+MARKS = ("tests", "defaultTest", "providers", "targets", "scenarios")
+"""Keys of which a promptfoo file has at least one, and a prompt set of our own none."""
+
+PROMPT_FILE = (".txt", ".json", ".jsonl", ".yaml", ".yml", ".py", ".js", ".cjs", ".mjs", ".ts", ".csv", ".md", ".j2")
+
+
+def is_promptfoo(value: object) -> bool:
+    """Return whether a document is a promptfoo file: it has tests or providers, or prompts that are plain texts."""
+    if not isinstance(value, dict):
+        return False
+    prompts = value.get("prompts")
+    if isinstance(prompts, str):
+        return True
+    plain = isinstance(prompts, list) and any(isinstance(one, str) or _raw(one) is not None for one in prompts)
+    return plain or any(mark in value for mark in MARKS)
+
+
+def import_promptfoo(source: Source) -> Imported:
+    """Import a promptfoo file: each prompt with each test, and its assertions as facets.
+
+    Raises ConfigError where not one prompt is understood, and for mistakes such as a prompt that is too long.
+    """
+    return _Import(source).run()
+
+
+class _Import:
+    """One file on its way: what was made of it so far, and what was not understood."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.value: dict[str, Any] = source.value if isinstance(source.value, dict) else {}
+        self.left_out: list[Mistake] = []
+        self.mistakes: list[Mistake] = list(source.mistakes)
+        self.prompts: list[dict[str, Any]] = []
+        self.lines: dict[Place, int] = {}
+        self.ids = Ids()
+
+    def run(self) -> Imported:
+        templates = [*self._templates()]
+        base, base_facets = self._default_test()
+        for place, test in self._tests():
+            if len(self.prompts) <= MOST_PROMPTS:
+                self._add_test(place, test, templates, base, base_facets)
+        if len(self.prompts) > MOST_PROMPTS:
+            self.mistakes.append(Mistake(None, "tests", f"make more than {MOST_PROMPTS:,} prompts; divide the file"))
+        if not self.prompts and not self.mistakes:
+            reasons = "; ".join(f"{one.key}: {one.message}" for one in self.left_out)
+            self.mistakes.append(
+                Mistake(None, "prompts", f"not one prompt is understood: {reasons or 'there is none'}")
+            )
+        if self.mistakes:
+            raise ConfigError(self.source.path, self.mistakes)
+        title = str(self.value.get("description") or self.source.path.stem)
+        document = {"id": set_id(self.source.path), "title": title_of(title), "prompts": self.prompts}
+        set_aside = [
+            self.source.mistake((key,), "is no part of a prompt set; models and settings stand in a config")
+            for key in self.value
+            if key not in TOP_KEYS
+        ]
+        left_out = sorted(self.left_out, key=lambda mistake: mistake.line or 0)
+        return Imported(document, self.lines, tuple(left_out), tuple(set_aside))
+
+    def _templates(self) -> Iterator[str]:
+        given = self.value.get("prompts", [])
+        for index, one in enumerate([given] if isinstance(given, str) else given if isinstance(given, list) else []):
+            place: Place = ("prompts",) if isinstance(given, str) else ("prompts", index)
+            text = one if isinstance(one, str) else _raw(one)
+            if text is None:
+                self._leave(place, f"must be a text, or hold one under raw, found {shown(one)}")
+            elif text.startswith(NAMES_A_FILE) or (len(text.split()) == 1 and text.endswith(PROMPT_FILE)):
+                self._leave(place, f"{shown(text)} names a file; put its text here")
+            elif _is_chat(text):
+                self._leave(place, "is a chat of several messages; a prompt is one text")
+            elif wrong := text_mistake(text):
+                self.mistakes.append(self.source.mistake(place, wrong))
+            else:
+                yield text
+
+    def _default_test(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        test = self.value.get("defaultTest")
+        if test is None:
+            return {}, []
+        if not isinstance(test, dict):
+            self._leave(("defaultTest",), f"must hold vars and assert, found {shown(test)}")
+            return {}, []
+        variables = test.get("vars") or {}
+        self._unknown_keys(("defaultTest",), test)
+        return (variables if isinstance(variables, dict) else {}), self._asserts(("defaultTest", "assert"), test)
+
+    def _tests(self) -> Iterator[tuple[Place, dict[str, Any]]]:
+        tests = self.value.get("tests")
+        if tests is None:
+            yield (), {}
+            return
+        if not isinstance(tests, list):
+            self._leave(("tests",), f"must be a list of tests, found {shown(tests)}; put the tests here")
+            return
+        for index, test in enumerate(tests):
+            if isinstance(test, dict):
+                self._unknown_keys(("tests", index), test)
+                yield ("tests", index), test
+            else:
+                self._leave(("tests", index), f"must hold vars and assert, found {shown(test)}; put the test here")
+
+    def _add_test(
+        self,
+        place: Place,
+        test: dict[str, Any],
+        templates: Sequence[str],
+        base: Mapping[str, Any],
+        base_facets: Sequence[dict[str, Any]],
+    ) -> None:
+        variables = test.get("vars") or {}
+        if not isinstance(variables, dict):
+            self._leave((*place, "vars"), f"must hold names and values, found {shown(variables)}")
+            return
+        asserts = [*base_facets, *self._asserts((*place, "assert"), test)]
+        for template, values in itertools.product(templates, _combinations({**base, **variables})):
+            try:
+                self._add_prompt(place, test, rendered(template, values), values, asserts)
+            except NotUnderstood as reason:
+                self._leave(place or ("prompts",), str(reason))
+            if len(self.prompts) > MOST_PROMPTS:
+                return
+
+    def _add_prompt(
+        self,
+        place: Place,
+        test: Mapping[str, Any],
+        text: str,
+        values: Mapping[str, str],
+        asserts: Sequence[dict[str, Any]],
+    ) -> None:
+        if wrong := text_mistake(text):
+            self.mistakes.append(self.source.mistake(place or ("prompts",), wrong))
+            return
+        wording = _described(test, values) or text.strip()
+        prompt = {"id": self.ids.make(wording, text), "title": title_of(wording), "text": text.strip()}
+        facets: list[dict[str, Any]] = []
+        for one in asserts:
+            try:
+                facet = facet_of(one, values)
+            except NotUnderstood as reason:
+                self._leave(one["place"], str(reason))
+                continue
+            taken = sum(other["id"] == facet["id"] or other["id"].startswith(f"{facet['id']}-") for other in facets)
+            facets.append({**facet, "id": f"{facet['id']}-{taken + 1}" if taken else facet["id"]})
+        line = self.source.line(place)
+        if line is not None:
+            self.lines[("prompts", len(self.prompts))] = line
+        self.prompts.append(prompt | ({"facets": facets} if facets else {}))
+
+    def _asserts(self, place: Place, test: Mapping[str, Any]) -> list[dict[str, Any]]:
+        found = []
+        given = test.get("assert") or []
+        for index, one in enumerate(given if isinstance(given, list) else [given]):
+            where = (*place, index)
+            if not isinstance(one, dict) or not isinstance(one.get("type"), str):
+                self._leave(where, f"must have a type, found {shown(one)}")
+                continue
+            if one["type"] not in ASSERTIONS or "transform" in one:
+                reason = "with a transform " if "transform" in one else ""
+                self._leave(where, f"an assertion of type {one['type']} {reason}is not understood".replace("  ", " "))
+                continue
+            for key in one:
+                if key not in ASSERT_KEYS:
+                    self._leave((*where, key), "is not understood; the assertion is taken without it")
+            found.append({**one, "place": where})
+        return found
+
+    def _unknown_keys(self, place: Place, test: Mapping[str, Any]) -> None:
+        for key in test:
+            if key not in TEST_KEYS:
+                self._leave((*place, str(key)), "is not understood")
+
+    def _leave(self, place: Place, message: str) -> None:
+        mistake = self.source.mistake(place, message)
+        if mistake not in self.left_out:
+            # Each combination of a prompt, a test and its variables says it again.
+            self.left_out.append(mistake)
+
+
+def _raw(prompt: object) -> str | None:
+    """Return the text of a prompt that is an object, or None."""
+    raw = prompt.get("raw") if isinstance(prompt, dict) else None
+    return raw if isinstance(raw, str) and "text" not in prompt else None  # type: ignore[operator]
+
+
+def _is_chat(text: str) -> bool:
+    if not text.lstrip().startswith("["):
+        return False
+    try:
+        messages = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(messages, list) and any(isinstance(one, dict) and "role" in one for one in messages)
+
+
+def _described(test: Mapping[str, Any], values: Mapping[str, str]) -> str:
+    description = str(test.get("description") or "").strip()
+    try:
+        return rendered(description, values)
+    except NotUnderstood:
+        return description
+
+
+def _combinations(variables: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Yield each way to choose one value where a variable has a list of them."""
+    lists = [value if isinstance(value, list) else [value] for value in variables.values()]
+    for chosen in itertools.product(*lists):
+        yield {name: text_of(value) for name, value in zip(variables, chosen, strict=True)}
