@@ -16,6 +16,7 @@ from bench.analysis.metrics import metric
 from bench.analysis.summary import ModelSummary, summarise
 from bench.calibration.report import Row
 from bench.config import Config
+from bench.level_tables import level_tables
 from bench.results.schema import Result
 from bench.results.store import LARGE_FILE_BYTES
 from bench.rubric import PromptSetRecord
@@ -118,6 +119,8 @@ class RunDisplay:
             asked = one.good_samples + one.failed_samples
             table.add_row(Text(one.model.name), *cells, f"{one.good_samples}/{asked}")
         self._output.print(table)
+        for more in level_tables(result):
+            self._output.print(more)
         for one in summaries:
             for line in _failures(one):
                 self._output.print(Text(line, style="red"))

@@ -24,7 +24,7 @@ FLOW = (
     ("bench.quality",),
     ("bench.analysis",),
     ("bench.site",),
-    ("bench.benchmark", "bench.ab", "bench.terminal", "bench.watch"),
+    ("bench.benchmark", "bench.ab", "bench.level_tables", "bench.terminal", "bench.watch"),
     ("bench.commands",),
     ("bench.cli",),
     ("bench.__main__",),
