@@ -1,5 +1,7 @@
 """The client's own error: the real reference server, and the arithmetic with numbers worked out by hand."""
 
+from pathlib import Path
+
 import pytest
 
 from bench.calibration.check import Saw, Wrote, check, client_check, short_check, sustained
@@ -7,6 +9,7 @@ from bench.calibration.load import Asked, load
 from bench.calibration.report import quantile_s
 from bench.config import Config
 from bench.providers.openai_endpoint import Transport
+from tests.interrupting import bench, only
 
 ONE_SECOND_NS = 10**9
 
@@ -82,6 +85,21 @@ def test_an_endpoint_behind_a_proxy_is_checked_over_the_package(monkeypatch: pyt
     (checked,) = short_check(config("http://192.0.2.1:9/v1"))
 
     assert (checked.transport, len(checked.ttft_error_ns)) == ("package", 20)
+
+
+def test_a_result_of_endpoints_holds_the_check_of_their_transports(tmp_path: Path) -> None:
+    (tmp_path / "prompts.yaml").write_text("{id: own, prompts: [{id: a, title: A, text: Hello}]}")
+    (tmp_path / "own.yaml").write_text(
+        "{prompts: prompts.yaml, rounds: 1, warmup: 0, machine: kiosk, probe: false, models: ["
+        "{provider: openai, name: tls, model: m, base_url: 'https://127.0.0.1:9/v1'}, "
+        "{provider: openai, name: plain, model: m, base_url: 'http://127.0.0.1:9/v1'}]}"
+    )
+
+    done = bench(tmp_path)
+
+    # Nobody is there: the run failed, and is kept all the same.
+    assert done.returncode == 1, done.stderr
+    assert [each.transport for each in only(tmp_path).client] == ["direct", "package"]
 
 
 def test_a_proxy_of_the_environment_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,13 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from bench.errors import ProviderError
 from bench.providers.direct import Connections, Exchange
-from bench.providers.framing import Answer, Head, NotHttp
-from bench.providers.protocol import Arrived, Request
+from bench.providers.framing import Answer, NotHttp
+from bench.providers.protocol import Request
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 CHUNKED = HEAD + (b"5\r\nhello\r\n1;name=value\r\n \r\nA\r\nworld\r\n\r\nx\r\n0\r\nTrailer: 1\r\n\r\n")
+BY_LINES = HEAD + b"8\r\ndata\r\n\r\n\r\n" * 3 + b"0\r\n\r\n"
 MEASURED = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CLOSED = b"HTTP/1.0 200 OK\r\n\r\nhello"
 NOTHING = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -37,6 +37,25 @@ def test_an_answer_cut_anywhere(sent: bytes, body: bytes) -> None:
         answer, found = fed(*reads)
 
         assert (found, answer.complete, answer.surplus) == (body, True, False)
+
+
+@pytest.mark.parametrize("sent", [CHUNKED, MEASURED, BY_LINES], ids=["chunked", "length", "by lines"])
+def test_reads_together_bring_what_each_brings_alone(sent: bytes) -> None:
+    for length in range(1, len(sent) + 1):
+        reads = [sent[at : at + length] for at in range(0, len(sent), length)]
+        alone, together = Answer(), Answer()
+        bodies: list[bytes] = []
+
+        together.feed_all(reads, bodies)
+
+        assert bodies == [alone.feed(read) for read in reads]
+        assert together.complete
+
+
+@pytest.mark.parametrize("read", [b"0x5\r\nhello\r\n", b"-5\r\nhello\r\n", b"\r\nhello\r\n"])
+def test_a_whole_read_that_is_no_chunk(read: bytes) -> None:
+    with pytest.raises(NotHttp):
+        Answer().feed_all([HEAD, b"5\r\nhello\r\n", read], [])
 
 
 def test_an_answer_that_the_end_of_the_connection_ends() -> None:
@@ -139,8 +158,8 @@ def exchange(connections: Connections, asked: Request) -> Exchange:
     return Exchange(connections, connections.take(asked, clock), b"GET / HTTP/1.1\r\n\r\n", asked, clock)
 
 
-def bodies(events: Sequence[Arrived]) -> bytes:
-    return b"".join(arrived.event for arrived in events if isinstance(arrived.event, bytes))
+def bodies(asked: Exchange) -> bytes:
+    return b"".join(arrived.event for arrived in asked.arrived if isinstance(arrived.event, bytes))
 
 
 def test_a_connection_is_used_again_and_its_set_up_counted_once() -> None:
@@ -148,7 +167,8 @@ def test_a_connection_is_used_again_and_its_set_up_counted_once() -> None:
         wires = []
         for expected in (b"hello", b"hello world\r\n\r\nx", b"hello"):
             asked = exchange(connections, request())
-            assert bodies(list(asked.events())) == expected
+            assert asked.perform() is None
+            assert bodies(asked) == expected
             wires.append(asked.wire)
 
     assert [wire.connect_ns is None for wire in wires] == [False, True, True]
@@ -160,15 +180,25 @@ def test_every_read_has_its_stamp() -> None:
     with answering([HEAD, 0.05, body[:10], 0.05, body[10:]]) as connections:
         before_ns = time.perf_counter_ns()
         asked = exchange(connections, request())
-        events = list(asked.events())
+        assert asked.perform() is None
 
-    opening, first, second = events
-    assert isinstance(opening.event, Head)
-    assert opening.at_ns == first.at_ns
+    first, second = asked.arrived
+    assert asked.head is not None
+    assert asked.head.status == 200
     assert asked.wire.sent_at_ns is not None
     assert before_ns < asked.wire.sent_at_ns < first.at_ns < second.at_ns
     assert second.at_ns - first.at_ns > 30_000_000
     assert (first.event, second.event) == (b"hello", b" world\r\n\r\nx")
+
+
+def test_a_chunk_that_ends_with_an_empty_line_ends_nothing() -> None:
+    parts = [BY_LINES[at : at + 13] for at in range(len(HEAD), len(BY_LINES), 13)]
+    with answering([HEAD, *(part for piece in parts for part in (0.02, piece))]) as connections:
+        asked = exchange(connections, request())
+        problem = asked.perform()
+
+    assert problem is None
+    assert [arrived.event for arrived in asked.arrived] == [b"data\r\n\r\n"] * 3 + [b""]
 
 
 @pytest.mark.parametrize(
@@ -185,31 +215,23 @@ def test_every_read_has_its_stamp() -> None:
 )
 def test_limits(parts: list[bytes | float], limits: dict[str, float], kind: str, kept: bytes) -> None:
     with answering(parts) as connections:
-        events, problem = outcome(exchange(connections, request(**limits)))
+        asked = exchange(connections, request(**limits))
+        problem = asked.perform()
 
     assert problem is not None
     assert problem.kind == kind
-    assert bodies(events) == kept
-
-
-def outcome(asked: Exchange) -> tuple[list[Arrived], ProviderError | None]:
-    events: list[Arrived] = []
-    try:
-        for event in asked.events():
-            events.append(event)  # noqa: PERF402 - what came before the failure is wanted
-    except ProviderError as error:
-        return events, error
-    return events, None
+    assert bodies(asked) == kept
 
 
 def test_a_byte_now_and_then_does_not_outlast_the_limit() -> None:
     drip = [part for _ in range(100) for part in (b"1\r\nx\r\n", 0.02)]
     with answering([HEAD, *drip]) as connections:
-        events, problem = outcome(exchange(connections, request(request_s=0.3, gap_s=0.1)))
+        asked = exchange(connections, request(request_s=0.3, gap_s=0.1))
+        problem = asked.perform()
 
     assert problem is not None
     assert problem.kind == "timeout"
-    assert bodies(events).startswith(b"xxx")
+    assert bodies(asked).startswith(b"xxx")
 
 
 def test_an_answer_before_the_whole_request_was_sent() -> None:
@@ -218,8 +240,9 @@ def test_an_answer_before_the_whole_request_was_sent() -> None:
         asked = request()
         clock = time.perf_counter_ns
         sent = Exchange(connections, connections.take(asked, clock), b"x" * 100, asked, clock)
-        events = list(sent.events())
+        problem = sent.perform()
 
-    assert isinstance(events[0].event, Head)
-    assert events[0].event.status == 413
-    assert bodies(events) == b"long"
+    assert problem is None
+    assert sent.head is not None
+    assert sent.head.status == 413
+    assert bodies(sent) == b"long"

@@ -4,29 +4,66 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from http.client import HTTPException, IncompleteRead
 
 from bench.errors import ProviderError
 from bench.providers.endpoint_failures import Stage, failure, late
-from bench.providers.framing import Answer
+from bench.providers.framing import END, NO_END, Answer, Head
 from bench.providers.protocol import Arrived, Clock, Request, Wire
 
-READ_BYTES = 64 * 1024
-"""The most that one read takes from a connection."""
+READ_BYTES = 16 * 1024
+"""The most that one read takes from a connection: room for many chunks, and little to make ready for each."""
 
 SHORTEST_WAIT_S = 0.001
 """A wait is never shorter: a socket takes a wait of nothing for not waiting at all."""
 
 
-@dataclass
-class Connection:
-    """A connection that is ready; `connect_ns` is what its set-up took, None for one that was there already."""
+POSIX = os.name == "posix"
 
-    socket: socket.socket
-    connect_ns: int | None
+_PEEK = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
+
+
+class Connection:
+    """A connection; `connect_ns` is what its set-up took, None for one that was there already."""
+
+    def __init__(self, made: socket.socket, connect_ns: int | None) -> None:
+        self.socket = made
+        self.connect_ns = connect_ns
+        self._read_us = self._write_us = 0
+        if POSIX:
+            made.settimeout(None)
+
+    def wait(self, wait_ns: int, *, sending: bool = False) -> None:
+        """Let each read, and each write if `sending`, wait that long and no longer.
+
+        Raises TimeoutError for a time that is over.
+        """
+        wait_us = wait_ns // 1000
+        if wait_us <= 0:
+            raise TimeoutError
+        if not POSIX:
+            self.socket.settimeout(wait_us / 1e6)
+            return
+        # The system's own limits: for Python's it would ask before each read whether there is something to read.
+        if wait_us != self._read_us:
+            self._read_us = wait_us
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(wait_us))
+        if sending and wait_us != self._write_us:
+            self._write_us = wait_us
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(wait_us))
+
+    def is_open(self) -> bool:
+        """Return whether the other side has neither closed a connection at rest nor sent anything unasked."""
+        if not POSIX:
+            self.socket.setblocking(False)
+        try:
+            self.socket.recv(1, _PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
 
 class Connections:
@@ -36,7 +73,7 @@ class Connections:
         self.where = where
         self._host = host
         self._port = port
-        self._idle: list[socket.socket] = []
+        self._idle: list[Connection] = []
 
     def take(self, request: Request, clock: Clock) -> Connection:
         """Return a connection that was kept alive, else a new one.
@@ -46,9 +83,10 @@ class Connections:
         while self._idle:
             with suppress(IndexError):
                 kept = self._idle.pop()
-                if _is_open(kept):
-                    return Connection(kept, None)
-                kept.close()
+                if kept.is_open():
+                    kept.connect_ns = None
+                    return kept
+                kept.socket.close()
         start_ns = clock()
         try:
             made = self._connected(request.connect_s)
@@ -58,12 +96,12 @@ class Connections:
 
     def keep(self, connection: Connection) -> None:
         """Keep a connection for the next request."""
-        self._idle.append(connection.socket)
+        self._idle.append(connection)
 
     def close(self) -> None:
         """Close the connections that are kept."""
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop().socket.close()
 
     def _connected(self, connect_s: float) -> socket.socket:
         end_s = time.monotonic() + connect_s
@@ -83,18 +121,18 @@ class Connections:
 
 
 class Exchange:
-    """One request on a connection, and its answer. It is sent when the first event is asked for.
+    """One request on a connection, and its answer.
 
-    The events are the Head, with the stamp of the body's first bytes, then the bytes of the body, read by read. They
-    are handed over when the last one is here or something failed: between reads nothing is done but to take the time.
+    `arrived` has the bytes of the body, read by read, each with its stamp, and `head` what came before them. Both are
+    there once it was performed: between reads nothing is done but to take the time.
     """
 
     def __init__(
         self, connections: Connections, connection: Connection, message: bytes, request: Request, clock: Clock
     ) -> None:
+        self.arrived: list[Arrived] = []
         self._connections = connections
         self._connection = connection
-        self._where = connections.where
         self._message = message
         self._request = request
         self._clock = clock
@@ -102,123 +140,95 @@ class Exchange:
         self._answer = Answer()
         self._stamps: list[int] = []
         self._reads: list[bytes] = []
-        self._wait_us = 0
+        self._bodies: list[bytes] = []
         # The request goes out with nothing left to set.
         self._first_wait_ns = int(min(request.first_text_s, request.request_s) * 1e9)
-        self._wait(max(self._first_wait_ns, 1000))
+        self._stage: Stage = "first-text" if request.first_text_s < request.request_s else "whole"
+        connection.wait(max(self._first_wait_ns, 1000), sending=True)
+
+    @property
+    def head(self) -> Head | None:
+        """Status and headers of the answer, None where they did not come."""
+        return self._answer.head
 
     @property
     def wire(self) -> Wire:
         """What the connection took, so far."""
         return Wire(self._connection.connect_ns, self._sent_at_ns)
 
-    def events(self) -> Iterator[Arrived]:
-        """Send the request and yield what arrived. Raises ProviderError after that, also where a limit is reached."""
+    def perform(self) -> ProviderError | None:
+        """Send the request and read the answer; returns what went wrong, also where a limit was reached."""
         answer = self._answer
-        problem: ProviderError | None = None
-        bodies: list[bytes] = []
+        problem = None
         try:
-            problem = self._exchanged(bodies)
+            self._exchange()
+        except (TimeoutError, BlockingIOError):
+            problem = late(self._stage, self._connections.where, self._request)
+        except (OSError, HTTPException) as error:
+            problem = failure(error, self._connections.where, stage="gap" if any(self._bodies) else "first-text")
         finally:
             if answer.complete and not answer.surplus and answer.head is not None and answer.head.keeps_alive:
                 self._connections.keep(self._connection)
             else:
                 self._connection.socket.close()
-        begun = False
-        last = len(bodies) - 1
-        for place, (at_ns, body) in enumerate(zip(self._stamps, bodies, strict=False)):
-            # The last read can be framing alone: the answer ends with it all the same.
-            if body or (place == last and answer.complete):
-                if not begun:
-                    begun = True
-                    yield Arrived(at_ns, answer.head)
-                yield Arrived(at_ns, body)
         if problem is not None:
-            raise problem
-
-    def _exchanged(self, bodies: list[bytes]) -> ProviderError | None:
-        """Send, read to the end, and put what each read brought of the body into `bodies`; returns what went wrong."""
-        request = self._request
-        gap_ns = int(request.gap_s * 1e9)
-        stage: Stage = "first-text" if request.first_text_s < request.request_s else "whole"
-        begun = False
-        try:
-            unsent, sent_at_ns = self._send()
-            end_by_ns = sent_at_ns + int(request.request_s * 1e9)
-            read_by_ns = sent_at_ns + self._first_wait_ns
-            while not self._answer.complete:
-                # All reads but the first and the last few are made in one call.
-                self._read(end_by_ns - gap_ns if stage == "gap" else 0)
-                self._take_apart(bodies, unsent)
-                begun = begun or any(bodies)
-                at_ns = self._stamps[-1]
-                if begun:
-                    stage, read_by_ns = ("gap" if end_by_ns - at_ns >= gap_ns else "whole"), end_by_ns
-                self._wait(gap_ns if stage == "gap" else read_by_ns - at_ns)
-        except (TimeoutError, BlockingIOError):
-            problem = late(stage, self._where, request)
-        except (OSError, HTTPException) as error:
-            problem = failure(error, self._where, stage="gap" if begun else "first-text")
-        else:
-            return None
-        with suppress(OSError, HTTPException):
-            # What came before it failed was not looked at yet.
-            self._take_apart(bodies, None)
+            with suppress(OSError, HTTPException):
+                # What came before it failed was not looked at yet.
+                self._take_apart(None)
+        pairs = zip(self._stamps, self._bodies, strict=False)
+        self.arrived = [Arrived(at_ns, body) for at_ns, body in pairs if body]
+        if answer.complete and not self._bodies[-1]:
+            # The last read can be framing alone: the answer ends with it all the same.
+            self.arrived.append(Arrived(self._stamps[-1], b""))
         return problem
 
-    def _send(self) -> tuple[OSError | None, int]:
-        """Send the request; returns what broke it off, since the server may have answered nevertheless, and when."""
-        broken = None
+    def _exchange(self) -> None:
+        """Send, and read to the end. Raises OSError, TimeoutError or HTTPException for what goes wrong."""
+        unsent = None
         try:
             self._connection.socket.sendall(self._message)
         except (BrokenPipeError, ConnectionResetError) as error:
-            broken = error
+            # The server may have answered nevertheless.
+            unsent = error
         self._sent_at_ns = sent_at_ns = self._clock()
-        return broken, sent_at_ns
+        gap_ns = int(self._request.gap_s * 1e9)
+        end_by_ns = sent_at_ns + int(self._request.request_s * 1e9)
+        read_by_ns = sent_at_ns + self._first_wait_ns
+        while True:
+            # All reads but the first and the last few are made in one call.
+            at_ns = self._read(end_by_ns - gap_ns if self._stage == "gap" else 0)
+            self._take_apart(unsent)
+            if self._answer.complete:
+                return
+            if any(self._bodies):
+                self._stage, read_by_ns = ("gap" if end_by_ns - at_ns >= gap_ns else "whole"), end_by_ns
+            self._connection.wait(gap_ns if self._stage == "gap" else read_by_ns - at_ns)
 
-    def _read(self, until_ns: int) -> None:
-        """Read until the clock is past `until_ns`, or what came may be the end, or the connection is closed."""
-        clock, receive, tail = self._clock, self._connection.socket.recv, self._answer.tail
-        stamps, reads = self._stamps, self._reads
+    def _read(self, until_ns: int) -> int:
+        """Read until the clock is past `until_ns`, or what came may be the end, or the connection is closed.
+
+        Returns the last stamp.
+        """
+        clock, receive, chunked = self._clock, self._connection.socket.recv, self._answer.chunked
+        stamp, keep = self._stamps.append, self._reads.append
         while True:
             read = receive(READ_BYTES)
             at_ns = clock()
-            stamps.append(at_ns)
-            reads.append(read)
-            if at_ns > until_ns or read.endswith(tail) or len(read) < len(tail):
-                return
+            stamp(at_ns)
+            keep(read)
+            if at_ns > until_ns or not chunked or len(read) < len(END):
+                return at_ns
+            if read.endswith(END) and not read.endswith(NO_END):
+                return at_ns
 
-    def _take_apart(self, bodies: list[bytes], unsent: OSError | None) -> None:
-        for read in self._reads[len(bodies) :]:
-            if not read and not self._answer.end():
-                raise unsent or IncompleteRead(b"")
-            bodies.append(self._answer.feed(read) if read else b"")
-
-    def _wait(self, wait_ns: int) -> None:
-        """Let the next reads wait that long, each, and no longer. Raises TimeoutError for a time that is over."""
-        wait_us = wait_ns // 1000
-        if wait_us <= 0:
-            raise TimeoutError
-        if wait_us == self._wait_us:
-            return
-        self._wait_us = wait_us
-        bound = self._connection.socket
-        if os.name == "posix":
-            # The system's own limit: Python's would ask before each read whether there is something to read.
-            bound.settimeout(None)
-            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                bound.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", *divmod(wait_us, 1_000_000)))
-        else:
-            bound.settimeout(wait_us / 1e6)
+    def _take_apart(self, unsent: OSError | None) -> None:
+        """Keep what the reads brought of the body that were not looked at yet."""
+        reads = self._reads[len(self._bodies) :]
+        closed = bool(reads) and not reads[-1]
+        self._answer.feed_all(reads, self._bodies)
+        if closed and not self._answer.end():
+            raise unsent or IncompleteRead(b"")
 
 
-def _is_open(kept: socket.socket) -> bool:
-    """Return whether the other side has neither closed a connection at rest nor sent anything unasked."""
-    kept.setblocking(False)
-    try:
-        kept.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+def _timeval(wait_us: int) -> bytes:
+    return struct.pack("@ll", *divmod(wait_us, 1_000_000))

@@ -1,11 +1,18 @@
 """An HTTP/1.1 answer, taken apart read by read: its head, its transfer coding, its end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http.client import BadStatusLine
 
 HEAD_BYTES = 256 * 1024
 """The longest head of an answer, or line inside a chunked body, that is read."""
+
+END = b"\r\n\r\n"
+"""What the read with the end of a chunked answer ends with, if it is as long."""
+
+NO_END = b"\r\n\r\n\r\n"
+"""With this it is a chunk instead, whose data end with an empty line."""
 
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
@@ -26,15 +33,16 @@ class Head:
 class Answer:
     """The bytes of one answer, fed in the reads in which they arrived, cut anywhere.
 
-    `head` is None until it is whole. `complete` says that the last byte is here; `surplus` that bytes came after it.
+    `head` is None until it is whole, and `chunked` says whether the body is in chunks. `complete` says that the last
+    byte is here; `surplus` that bytes came after it.
     """
 
     def __init__(self) -> None:
         self.head: Head | None = None
         self.complete = False
         self.surplus = False
+        self.chunked = False
         self._rest = b""
-        self._chunked = False
         # Bytes of the body or of the chunk that are still to come; None: as many as come until the connection closes.
         self._left: int | None = 0
         self._expected = "size"
@@ -50,7 +58,7 @@ class Answer:
             self._begin(_head(_bounded(head)))
             # What comes before the answer, such as 100 Continue, is passed over.
             return self.feed(body) if body or self.head is None else b""
-        if self._chunked:
+        if self.chunked:
             return self._dechunked(read)
         if self._left is None:
             return read
@@ -60,14 +68,27 @@ class Answer:
         self.complete = self._left == 0
         return body
 
+    def feed_all(self, reads: Sequence[bytes], bodies: list[bytes]) -> None:
+        """Add to `bodies` what each of the reads brought of the body. Raises NotHttp."""
+        between = self._between_chunks
+        for read in reads:
+            # Nearly every read is one chunk, whole.
+            if between and read.endswith(b"\r\n"):
+                begin = read.find(b"\r\n") + 2
+                size = read[: begin - 2]
+                if size and _HEX.issuperset(size) and len(read) - 2 == begin + int(size, 16) > begin:
+                    bodies.append(read[begin:-2])
+                    continue
+            bodies.append(self.feed(read))
+            between = self._between_chunks
+
     @property
-    def tail(self) -> bytes:
-        """What a read ends with, if it is of four bytes or more, when it is the last one; empty where nobody knows."""
-        return b"\r\n\r\n" if self._chunked else b""
+    def _between_chunks(self) -> bool:
+        return self.chunked and self._expected == "size" and not self._left and not self._rest
 
     def end(self) -> bool:
         """Take note that the connection was closed; returns whether the answer is complete with that."""
-        if self.head is not None and self._left is None and not self._chunked:
+        if self.head is not None and self._left is None and not self.chunked:
             self.complete = True
         return self.complete
 
@@ -79,7 +100,7 @@ class Answer:
         if head.status in (204, 304):
             self.complete = True
         elif "chunked" in head.headers.get("transfer-encoding", "").lower():
-            self._chunked = True
+            self.chunked = True
         elif length is not None:
             if not (length.isascii() and length.isdigit()):
                 raise NotHttp(f"Content-Length: {length[:80]}")
@@ -132,6 +153,8 @@ def _bounded(head: bytes) -> bytes:
     return head
 
 
+# An endpoint says the same before each answer, or the same for a second.
+@lru_cache(maxsize=16)
 def _head(data: bytes) -> Head:
     first, *lines = data.decode("latin-1").split("\r\n")
     version, _, rest = first.partition(" ")
