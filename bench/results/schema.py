@@ -73,7 +73,7 @@ class FacetGrade(Record):
     """How far an answer meets one facet."""
 
     facet: str
-    credit: float | None = Field(ge=0, le=1, description="1 met, 0 not met, between: in part; null: could not be evaluated")
+    credit: float | None = Field(ge=0, le=1, description="1 met, 0 not met, between: in part; null: not evaluated")
     why: str = Field(description="the evidence, in one line")
 
 
