@@ -5,9 +5,23 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.history import ONE_STREAM, Point, context_key, contexts, level_series, series
+from bench.analysis.conditions import changed_conditions
+from bench.analysis.history import (
+    CONDITIONS,
+    ONE_STREAM,
+    Context,
+    Differing,
+    Point,
+    context_key,
+    contexts,
+    differing,
+    in_words,
+    level_series,
+    series,
+)
 from bench.analysis.load import LevelKey
-from bench.results.schema import Result
+from bench.results.schema import Pairing, Result
+from bench.runner.machine_record import Accelerator
 from tests import builders
 from tests.builders import model_run, result, samples
 from tests.load_builders import failed_load_sample, load_level, load_sample, steady_level
@@ -188,3 +202,119 @@ def test_goodput_is_compared_under_the_same_limits_only() -> None:
 def test_an_unknown_metric_of_a_level_is_refused_even_without_results() -> None:
     with pytest.raises(KeyError, match="unknown metric of a level 'score'"):
         level_series([], "laptop", "tiny", FOUR, "score")
+
+
+def in_turns(day: int, latency_s: float) -> Result:
+    run = run_on(day, latency_s)
+    pairing = Pairing(side="A", other="laptop/other", blocks=("A", "B"))
+    return run.model_copy(update={"run": run.run.model_copy(update={"pairing": pairing})})
+
+
+def test_a_run_that_took_turns_is_in_a_context_of_its_own() -> None:
+    alone, shared = run_on(1, 1.0), in_turns(2, 3.0)
+    old, new = context_key(alone, alone.models[0]), context_key(shared, shared.models[0])
+
+    assert (old.load, new.load) == ("one stream", "one stream, in turns")
+    assert context_key(shared, shared.models[0], FOUR.words).load == "closed loop, 4 streams, in turns"
+    assert [point.value for point in series([alone, shared], "laptop", "tiny", "e2e_s")] == [3.0]
+    assert differing(old, new) == (Differing("load", "one stream", "one stream, in turns"),)
+
+
+CONTEXT = Context(
+    "laptop", "foundry", "CPU", None, "5" * 64, '{"generation": {"seed": 1, "top_p": null}, "stream": true}'
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"machine": "kiosk"}, ("machine", "laptop", "kiosk")),
+        ({"provider": "openai"}, ("provider", "foundry", "openai")),
+        ({"device": "GPU"}, ("device", "CPU", "GPU")),
+        ({"device": None}, ("device", "CPU", "not stated")),
+        ({"execution_provider": "CUDA"}, ("execution provider", "not stated", "CUDA")),
+        ({"prompt_set_sha256": "6" * 64}, ("prompts", "5" * 12, "6" * 12)),
+        ({"load": "closed loop, 4 streams"}, ("load", "one stream", "closed loop, 4 streams")),
+        (
+            {"generation": '{"generation": {"seed": 2, "top_p": null}, "stream": true}'},
+            ("generation seed", "1", "2"),
+        ),
+        (
+            {"generation": '{"generation": {"seed": 1, "top_p": 0.9}, "stream": true}'},
+            ("generation top_p", "not stated", "0.9"),
+        ),
+        ({"generation": '{"generation": {"seed": 1, "top_p": null}, "stream": false}'}, ("streaming", "true", "false")),
+    ],
+)
+def test_two_contexts_say_in_words_what_keeps_them_apart(
+    change: dict[str, Any], expected: tuple[str, str, str]
+) -> None:
+    assert differing(CONTEXT, CONTEXT._replace(**change)) == (Differing(*expected),)
+
+
+def test_a_parameter_that_is_not_set_is_the_same_as_one_that_an_older_config_does_not_know() -> None:
+    known = {"temperature": 0.0, "top_p": None}
+    before = run_on(1, 1.0, config=builders.config(resolved={"stream": True, "generation": known}))
+    after = run_on(2, 1.0, config=builders.config(resolved={"stream": True, "generation": known | {"top_k": None}}))
+
+    assert context_key(before, before.models[0]) == context_key(after, after.models[0])
+
+
+def test_equal_contexts_differ_in_nothing_and_others_in_everything_that_differs() -> None:
+    other = CONTEXT._replace(device="NPU", machine="kiosk", generation='{"generation": null, "stream": true}')
+
+    assert differing(CONTEXT, CONTEXT) == ()
+    assert [one.words for one in differing(CONTEXT, other)] == ["machine", "device", "generation seed"]
+
+
+def test_each_field_of_a_context_is_broken_by_something() -> None:
+    assert {condition.breaks for condition in CONDITIONS if condition.breaks} == set(Context._fields)
+
+
+def test_what_breaks_a_context_and_what_is_noted_are_fields_of_a_run() -> None:
+    # Two runs that differ in everything: each condition of the table but the load stands for one of their fields.
+    resolved = {"stream": True, "rounds": 1, "warmup": 1, "loads": 1, "generation": {"seed": 1}}
+    gpu: dict[str, Any] = {"memory_bytes": 1, "name": "Test GPU"}
+    before = run_on(
+        1,
+        1.0,
+        config=builders.config(resolved=resolved | {"models": [{"name": "tiny", "base_url": "http://a"}]}),
+        machine=builders.machine(accelerators=(Accelerator(driver="1", **gpu),)),
+    )
+    after = run_on(
+        2,
+        1.0,
+        {
+            "provider": "openai",
+            "variant_id": "tiny:2",
+            "variant_version": "2",
+            "device": "GPU",
+            "execution_provider": "CUDA",
+            "parameters": 1,
+            "precision": "int4",
+            "transport": "direct",
+        },
+        config=builders.config(
+            resolved={"stream": False, "rounds": 2, "warmup": 2, "loads": 2, "generation": {"seed": 2}}
+            | {"models": [{"name": "tiny", "base_url": "http://b"}]}
+        ),
+        machine=builders.machine(
+            name="kiosk",
+            os="Debian 13",
+            cpu="Other CPU",
+            logical_cores=4,
+            memory_bytes=1,
+            power_source="battery",
+            versions={"python": "3.12.1"},
+            accelerators=(Accelerator(driver="2", **gpu),),
+        ),
+        prompt_set=builders.prompt_set(sha256="6" * 64),
+        run=builders.run_info(tool_version="0.2.0", commit="c000000002"),
+    )
+    fields = [
+        one.field.replace("models.tiny", "model").replace("config.models.tiny", "config.model")
+        for one in changed_conditions(before, after)
+    ]
+
+    unknown = [one.path for one in CONDITIONS if not any(in_words(one, field) for field in fields)]
+    assert unknown == ["load"]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from bench.analysis.goodput import limits_of
 from bench.analysis.level_metrics import level_metric, level_value
@@ -22,11 +22,17 @@ GENERATION_KEYS = ("generation", "stream")
 ONE_STREAM: Final = "one stream"
 """The load of a model's own samples: one request after the other. No level of load has it, not even one of 1 stream."""
 
+NOT_STATED: Final = "not stated"
+
+IN_TURNS: Final = "in turns"
+"""What is added to the load of a run that took turns with another config: its models were loaded anew each time."""
+
 
 class Context(NamedTuple):
-    """Everything that must be equal for two numbers to be compared. `generation` is JSON with sorted keys.
+    """Everything that must be equal for two numbers to be compared.
 
-    `load` is a level of load in words, or ONE_STREAM.
+    `generation` is JSON with sorted keys, without what is null: an older run's config may not know the key. `load` is
+    a level of load in words, or ONE_STREAM; either may end in IN_TURNS.
     """
 
     machine: str
@@ -36,6 +42,60 @@ class Context(NamedTuple):
     prompt_set_sha256: str
     generation: str
     load: str = ONE_STREAM
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that two runs may differ in.
+
+    `path` is a field of `bench.analysis.conditions`, with 'model' in place of a model and its name; one that ends in a
+    dot stands for all below it. In `words`, {} stands for what follows. `breaks` is the field of Context that it makes
+    another one; None for what is only noted: the suspects where a level shifts.
+    """
+
+    path: str
+    words: str
+    breaks: str | None = None
+
+
+CONDITIONS: Final = (
+    Condition("machine.name", "machine", breaks="machine"),
+    Condition("model.provider", "provider", breaks="provider"),
+    Condition("model.device", "device", breaks="device"),
+    Condition("model.execution_provider", "execution provider", breaks="execution_provider"),
+    Condition("prompt_set.sha256", "prompts", breaks="prompt_set_sha256"),
+    Condition("config.generation.", "generation {}", breaks="generation"),
+    Condition("config.stream", "streaming", breaks="generation"),
+    Condition("load", "load", breaks="load"),
+    Condition("machine.versions.", "{}"),
+    Condition("model.variant_id", "variant"),
+    Condition("model.variant_version", "model version"),
+    Condition("model.precision", "precision"),
+    Condition("model.parameters", "number of weights"),
+    Condition("model.transport", "transport"),
+    Condition("config.model.base_url", "endpoint"),
+    Condition("machine.accelerators.", "accelerator {}"),
+    Condition("machine.os", "operating system"),
+    Condition("machine.cpu", "processor"),
+    Condition("machine.logical_cores", "logical cores"),
+    Condition("machine.memory_bytes", "bytes of memory"),
+    Condition("machine.power_source", "power source"),
+    Condition("config.rounds", "rounds"),
+    Condition("config.warmup", "warm-up requests"),
+    Condition("config.loads", "cold loads"),
+    Condition("tool_version", "Benchledger"),
+    Condition("commit", "commit"),
+)
+"""What breaks a context and what is only noted, the likelier suspects first. What is not here is neither: titles,
+names of configs, timeouts, what comes after the samples."""
+
+
+class Differing(NamedTuple):
+    """Something in which two runs differ, as words and texts."""
+
+    words: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
@@ -66,7 +126,10 @@ class _LevelEntry:
 
 
 def context_key(result: Result, model: ModelRun, load: str = ONE_STREAM) -> Context:
-    """Return the context of a model in a run: equal keys can be compared, others cannot."""
+    """Return the context of a model in a run: equal keys can be compared, others cannot.
+
+    A run that took turns with another one is in another context than one that had the machine to itself.
+    """
     resolved = result.config.resolved
     return Context(
         machine=result.machine.name,
@@ -74,9 +137,33 @@ def context_key(result: Result, model: ModelRun, load: str = ONE_STREAM) -> Cont
         device=model.device,
         execution_provider=model.execution_provider,
         prompt_set_sha256=result.prompt_set.sha256,
-        generation=json.dumps({key: resolved.get(key) for key in GENERATION_KEYS}, sort_keys=True),
-        load=load,
+        generation=json.dumps({key: _given(resolved.get(key)) for key in GENERATION_KEYS}, sort_keys=True),
+        load=load if result.run.pairing is None else f"{load}, {IN_TURNS}",
     )
+
+
+def differing(before: Context, after: Context) -> tuple[Differing, ...]:
+    """Return why two contexts are not one: each thing in which they differ, in the order of CONDITIONS.
+
+    Hashes are cut to 12 characters. Empty for equal contexts.
+    """
+    was, now = _facts(before), _facts(after)
+    found = []
+    for condition in CONDITIONS:
+        for path in dict.fromkeys([*was, *now]):
+            words = in_words(condition, path)
+            before_text, after_text = was.get(path, NOT_STATED), now.get(path, NOT_STATED)
+            if words is not None and before_text != after_text:
+                found.append(Differing(words, before_text, after_text))
+    return tuple(found)
+
+
+def in_words(condition: Condition, path: str) -> str | None:
+    """Return what a field is called, or None where the condition does not stand for it."""
+    if condition.path.endswith("."):
+        rest = path.removeprefix(condition.path)
+        return None if rest == path else condition.words.format(rest)
+    return condition.words if path == condition.path else None
 
 
 def contexts(results: Iterable[Result], machine: str, model: str) -> tuple[Context, ...]:
@@ -135,6 +222,34 @@ def level_series(
         _point(entry.result, level_value(summarise_level(entry.result, entry.model, entry.level), metric_id))
         for entry in same
     )
+
+
+def _facts(context: Context) -> dict[str, str]:
+    """Return the fields of a context by their paths in CONDITIONS, as texts; those of `generation` one by one."""
+    settings: dict[str, Any] = json.loads(context.generation)
+    generation = settings.pop("generation", None)
+    facts = {
+        condition.path: getattr(context, condition.breaks)
+        for condition in CONDITIONS
+        if condition.breaks not in (None, "generation")
+    }
+    facts["prompt_set.sha256"] = context.prompt_set_sha256[:12]
+    facts |= {f"config.{key}": value for key, value in settings.items()}
+    if isinstance(generation, dict):
+        facts |= {f"config.generation.{key}": value for key, value in generation.items()}
+    return {path: _text(value) for path, value in facts.items()}
+
+
+def _given(settings: object) -> object:
+    if isinstance(settings, dict):
+        return {key: value for key, value in settings.items() if value is not None}
+    return settings
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return NOT_STATED
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _entries(results: Iterable[Result], machine: str, model: str) -> list[_Entry]:
