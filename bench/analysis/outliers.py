@@ -93,6 +93,17 @@ def too_few(result: Result, metric_id: str = "e2e_s") -> tuple[TooFewPeers, ...]
     )
 
 
+def deviation(distances: Sequence[float]) -> float:
+    """Return the standard deviation of a normal distribution with these distances from its centre, robustly.
+
+    From their median, or where that is 0 from their mean; 0 where all are. Raises StatisticsError without a distance.
+    """
+    spread = median(distances)
+    if spread > 0:
+        return spread / MAD_TO_DEVIATION
+    return fmean(distances) / MEAN_AD_TO_DEVIATION
+
+
 def _groups(result: Result, selected: SampleMetric) -> Iterator[_Group]:
     for model in result.models:
         for prompt in result.prompt_set.prompts:
@@ -114,10 +125,10 @@ def _group(model: ModelRun, prompt_id: str, selected: SampleMetric) -> _Group:
 def _outliers_of(group: _Group, metric_id: str) -> Iterator[Outlier]:
     logs = [log(value) for value in group.values]
     centre = median(logs)
-    deviation = _deviation(logs, centre)
-    if deviation == 0:
+    spread = deviation([abs(x - centre) for x in logs])
+    if spread == 0:
         return
-    reach = THRESHOLD * deviation
+    reach = THRESHOLD * spread
     low = min(exp(centre - reach), exp(centre) * (1 - FLOOR))
     high = max(exp(centre + reach), exp(centre) * (1 + FLOOR))
     for sample, value in zip(group.samples, group.values, strict=True):
@@ -133,13 +144,5 @@ def _outliers_of(group: _Group, metric_id: str) -> Iterator[Outlier]:
             median=exp(centre),
             low=low,
             high=high,
-            score=(log(value) - centre) / deviation,
+            score=(log(value) - centre) / spread,
         )
-
-
-def _deviation(logs: Sequence[float], centre: float) -> float:
-    distances = [abs(x - centre) for x in logs]
-    spread = median(distances)
-    if spread > 0:
-        return spread / MAD_TO_DEVIATION
-    return fmean(distances) / MEAN_AD_TO_DEVIATION
