@@ -81,8 +81,10 @@ def benchmark(ask: Ask, running: Running) -> Saved:
             if ask.resume or (ask.resume is None and ask.goes_on(found, kept)):
                 _refuse_changes(found, header, fresh)
                 trim(found)
-                now = _now()
-                header = header.model_copy(update={"resumed_utc": (*header.resumed_utc, now)})
+                # A wall clock may have been set back since: the times of a run go forward all the same.
+                told = header.started_utc + timedelta(seconds=kept.elapsed_ns // 1_000_000_000)
+                resumed = max(_now(), told, *header.resumed_utc)
+                header = header.model_copy(update={"resumed_utc": (*header.resumed_utc, resumed)})
             else:
                 set_aside = _set_aside(ask.results_dir, found, header, kept)
                 header, kept = fresh, Recovered()
@@ -101,7 +103,8 @@ def _go(
     results_dir: Path, header: Header, kept: Recovered, config: Config, running: Running, set_aside: Path | None
 ) -> Saved:
     start_ns = time.monotonic_ns() - kept.elapsed_ns
-    session_utc, session_ns = _now(), time.monotonic_ns()
+    session_utc = header.resumed_utc[-1] if header.resumed_utc else header.started_utc
+    session_ns = time.monotonic_ns()
     journal = Journal(journal_path(results_dir, header.run_id), header)
     try:
         with running(config, header.prompt_set) as on_progress, stopping_on_signals():
@@ -133,6 +136,9 @@ def header_of(results_dir: Path, config_name: str, chosen: Overridden, prompt_se
     found = checkout(results_dir)
     here = machine(chosen.config.machine, {})
     document = resolved(chosen.config)
+    # A clock that was set back comes to the same second again, and a result is never overwritten.
+    while (results_dir / f"{run_id(here.name, started, found.commit, config_name)}.json").exists():
+        started += timedelta(seconds=1)
     return Header(
         run_id=run_id(here.name, started, found.commit, config_name),
         started_utc=started,

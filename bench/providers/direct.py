@@ -1,6 +1,7 @@
 """Requests over plain HTTP/1.1 connections of our own: each read is stamped before anything is made of it."""
 
 import os
+import select
 import socket
 import struct
 import time
@@ -18,10 +19,9 @@ READ_BYTES = 16 * 1024
 SHORTEST_WAIT_S = 0.001
 """A wait is never shorter: a socket takes a wait of nothing for not waiting at all."""
 
+_POSIX = os.name == "posix"
 
-POSIX = os.name == "posix"
-
-_PEEK = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
+_TIMEVAL = struct.Struct("@ll")
 
 
 class Connection:
@@ -31,8 +31,10 @@ class Connection:
         self.socket = made
         self.connect_ns = connect_ns
         self._read_us = self._write_us = 0
-        if POSIX:
+        if _POSIX:
             made.settimeout(None)
+            self._poll = select.poll()
+            self._poll.register(made, select.POLLIN)
 
     def wait(self, wait_ns: int, *, sending: bool = False) -> None:
         """Let each read, and each write if `sending`, wait that long and no longer.
@@ -42,7 +44,7 @@ class Connection:
         wait_us = wait_ns // 1000
         if wait_us <= 0:
             raise TimeoutError
-        if not POSIX:
+        if not _POSIX:
             self.socket.settimeout(wait_us / 1e6)
             return
         # The system's own limits: for Python's it would ask before each read whether there is something to read.
@@ -55,15 +57,9 @@ class Connection:
 
     def is_open(self) -> bool:
         """Return whether the other side has neither closed a connection at rest nor sent anything unasked."""
-        if not POSIX:
-            self.socket.setblocking(False)
-        try:
-            self.socket.recv(1, _PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        if _POSIX:
+            return not self._poll.poll(0)
+        return not select.select([self.socket], [], [], 0)[0]
 
 
 class Connections:
@@ -81,12 +77,15 @@ class Connections:
         Raises ProviderError where none comes about, or not within the request's `connect_s`.
         """
         while self._idle:
-            with suppress(IndexError):
+            try:
                 kept = self._idle.pop()
-                if kept.is_open():
-                    kept.connect_ns = None
-                    return kept
-                kept.socket.close()
+            except IndexError:
+                # Another thread was faster.
+                break
+            if kept.is_open():
+                kept.connect_ns = None
+                return kept
+            kept.socket.close()
         start_ns = clock()
         try:
             made = self._connected(request.connect_s)
@@ -123,14 +122,16 @@ class Connections:
 class Exchange:
     """One request on a connection, and its answer.
 
-    `arrived` has the bytes of the body, read by read, each with its stamp, and `head` what came before them. Both are
-    there once it was performed: between reads nothing is done but to take the time.
+    Once it was performed, `arrived` has the bytes of the body, read by read, each with its stamp, `head` what came
+    before them, and `wire` what the connection took. Between reads nothing is done but to take the time.
     """
 
     def __init__(
         self, connections: Connections, connection: Connection, message: bytes, request: Request, clock: Clock
     ) -> None:
+        self.head: Head | None = None
         self.arrived: list[Arrived] = []
+        self.wire = Wire(connection.connect_ns, None)
         self._connections = connections
         self._connection = connection
         self._message = message
@@ -145,16 +146,6 @@ class Exchange:
         self._first_wait_ns = int(min(request.first_text_s, request.request_s) * 1e9)
         self._stage: Stage = "first-text" if request.first_text_s < request.request_s else "whole"
         connection.wait(max(self._first_wait_ns, 1000), sending=True)
-
-    @property
-    def head(self) -> Head | None:
-        """Status and headers of the answer, None where they did not come."""
-        return self._answer.head
-
-    @property
-    def wire(self) -> Wire:
-        """What the connection took, so far."""
-        return Wire(self._connection.connect_ns, self._sent_at_ns)
 
     def perform(self) -> ProviderError | None:
         """Send the request and read the answer; returns what went wrong, also where a limit was reached."""
@@ -180,6 +171,8 @@ class Exchange:
         if answer.complete and not self._bodies[-1]:
             # The last read can be framing alone: the answer ends with it all the same.
             self.arrived.append(Arrived(self._stamps[-1], b""))
+        self.head = answer.head
+        self.wire = Wire(self.wire.connect_ns, self._sent_at_ns)
         return problem
 
     def _exchange(self) -> None:
@@ -231,4 +224,4 @@ class Exchange:
 
 
 def _timeval(wait_us: int) -> bytes:
-    return struct.pack("@ll", *divmod(wait_us, 1_000_000))
+    return _TIMEVAL.pack(*divmod(wait_us, 1_000_000))
