@@ -1,4 +1,4 @@
-"""Call something when a result file comes, changes or goes, while a block runs."""
+"""Call something when a result file or a review of one comes, changes or goes, while a block runs."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -7,6 +7,9 @@ from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+
+ENDINGS = (".json", ".jsonl", ".yaml")
+"""How the names of result files, of judgements and of a person's scores end."""
 
 QUIET_S = 0.5
 """How long a folder must have been quiet: one new result is several events."""
@@ -20,7 +23,7 @@ class _Changes(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         # A result file appears under its name by a move.
         names = (str(event.src_path), str(event.dest_path))
-        if event.event_type in ("opened", "closed_no_write") or not any(name.endswith(".json") for name in names):
+        if event.event_type in ("opened", "closed_no_write") or not any(name.endswith(ENDINGS) for name in names):
             return
         if self._timer is not None:
             self._timer.cancel()
@@ -31,7 +34,7 @@ class _Changes(FileSystemEventHandler):
 
 @contextmanager
 def watching(folder: Path, call: Callable[[], None]) -> Iterator[None]:
-    """Call `call`, in a thread of its own, after changes to the JSON files below a folder."""
+    """Call `call`, in a thread of its own, after changes to the results and reviews below a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     observer = Observer()
     observer.schedule(_Changes(call), str(folder), recursive=True)

@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from bench.quality.review import Reviews
 from bench.results.schema import Result
 from bench.results.store import Ledger, Refused, load_tree
 from bench.runner.load_record import LengthCell, LoadLevel
@@ -50,12 +52,12 @@ def hostile_ledger() -> Ledger:
     return Ledger(tuple(_hostile_result(day) for day in range(2)), tuple(Refused(t, t) for t in HOSTILE_TEXTS))
 
 
-def write_project(ledger: Ledger, root: Path) -> Path:
+def write_project(ledger: Ledger, root: Path, reviews: Mapping[str, Reviews] | None = None) -> Path:
     """Make a project folder with the pages of a ledger in it, and return its documentation folder."""
     docs = root / "docs"
     shutil.copytree(ROOT / "docs", docs, ignore=shutil.ignore_patterns("report", "index.md"))
     shutil.copy(ROOT / "mkdocs.yml", root)
-    write_site(ledger, docs, TEMPLATES)
+    write_site(ledger, docs, TEMPLATES, reviews=reviews)
     return docs
 
 

@@ -14,6 +14,11 @@ from tests.builders import STARTED_UTC, failed_sample, model_run, result, run_in
 PROBE = Probe(compute_ns=1, memory_ns=1, cpu_hz=None, temperature_c=None, load_average=None)
 
 
+def about(value: float) -> Any:
+    """Return what equals a number that is off by rounding alone."""
+    return pytest.approx(value)
+
+
 def watched(late_ms: Sequence[int], period_ms: int = 10, **fields: Any) -> Result:
     """Return a run of four samples of 100 ms each, watched with these readings."""
     watch = MachineWatch(
@@ -36,8 +41,8 @@ def test_the_readings_around_a_sample_count() -> None:
     # lie nobody knows. The first sample ran within 50 and 250 ms; readings end at 50, 100, 180, 230, 330, ... ms.
     run = watched([0, 0, 30, 0, 50, 0, 0, 70], period_ms=50)
 
-    assert late(run, 0) == Lateness(0.05, pytest.approx(0.2))
-    assert late(run, 3) == Lateness(0.07, pytest.approx(0.2))
+    assert late(run, 0) == Lateness(0.05, about(0.2))
+    assert late(run, 3) == Lateness(0.07, about(0.2))
 
 
 def test_what_was_late_at_another_time_does_not() -> None:
@@ -45,13 +50,13 @@ def test_what_was_late_at_another_time_does_not() -> None:
     # 530 ms: after the first three samples, the third of which ended by 430 ms.
     run = watched([0] * 19 + [30], period_ms=25)
 
-    assert late(run, 0) == Lateness(0.0, pytest.approx(0.18))
-    assert late(run, 2) == Lateness(0.0, pytest.approx(0.18))
-    assert late(run, 3) == Lateness(0.03, pytest.approx(0.18))
+    assert late(run, 0) == Lateness(0.0, about(0.18))
+    assert late(run, 2) == Lateness(0.0, about(0.18))
+    assert late(run, 3) == Lateness(0.03, about(0.18))
 
 
 def test_without_each_reading_only_the_whole_can_be_told() -> None:
-    assert late(watched([0] * 298 + [7]), 0) == Lateness(0.0, pytest.approx(2.647))
+    assert late(watched([0] * 298 + [7]), 0) == Lateness(0.0, about(2.647))
     assert late(watched([0] * 299 + [7]), 0) == Lateness(0.007, None)
 
 

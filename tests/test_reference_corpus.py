@@ -39,9 +39,15 @@ def shipped_prompts() -> list[dict[str, object]]:
     return [prompt for prompt_set in sets for prompt in prompt_set["prompts"]]
 
 
+FIRST_OF_REAL_NOTES = "standup"
+"""From this prompt of the summarisation set on, notes are worded as nobody trained a model on them."""
+
+
 def copying_texts() -> list[str]:
-    """The shipped prompts that quote a text, which stands after an empty line."""
-    return [str(prompt["text"]) for prompt in shipped_prompts() if "\n\n" in str(prompt["text"])]
+    """The shipped prompts in the training text's words that quote a text, which stands after an empty line."""
+    summarising = [str(p["id"]) for p in yaml.safe_load((BENCH / "prompts/summarisation.yaml").read_text())["prompts"]]
+    real = summarising[summarising.index(FIRST_OF_REAL_NOTES) :]
+    return [str(p["text"]) for p in shipped_prompts() if "\n\n" in str(p["text"]) and p["id"] not in real]
 
 
 def people_in(text: str) -> set[str]:
@@ -133,7 +139,7 @@ def test_prompt_ids_are_unique() -> None:
     for prompt in prompts:
         facets = prompt["facets"]
         assert isinstance(facets, list)
-        assert 2 <= len(facets) <= 5, prompt["id"]
+        assert 2 <= len(facets) <= 7, prompt["id"]
         assert len({facet["id"] for facet in facets}) == len(facets), prompt["id"]
 
 

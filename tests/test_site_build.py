@@ -8,7 +8,11 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
+from bench.quality.review import Reviews
 from bench.results.store import Ledger
+from tests.daily_runs import daily_runs
+from tests.hostile_answers import hostile_ledger as attacking_ledger
+from tests.reviewed_ledger import reviewed_ledger
 from tests.site_project import ROOT, build_project, fixture_ledger, hostile_ledger, write_project
 
 HAND_WRITTEN_HOSTS = frozenset({"vega.github.io", "squidfunk.github.io"})
@@ -45,14 +49,23 @@ LEDGERS: dict[str, Callable[[], Ledger]] = {
     "fixtures": fixture_ledger,
     "hostile": hostile_ledger,
     "empty": lambda: Ledger((), ()),
+    "changed": lambda: Ledger(daily_runs(range(13), slower=lambda day, name: 1.5 if day == 12 else 1.0), ()),
 }
 
 
-@pytest.fixture(scope="module", params=list(LEDGERS))
+REVIEWED: dict[str, Callable[[], tuple[Ledger, dict[str, Reviews]]]] = {
+    "reviewed": reviewed_ledger,
+    "attacked": attacking_ledger,
+}
+"""Ledgers with the reviews of their runs."""
+
+
+@pytest.fixture(scope="module", params=[*LEDGERS, *REVIEWED])
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    ledger = LEDGERS[request.param]()
+    name = request.param
+    ledger, reviews = REVIEWED[name]() if name in REVIEWED else (LEDGERS[name](), {})
     root = tmp_path_factory.mktemp("project")
-    write_project(ledger, root)
+    write_project(ledger, root, reviews)
 
     done = build_project(root)
 

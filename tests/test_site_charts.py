@@ -6,7 +6,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from bench.site import charts, level_charts
+from bench.site import charts, level_charts, strip_charts, verdict_charts
 from bench.site.palette import Mark
 
 MARKS = {"fast": Mark(1, "circle"), "good": Mark(2, "square")}
@@ -18,7 +18,8 @@ def snapshot_json(snapshot: SnapshotAssertion) -> SnapshotAssertion:
 
 
 def test_trade_off(snapshot_json: SnapshotAssertion) -> None:
-    row: charts.Row = {"align": "left", "dx": 15, "dy": 0, "memory": "96 MB", "size": 96.0}
+    row: charts.Row = {"align": "left", "dx": 15, "dy": 0, "memory": "96 MB", "size": 96.0, "x_interval": "none"}
+    row["quality_interval"] = "none"
     rows = [
         row | {"model": "fast", "label": "fast", "x": 5000.0, "quality": 2.6},
         row | {"model": "good", "label": "good", "x": 300.0, "quality": 4.4},
@@ -26,7 +27,13 @@ def test_trade_off(snapshot_json: SnapshotAssertion) -> None:
     front: list[charts.Row] = [{"x": 300.0, "quality": 4.4}, {"x": 5000.0, "quality": 2.6}]
 
     spec = charts.trade_off(
-        rows, front, charts.axis("Decode speed (tokens/s)", [300.0, 5000.0]), charts.Axis("Peak memory", 90, 130), MARKS
+        rows,
+        front,
+        charts.axis("Decode speed (tokens/s)", [300.0, 5000.0]),
+        charts.Axis("Peak memory", 90, 130),
+        MARKS,
+        across=[{"model": "fast", "quality": 2.6, "low": 4800.0, "high": 5200.0}],
+        upright=[{"model": "good", "x": 300.0, "low": 4.0, "high": 4.7}],
     )
 
     assert spec == snapshot_json
@@ -45,9 +52,10 @@ def test_history(snapshot_json: SnapshotAssertion) -> None:
 
 def test_strips(snapshot_json: SnapshotAssertion) -> None:
     rows: list[charts.Row] = [{"category": "Capital", "model": "fast", "x": 12.0, "detail": "round 1"}]
-    medians: list[charts.Row] = [{"category": "Capital", "model": "fast", "x": 12.0}]
+    medians: list[charts.Row] = [{"category": "Capital", "model": "fast", "x": 12.0, "interval": "11.2–12.9"}]
+    intervals: list[charts.Row] = [{"category": "Capital", "model": "fast", "low": 11.2, "high": 12.9}]
 
-    spec = charts.strips(rows, medians, ["Capital"], charts.axis("Latency (ms)", [12.0]), MARKS)
+    spec = strip_charts.strips(rows, medians, ["Capital"], charts.axis("Latency (ms)", [12.0]), MARKS, intervals)
 
     assert spec == snapshot_json
 
@@ -67,6 +75,48 @@ def test_over_steps(snapshot_json: SnapshotAssertion) -> None:
     )
 
     assert spec == snapshot_json
+
+
+def test_one_run(snapshot_json: SnapshotAssertion) -> None:
+    samples: list[charts.Row] = [{"category": "A fact", "x": 1.1, "detail": "round 1"}]
+    intervals: list[charts.Row] = [{"category": "Of all", "x": 1.1, "low": 0.9, "high": 1.3, "interval": "0.90–1.30"}]
+    truth: charts.Row = {"x": 1.0, "label": "truth"}
+    x = charts.axis("Latency (s)", [1.1])
+
+    spec = verdict_charts.one_run(samples, intervals, truth, ["A fact", "Of all"], x, MARKS["fast"])
+
+    assert spec == snapshot_json
+
+
+def test_runs_again(snapshot_json: SnapshotAssertion) -> None:
+    row: charts.Row = {"low": 0.9, "high": 1.2, "interval": "0.90–1.20"}
+    rows = [row | {"run": 1, "value": 1.0, "label": ""}, row | {"run": 2, "value": 1.1, "label": "+10 %"}]
+    x, y = charts.Axis("Run", 0.5, 2.5), charts.Axis("Latency (s)", 0.8, 1.3)
+
+    assert verdict_charts.runs_again(rows, 1.0, x, y, MARKS["fast"]) == snapshot_json
+
+
+def test_a_history_with_levels(snapshot_json: SnapshotAssertion) -> None:
+    rows: list[charts.Row] = [
+        {"run": 1, "value": 1.0, "machine": "steady"},
+        {"run": 2, "value": 1.2, "machine": "unsteady"},
+    ]
+    levels: list[charts.Row] = [{"first": 0.6, "last": 2.4, "value": 1.0}]
+    floor: list[charts.Row] = [{"first": 0.5, "last": 2.5, "low": 0.95, "high": 1.05}]
+    said: list[charts.Row] = [{"run": 2, "label": "suspected", "align": "right", "dx": -5}]
+    x, y = charts.Axis("Run", 0.5, 2.5), charts.Axis("Latency (s)", 0.8, 1.3)
+
+    assert verdict_charts.history(rows, levels, floor, said, x, y, MARKS["fast"]) == snapshot_json
+
+
+def test_turns(snapshot_json: SnapshotAssertion) -> None:
+    rows: list[charts.Row] = [
+        {"block": 1, "value": 1.0, "side": "fast", "pair": 1},
+        {"block": 2, "value": 1.1, "side": "good", "pair": 1},
+    ]
+    x, y = charts.Axis("Block", 0.5, 2.5), charts.Axis("Latency (s)", 0.8, 1.3)
+
+    assert verdict_charts.turns(rows, x, y, MARKS) == snapshot_json
 
 
 def test_steps_are_logarithmic_from_a_factor_of_four() -> None:

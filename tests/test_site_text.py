@@ -39,6 +39,10 @@ def test_escaped_text_survives_markdown_inside_a_block(text: str) -> None:
 
 def test_what_cannot_be_seen_is_made_visible() -> None:
     assert visible("a\x00b\x02c\u202ed\ud800e\r\nf\tg") == "a␀b␂c\ufffdd\ufffde\nf\tg"
+    assert (
+        visible("zero\u200bwidth\ufeff, \u0645\u06cc\u200c\u062e\u0648")
+        == "zero\ufffdwidth\ufffd, \u0645\u06cc\u200c\u062e\u0648"
+    )
 
 
 def test_a_template_prints_markup_as_it_is_and_escapes_the_rest() -> None:

@@ -8,7 +8,8 @@ whose rest is far from 0 is an interaction of its model with its prompt. Often t
 The rests are no sample of their noise: with m models and p prompts some m + p - 1 of them are 0, since each median goes
 through a cell. These are left out of their spread, as in robust regression (DuMouchel and O'Brien, Integrating a robust
 option into a multiple regression computing environment, 1989). In 2,000 simulated tables of normal noise alone, of 3
-models by 4 prompts to 5 by 16, 8 to 15% had a cell beyond the threshold; with all rests counted it was 66 to 94%.
+models by 4 prompts to 5 by 16, 8 to 14% had a cell beyond the threshold; with all rests counted it was 65 to 94%
+(python -m tests.benchmarks.interactions).
 """
 
 from collections.abc import Iterable, Mapping

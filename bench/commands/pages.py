@@ -56,18 +56,21 @@ def _write_pages(results_dir: Path, project: Path) -> None:
             f"{project / 'mkdocs.yml'}: not found; run this in the project's folder, or name it: --project"
         )
     try:
+        from bench.site.feed import site_url
         from bench.site.pages import write_site
     except ModuleNotFoundError as error:
         raise UsageError(
             f"{error.name} is not installed; install the site's extra: pip install 'benchledger[site]'"
         ) from error
+    from bench.quality.review import all_reviews
     from bench.results.store import load_tree
     from bench.site.format import count
 
-    ledger = load_tree(results_dir)
-    for refused in ledger.refused:
+    ledger, reviews = load_tree(results_dir), all_reviews(results_dir)
+    for refused in (*ledger.refused, *(refused for one in reviews.values() for refused in one.refused)):
         click.echo(f"bench: left out {results_dir / refused.path}: {refused.reason}", err=True)
-    written = write_site(ledger, project / "docs", project / "site_templates")
+    address = site_url(project / "mkdocs.yml")
+    written = write_site(ledger, project / "docs", project / "site_templates", site_url=address, reviews=reviews)
     parts = (count(len(ledger.results), "run"), count(written.pages, "page"), count(written.charts, "chart"))
     click.echo(", ".join(parts))
 

@@ -40,6 +40,7 @@ __all__ = [
     "Reviews",
     "Sitting",
     "Verdict",
+    "all_reviews",
     "find_run",
     "judges_itself",
     "load_annotations",
@@ -113,21 +114,26 @@ def reviews_beside(result_path: Path, run_id: str) -> Reviews:
     return Reviews(tuple(judgements), tuple(annotations), tuple(refused))
 
 
-def review_mistakes(results_dir: Path) -> tuple[Refused, ...]:
-    """Return what is wrong with review files anywhere below a folder, by path: damaged ones, and those of no run."""
+def all_reviews(results_dir: Path) -> dict[str, Reviews]:
+    """Return the reviews anywhere below a folder, by the id of their run; those of no run are refused."""
     folders = {path.parent for path in results_dir.rglob("*.*") if _REVIEW.fullmatch(path.name)}
-    found: list[Refused] = []
+    found: dict[str, Reviews] = {}
     for folder in sorted(folders):
         runs = {match["run"] for path in folder.iterdir() if (match := _REVIEW.fullmatch(path.name))}
         for stem in sorted(runs):
             place = (folder / stem).relative_to(results_dir).as_posix()
             if (folder / f"{stem}.json").is_file():
-                found += reviews_of(results_dir, place).refused
+                found[place] = reviews_of(results_dir, place)
                 continue
             reason = f"there is no run {place!r} that it could review"
-            found += [
-                Refused(path.relative_to(results_dir).as_posix(), reason) for path, _ in _review_files(folder, stem)
-            ]
+            paths = (path.relative_to(results_dir).as_posix() for path, _ in _review_files(folder, stem))
+            found[place] = Reviews(refused=tuple(Refused(path, reason) for path in paths))
+    return found
+
+
+def review_mistakes(results_dir: Path) -> tuple[Refused, ...]:
+    """Return what is wrong with review files anywhere below a folder, by path: damaged ones, and those of no run."""
+    found = (refused for reviews in all_reviews(results_dir).values() for refused in reviews.refused)
     return tuple(sorted(found, key=lambda refused: refused.path))
 
 

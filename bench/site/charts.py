@@ -25,7 +25,10 @@ SIZE_RANGE = [70, 700]
 ONE_SIZE = 200
 """Area of every mark where there is nothing to tell them apart by."""
 
-ROW_HEIGHT = 26
+BAR_WIDTH = 1.5
+BAR_OPACITY = 0.75
+"""How the bar of an interval is drawn: thin, so that the value stays the first thing seen."""
+
 LOG_FROM_RATIO = 12.0
 """From this ratio of the largest to the smallest value an axis is logarithmic."""
 
@@ -61,34 +64,54 @@ def position(value: float, along: Axis) -> float:
     return (value - along.low) / (along.high - along.low)
 
 
-def trade_off(rows: Sequence[Row], front: Sequence[Row], x: Axis, size: Axis, marks: Mapping[str, Mark]) -> Spec:
+def trade_off(
+    rows: Sequence[Row],
+    front: Sequence[Row],
+    x: Axis,
+    size: Axis,
+    marks: Mapping[str, Mark],
+    across: Sequence[Row] = (),
+    upright: Sequence[Row] = (),
+) -> Spec:
     """Return quality against something else, one mark a model, and the front as a dashed line.
 
-    Rows have model, x, quality, size, memory, label, align, dx and dy; those of the front x and quality.
+    Rows have model, x, quality, size, memory, label, align, dx and dy, and x_interval and quality_interval in words;
+    those of the front x and quality. `across` has the intervals of x as model, quality, low and high, and `upright`
+    those of quality as model, x, low and high.
     """
     spec = copy.deepcopy(_trade_off_kind())
-    points = spec["layer"][1]
+    _, bars, upright_bars, points, *_ = spec["layer"]
     for layer in spec["layer"]:
         scale_encoding(layer["encoding"]["x"], x)
-    colour_encoding(points["encoding"], marks)
+    for layer in (bars, upright_bars, points):
+        colour_encoding(layer["encoding"], marks)
     points["encoding"]["size"]["scale"] = {
         "domain": [size.low, size.high],
         "range": SIZE_RANGE if size.high > size.low else [ONE_SIZE, ONE_SIZE],
     }
-    points["encoding"]["tooltip"][2]["title"] = x.title
-    spec["datasets"] = {"front": list(front), "models": list(rows)}
+    points["encoding"]["tooltip"][3]["title"] = x.title
+    spec["datasets"] = {"across": list(across), "front": list(front), "models": list(rows), "upright": list(upright)}
     return spec
 
 
-def history(rows: Sequence[Row], y: Axis, mark: Mark, with_points: bool) -> Spec:
+def history(
+    rows: Sequence[Row],
+    y: Axis,
+    mark: Mark,
+    with_points: bool,
+    shifts: Sequence[Row] = (),
+    levels: Sequence[Row] = (),
+) -> Spec:
     """Return one metric of one model over its runs. Rows have date, value, run and machine.
 
     `machine` is steady, unsteady or unknown. A run on an unsteady machine is a hollow point, and marked however many
-    runs there are.
+    runs there are. `shifts` have date, status, change and suspects, and stand as upright lines with a mark on top,
+    hollow and dashed where suspected; `levels` have date, until and value, and stand as steps.
     """
     spec = copy.deepcopy(_history_kind())
-    line, points = spec["layer"]
-    for layer in (line, points):
+    line, points, steps, *upright = spec["layer"]
+    spec["layer"] = [line, points, *([steps] if levels else []), *(upright if shifts else [])]
+    for layer in (line, points, steps):
         scale_encoding(layer["encoding"]["y"], y)
     line["encoding"]["color"] = {"value": mark.colour}
     points["encoding"] |= {
@@ -99,26 +122,7 @@ def history(rows: Sequence[Row], y: Axis, mark: Mark, with_points: bool) -> Spec
     }
     points["encoding"]["tooltip"][1]["title"] = y.title
     spec["datasets"] = {"runs": list(rows)}
-    return spec
-
-
-def strips(
-    rows: Sequence[Row], medians: Sequence[Row], order: Sequence[str], x: Axis, marks: Mapping[str, Mark]
-) -> Spec:
-    """Return every sample as a mark along x, a row for each category, and the medians as ticks.
-
-    Rows have category, model, x and detail; medians category, model and x.
-    """
-    spec = copy.deepcopy(_strips_kind())
-    samples, ticks = spec["layer"]
-    for layer in (samples, ticks):
-        scale_encoding(layer["encoding"]["x"], x)
-        layer["encoding"]["y"]["scale"] = {"domain": list(order)}
-        colour_encoding(layer["encoding"], marks)
-    samples["encoding"]["tooltip"][1]["title"] = x.title
-    ticks["encoding"]["tooltip"][1]["title"] = f"median, {x.title}"
-    spec["height"] = ROW_HEIGHT * len(order) + 56
-    spec["datasets"] = {"medians": list(medians), "samples": list(rows)}
+    spec["datasets"] |= {name: list(some) for name, some in (("levels", levels), ("shifts", shifts)) if some}
     return spec
 
 
@@ -133,6 +137,10 @@ def scale_encoding(encoding: dict[str, Any], along: Axis) -> None:
 
 def _unsteady(then: str | int, otherwise: str | int) -> dict[str, Any]:
     return {"condition": {"test": "datum.machine === 'unsteady'", "value": then}, "value": otherwise}
+
+
+def _if_suspected(then: str | list[int], otherwise: str | list[int]) -> Any:
+    return alt.condition("datum.status === 'suspected'", alt.value(then), alt.value(otherwise))
 
 
 def _ticks(along: Axis) -> list[float]:
@@ -152,17 +160,29 @@ def colour_encoding(encoding: dict[str, Any], marks: Mapping[str, Mark]) -> None
 
 @cache
 def _trade_off_kind() -> Spec:
-    x = alt.X("x:Q", axis=alt.Axis(tickCount=6, grid=True, format=",~f"))
-    y = alt.Y(
-        "quality:Q",
-        scale=alt.Scale(domain=[QUALITY.low, QUALITY.high], nice=False),
-        axis=alt.Axis(values=[1, 2, 3, 4, 5], format="d"),
-        title=QUALITY.title,
-    )
+    along = {"axis": alt.Axis(tickCount=6, grid=True, format=",~f")}
+    up: Spec = {
+        "scale": alt.Scale(domain=[QUALITY.low, QUALITY.high], nice=False),
+        "axis": alt.Axis(values=[1, 2, 3, 4, 5], format="d"),
+        "title": QUALITY.title,
+    }
+    x, y = alt.X("x:Q", **along), alt.Y("quality:Q", **up)
     line = (
         alt.Chart(alt.NamedData("front"))
         .mark_line(strokeDash=[5, 4], strokeWidth=1.5, color="var(--bl-ink-soft)", opacity=0.8)
         .encode(x=x, y=y)
+    )
+    colour = alt.Color("model:N", legend=None)
+    bar = {"strokeWidth": BAR_WIDTH, "opacity": BAR_OPACITY}
+    across = (
+        alt.Chart(alt.NamedData("across"))
+        .mark_rule(**bar)
+        .encode(x=alt.X("low:Q", **along), x2="high:Q", y=y, color=colour)
+    )
+    upright = (
+        alt.Chart(alt.NamedData("upright"))
+        .mark_rule(**bar)
+        .encode(x=x, y=alt.Y("low:Q", **up), y2="high:Q", color=colour)
     )
     points = (
         alt.Chart(alt.NamedData("models"))
@@ -170,13 +190,15 @@ def _trade_off_kind() -> Spec:
         .encode(
             x=x,
             y=y,
-            color=alt.Color("model:N", legend=None),
+            color=colour,
             shape=alt.Shape("model:N", legend=None),
             size=alt.Size("size:Q", legend=None),
             tooltip=[
                 alt.Tooltip("model:N", title="Model"),
                 alt.Tooltip("quality:Q", title="Quality (1–5)", format=".1f"),
+                alt.Tooltip("quality_interval:N", title="its interval"),
                 alt.Tooltip("x:Q", format=",.3~r"),
+                alt.Tooltip("x_interval:N", title="its interval"),
                 alt.Tooltip("memory:N", title="Peak memory"),
             ],
         )
@@ -195,7 +217,7 @@ def _trade_off_kind() -> Spec:
         .encode(x=x, y=y, text="label:N")
         for halo in ({"stroke": "var(--bl-surface)", "strokeWidth": 4, "strokeJoin": "round"}, {})
     ]
-    return finished(alt.layer(line, points, *labels), height=300)
+    return finished(alt.layer(line, across, upright, points, *labels), height=300)
 
 
 @cache
@@ -217,40 +239,33 @@ def _history_kind() -> Spec:
             ],
         )
     )
-    return finished(alt.layer(line, points), height=180)
-
-
-@cache
-def _strips_kind() -> Spec:
-    x = alt.X("x:Q", axis=alt.Axis(tickCount=6, format=",~f"))
-    y = alt.Y("category:N", title=None, axis=alt.Axis(grid=True, ticks=False, domain=False, labelOverlap=False))
-    colour = alt.Color("model:N", legend=None)
-    samples = (
-        alt.Chart(alt.NamedData("samples"))
-        .mark_point(filled=True, size=34, opacity=0.5)
+    steps = (
+        alt.Chart(alt.NamedData("levels"))
+        .mark_rule(strokeWidth=2, strokeCap="butt", color="var(--bl-ink)", opacity=0.75)
+        .encode(x=x, x2="until:T", y=y)
+    )
+    tooltip = [
+        alt.Tooltip("date:T", title="Since", format="%Y-%m-%d %H:%M"),
+        alt.Tooltip("change:N", title="Change"),
+        alt.Tooltip("status:N", title="It is"),
+        alt.Tooltip("suspects:N", title="Noted"),
+    ]
+    uprights = (
+        alt.Chart(alt.NamedData("shifts"))
+        .mark_rule(strokeWidth=1.5, color="var(--bl-ink-soft)")
+        .encode(x=x, strokeDash=_if_suspected([3, 3], [1, 0]), tooltip=tooltip)
+    )
+    tops = (
+        alt.Chart(alt.NamedData("shifts"))
+        .mark_point(filled=True, shape="diamond", size=90, stroke="var(--bl-ink)", strokeWidth=1.5, opacity=1)
         .encode(
             x=x,
-            y=y,
-            color=colour,
-            shape=alt.Shape("model:N", legend=None),
-            tooltip=[
-                alt.Tooltip("category:N", title="Of"),
-                alt.Tooltip("x:Q", format=",.3~r"),
-                alt.Tooltip("detail:N", title="Sample"),
-            ],
+            y=alt.value(0),
+            fill=_if_suspected("var(--bl-surface)", "var(--bl-ink)"),
+            tooltip=tooltip,
         )
     )
-    ticks = (
-        alt.Chart(alt.NamedData("medians"))
-        .mark_tick(thickness=2.5, size=18, opacity=1)
-        .encode(
-            x=x,
-            y=y,
-            color=colour,
-            tooltip=[alt.Tooltip("category:N", title="Of"), alt.Tooltip("x:Q", format=",.3~r")],
-        )
-    )
-    return finished(alt.layer(samples, ticks), height=120)
+    return finished(alt.layer(line, points, steps, uprights, tops), height=180)
 
 
 def finished(chart: alt.LayerChart, height: int) -> Spec:

@@ -1,11 +1,16 @@
-"""Files that a reader takes away: a run's samples as CSV."""
+"""Files that a reader takes away: a run's samples as CSV, and who gave which score."""
 
 import csv
 import io
+from collections.abc import Iterator
 
 from bench.analysis.metrics import SAMPLE_METRICS
-from bench.analysis.tabular import FORMULA_STARTS
+from bench.analysis.score_rows import SCORE_COLUMNS, score_rows
+from bench.analysis.tabular import FORMULA_STARTS, csv_text, json_text
+from bench.quality.review import Reviews
 from bench.results.schema import Result
+from bench.site.ledger import Site
+from bench.site.scored import reviewed_run
 
 
 def samples_csv(result: Result) -> str:
@@ -30,6 +35,17 @@ def samples_csv(result: Result) -> str:
                 ]
             )
     return file.getvalue()
+
+
+def score_files(site: Site) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of the files of every score of the runs on the page of agreement.
+
+    These are the newest run of each machine that a judge or a person scored; without one, its newest run.
+    """
+    shown = [(reviewed_run(site, board.machine) or board.summary).result for board in site.boards]
+    rows = score_rows((result, site.reviews.get(result.run.id, Reviews())) for result in shown)
+    yield "scores.csv", csv_text(SCORE_COLUMNS, rows)
+    yield "scores.json", json_text(rows)
 
 
 def _text(text: str) -> str:

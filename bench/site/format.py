@@ -37,6 +37,9 @@ NO_VALUE = "–"
 NO_BREAK = "\u00a0"
 """The space between a number and its unit, at which no line ends."""
 
+MOST_TIMES = 1_000
+"""Multiple beyond which a change is only said to be larger: a reader has long understood."""
+
 
 def scale(base_unit: str, values: Iterable[float | None]) -> Scale:
     """Return the display unit in which the largest of the values is at least 1; the second one without a value."""
@@ -77,6 +80,17 @@ def quantity(value: float | None, scale: Scale) -> str:
     return number(value * scale.factor)
 
 
+def interval(low: float, high: float, value: float, scale: Scale) -> str:
+    """Return the interval of a value in its display unit and to its last digit, without the unit: 3.64–3.74."""
+    if scale.unit == SCALES["score"][0].unit:
+        return f"{score(low)}–{score(high)}"
+    if value == 0 or scale.unit in (SCALES["tokens"][0].unit, SCALES["count"][0].unit):
+        return f"{quantity(low, scale)}–{quantity(high, scale)}"
+    last = 2 - math.floor(math.log10(abs(_significant(value * scale.factor, 3))))
+    ends = (f"{round(end * scale.factor, last):,.{max(0, last)}f}" for end in (low, high))
+    return "–".join(ends)
+
+
 def with_unit(value: float | None, base_unit: str) -> str:
     """Return a single value with its unit, in the unit that suits it best."""
     if value is None:
@@ -99,6 +113,18 @@ def listed(values: Sequence[float], base_unit: str) -> str:
     return f"{', '.join(number(value * chosen.factor) for value in values)}{NO_BREAK}{chosen.unit}"
 
 
+def span(values: Sequence[float], base_unit: str) -> str:
+    """Return the least and the largest of some values, with their unit named once: 1.24 to 1.31 s; one if equal."""
+    low, high = min(values), max(values)
+    least, largest = with_unit(low, base_unit), with_unit(high, base_unit)
+    if least == largest:
+        return largest
+    if base_unit == "score":
+        return f"{score(low)} to {largest}"
+    chosen = scale(base_unit, [high])
+    return f"{short(low * chosen.factor)} to {largest}"
+
+
 def sentence(text: str) -> str:
     """Return a clause as a sentence, with a capital at its start and a full stop at its end."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
@@ -107,6 +133,11 @@ def sentence(text: str) -> str:
 def score(value: float) -> str:
     """Return a quality score to one decimal."""
     return f"{value:.1f}"
+
+
+def coefficient(value: float) -> str:
+    """Return a coefficient of agreement or correlation, from -1 to 1, to two decimals."""
+    return f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
 
 
 def plotted(value: float, scale: Scale) -> float:
@@ -124,9 +155,23 @@ def change(part: float) -> str:
     return f"{'−' if part < 0 else '+'}{percent(abs(part))}"
 
 
+def effect(part: float) -> str:
+    """Return a relative change as `change` does, one beyond a doubling as a multiple: ×2.4, at most 'over ×1,000'."""
+    if part > MOST_TIMES - 1:
+        return f"over ×{MOST_TIMES:,}"
+    if part > 1:
+        return f"×{short(1 + part)}"
+    return "below −99.9 %" if part < -0.999 else change(part)
+
+
 def percent(part: float) -> str:
     """Return a share of one as a percentage with one decimal."""
     return f"{part * 100:.1f} %"
+
+
+def times(ratio: float) -> str:
+    """Return a ratio as a factor: × 1.84; what is shorter has a factor below 1."""
+    return f"×{NO_BREAK}{number(ratio)}"
 
 
 def parameters(value: int | None) -> str:

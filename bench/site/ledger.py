@@ -1,20 +1,25 @@
 """The ledger as the pages need it: the newest run of each machine, of each model on each machine, and their looks."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bench.analysis.consumption import is_estimate, prices
 from bench.analysis.history import context_key
 from bench.analysis.metrics import metric
 from bench.analysis.resolution import resolvable, smallest_resolvable_s
+from bench.analysis.shifts import Shifts, shifts
 from bench.analysis.summary import OF_A_CLIENT, ModelSummary, RunSummary, summarise
+from bench.quality.review import Reviews
 from bench.results.schema import Result
 from bench.results.store import Ledger, Refused
 from bench.site import format as form
+from bench.site.drift import Drift
+from bench.site.intervals import Estimates
 from bench.site.palette import Mark, marks
 from bench.site.tables import Column, Measured, number_column
 from bench.site.text import anchor, key, run_key
+from bench.site.voices import Hearings
 
 ESTIMATED = ("energy_per_answer_j", "energy_per_1000_tokens_j", "cost_per_1000_answers")
 """Metrics that are an estimate where the energy is one."""
@@ -59,13 +64,14 @@ class Board:
 
 @dataclass(frozen=True)
 class Site:
-    """Everything that the pages are made from."""
+    """Everything that the pages are made from. `reviews` has what judges and people said, by run id."""
 
     results: tuple[Result, ...]
     refused: tuple[Refused, ...]
     marks: dict[str, Mark]
     boards: tuple[Board, ...]
     summaries: tuple[RunSummary, ...]
+    reviews: Mapping[str, Reviews] = field(default_factory=dict)
 
     @cached_property
     def runs(self) -> dict[str, dict[str, tuple[ModelSummary, ...]]]:
@@ -82,9 +88,29 @@ class Site:
         }
 
     @cached_property
+    def estimates(self) -> Estimates:
+        """The intervals and ranks of the models of any run, each worked out when it is first asked for."""
+        return Estimates()
+
+    @cached_property
+    def drift(self) -> Drift:
+        """What models said otherwise than in another round, or in the run before."""
+        return Drift(self.results)
+
+    @cached_property
+    def hearings(self) -> Hearings:
+        """What judges and people said of any run, and how far they agree."""
+        return Hearings(self.reviews)
+
+    @cached_property
     def by_run(self) -> dict[str, RunSummary]:
         """Run id -> the run."""
         return {one.result.run.id: one for one in self.summaries}
+
+    @cached_property
+    def shifts(self) -> Shifts:
+        """Every level shift of every model."""
+        return shifts(self.summaries)
 
     def newest(self, name: str) -> ModelSummary:
         """Return the newest run of a model on any machine; one in which it was skipped only where there is no other."""
@@ -105,17 +131,21 @@ class Site:
         return tuple(one for one in runs if context_key(one.result, one.model) == newest)
 
 
-def site(ledger: Ledger) -> Site:
-    """Return the ledger arranged for the pages, the machine of the newest run first."""
+def site(ledger: Ledger, reviews: Mapping[str, Reviews] | None = None) -> Site:
+    """Return the ledger arranged for the pages, the machine of the newest run first.
+
+    `reviews` has those of a run by its id; files of theirs that were refused come after the ledger's own.
+    """
     summaries = tuple(summarise(result) for result in ledger.results)
     latest = {one.result.machine.name: one for one in summaries}
     boards = sorted(latest.values(), key=lambda one: (one.result.run.started_utc, one.result.run.id), reverse=True)
     return Site(
         results=ledger.results,
-        refused=ledger.refused,
+        refused=(*ledger.refused, *(refused for one in (reviews or {}).values() for refused in one.refused)),
         marks=marks(ledger.results),
         boards=tuple(Board(one) for one in boards),
         summaries=summaries,
+        reviews=reviews or {},
     )
 
 

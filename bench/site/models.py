@@ -1,15 +1,20 @@
 """The models: a list, and a page for each."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bench.analysis.summary import ModelSummary
 from bench.site import format as form
 from bench.site.answers import Answers, answers, grades_of
-from bench.site.ledger import Site, failure_text, measured, model_page, prompt_page, run_page
+from bench.site.leaderboard import RANKS_PAGE, estimated_column, rank_cell, ranked
+from bench.site.ledger import Board, Site, failure_text, measured, model_page, prompt_page, run_page
 from bench.site.licensing import licence_column
 from bench.site.naming import model_cells
 from bench.site.on_machine import OnMachine, on_machine, run_context
-from bench.site.tables import Cell, Table, count_column, name_column, number_column, table, text_column
+from bench.site.outlying import Unlike, unlike_of_model
+from bench.site.repeats import Repeats, model_repeats
+from bench.site.scored import Earlier, VoiceLine, scored_before, voice_lines
+from bench.site.tables import Cell, Column, Table, count_column, name_column, number_column, table, text_column
 from bench.site.text import relative, web_address
 
 LIST = "report/models/index.html"
@@ -37,14 +42,22 @@ class Said:
 
 @dataclass(frozen=True)
 class ModelPage:
-    """Everything about one model."""
+    """Everything about one model. `unlike` has, by machine, the prompts that are slow for this model alone.
+
+    `marks` says whether words are marked in some answer.
+    """
 
     name: str
     summary: ModelSummary
     facts: tuple[Fact, ...]
     machines: tuple[OnMachine, ...]
+    unlike: Mapping[str, Unlike]
     said: tuple[Said, ...]
     said_context: str
+    marks: bool
+    voices: tuple[VoiceLine, ...]
+    scored_before: Earlier | None
+    repeats: Repeats
 
 
 def model_list(site: Site) -> Table | None:
@@ -56,9 +69,13 @@ def model_list(site: Site) -> Table | None:
         "All models",
         [
             name_column("Model", model_cells(site, rows, LIST)),
-            text_column("Publisher", [Cell(one.model.publisher or "not stated") for one in rows]),
+            _place_column(site, rows),
+            # The newest runs may be of different machines: quality and speed are shown, not compared.
+            estimated_column(site, rows, "score", "Quality"),
+            estimated_column(site, rows, "decode_tokens_per_s", "Decode speed"),
             number_column("Footprint", "bytes", [measured(one, "footprint_bytes") for one in rows], "lower"),
             licence_column(rows),
+            text_column("Publisher", [Cell(one.model.publisher or "not stated") for one in rows]),
             text_column("Machines", [", ".join(site.runs[name]) for name in site.marks]),
             count_column("Runs", [sum(map(len, site.runs[name].values())) for name in site.marks]),
             text_column("Newest run", [_newest_cell(one) for one in rows]),
@@ -71,6 +88,7 @@ def model_view(site: Site, name: str) -> ModelPage:
     here = model_page(name)
     newest = site.newest(name)
     grades = grades_of(newest.result)
+    hearing = site.hearings.of(newest.result)
     said = []
     for prompt in newest.result.prompt_set.prompts:
         value = newest.prompt_scores.get(prompt.id)
@@ -79,7 +97,7 @@ def model_view(site: Site, name: str) -> ModelPage:
                 title=prompt.title,
                 href=relative(here, prompt_page(prompt.id)),
                 score="no score" if value is None else form.with_unit(value, "score"),
-                answers=answers(newest, prompt, grades),
+                answers=answers(newest, prompt, grades, hearing.voices),
             )
         )
     return ModelPage(
@@ -87,21 +105,42 @@ def model_view(site: Site, name: str) -> ModelPage:
         summary=newest,
         facts=_facts(newest),
         machines=tuple(on_machine(site, name, machine, here) for machine in site.runs[name]),
+        unlike={
+            machine: unlike_of_model(site, site.by_run[site.newest_on(name, machine).result.run.id], name, here)
+            for machine in site.runs[name]
+        },
         said=tuple(said) if newest.model.samples else (),
         said_context=run_context(newest),
+        marks=any("<mark " in answer.shown for one in said for answer in one.answers.distinct),
+        voices=voice_lines(hearing),
+        scored_before=scored_before(site, Board(site.by_run[newest.result.run.id]), here),
+        repeats=model_repeats(site, newest, here),
     )
 
 
+def _place_column(site: Site, rows: Sequence[ModelSummary]) -> Column:
+    """Return the rank of each model by quality among the models of its newest run."""
+    cells = []
+    for one in rows:
+        board = Board(site.by_run[one.result.run.id])
+        ranks = ranked(site, board, "score")
+        known = sum(other.rank is not None for other in ranks)
+        cell = rank_cell(next((other for other in ranks if other.model == one.model.name), None), ranks)
+        cells.append(replace(cell, interval=f"{cell.interval} of {known}".strip()) if cell.kind == "value" else cell)
+    column = text_column("Rank", cells, numeric=True)
+    return replace(column, unit="by quality", explained=RANKS_PAGE)
+
+
 def _newest_cell(summary: ModelSummary) -> Cell:
-    text = form.day(summary.result.run.started_utc)
+    text, machine = form.day(summary.result.run.started_utc), summary.result.machine.name
     href = relative(LIST, run_page(summary.result))
     if summary.model.skipped is not None:
-        return Cell(text, small="skipped", kind="skipped", href=href, note=failure_text(summary))
+        return Cell(text, small=f"{machine} · skipped", kind="skipped", href=href, note=failure_text(summary))
     if not summary.good_samples:
-        return Cell(text, small="failed", kind="failed", href=href, note=failure_text(summary))
+        return Cell(text, small=f"{machine} · failed", kind="failed", href=href, note=failure_text(summary))
     if summary.failed_samples:
-        return Cell(text, small=f"{form.count(summary.failed_samples, 'failed sample')}", href=href)
-    return Cell(text, href=href)
+        return Cell(text, small=f"{machine} · {form.count(summary.failed_samples, 'failed sample')}", href=href)
+    return Cell(text, small=machine, href=href)
 
 
 def _facts(summary: ModelSummary) -> tuple[Fact, ...]:

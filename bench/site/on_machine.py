@@ -1,15 +1,19 @@
 """A model on one machine: its numbers, their history, its latencies and its failures."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from bench.analysis.history import context_key
 from bench.analysis.metrics import METRICS, SAMPLE_METRICS, metric
+from bench.analysis.shifts import LevelShift
 from bench.analysis.stats import VALUES_NEEDED
 from bench.analysis.summary import ModelSummary
+from bench.analysis.watched import SeriesKey
 from bench.site import charts
 from bench.site import format as form
 from bench.site.at_work import Readings, at_work
 from bench.site.by_length import ByLength, by_length
+from bench.site.entries import size, suspect_sentence
 from bench.site.figures import Figure, plain
 from bench.site.ledger import Site, context, failure_text, measured, metric_page, run_page
 from bench.site.standing import Standing, standings
@@ -153,20 +157,76 @@ def _history_figure(
     values = [form.plotted(value, scale) for _, value in known]
     first, last = known[0][1], known[-1][1]
     median = "median " if chosen in SAMPLE_METRICS else ""
+    key = SeriesKey(context_key(known[-1][0].result, known[-1][0].model), name, metric_id)
+    drawn = {one.result.run.id for one, _ in known}
+    found = [one for one in site.shifts.of(key) if one.after.run.id in drawn]
+    levels = _levels(site, key, drawn, scale)
     return Figure(
         id=f"history-{anchor(machine)}-{metric_id.replace('_', '-')}",
-        sentence=f"{chosen.label}: {_course(first, last, chosen.unit, len(known))}",
+        sentence=f"{chosen.label}: {_course(first, last, chosen.unit, len(known))}{_shifted(found)}",
         caption=f"{shortened(plain(name), 40)} on {machine}, {median}of each run; "
         f"{'lower' if chosen.better == 'lower' else 'higher'} is better."
-        + (" Hollow: the machine was unsteady." if any(row["machine"] == "unsteady" for row in rows) else ""),
+        + (" Hollow: the machine was unsteady." if any(row["machine"] == "unsteady" for row in rows) else "")
+        + _marks_explained(found),
         spec=charts.history(
             rows,
             _axis(metric_id, f"{chosen.symbol} ({scale.unit})", values),
             site.marks[name],
             with_points=len(known) <= MOST_POINTS,
+            shifts=[_shift_row(one) for one in found],
+            levels=levels,
         ),
         legend={},
     )
+
+
+def _levels(site: Site, key: SeriesKey, drawn: Collection[str], scale: form.Scale) -> list[charts.Row]:
+    """Return the levels as steps, each up to the first run of the next; none where no change is confirmed."""
+    found = site.shifts.levels(key)
+    if len(found) < 2:
+        return []
+    runs = site.shifts.by_history[key.context, key.model].runs
+    ends = [*(one.first for one in found[1:]), found[-1].last]
+    first = next(place for place, one in enumerate(runs) if one.result.run.id in drawn)
+    return [
+        {
+            "date": form.stamp(runs[max(one.first, first)].result.run.started_utc),
+            "until": form.stamp(runs[end].result.run.started_utc),
+            "value": form.plotted(one.value, scale),
+        }
+        for one, end in zip(found, ends, strict=True)
+        if end > first
+    ]
+
+
+def _shift_row(one: LevelShift) -> charts.Row:
+    return {
+        "date": form.stamp(one.after.run.started_utc),
+        "status": one.change.status,
+        "change": size(one),
+        "suspects": suspect_sentence(one.suspects),
+    }
+
+
+def _shifted(found: Sequence[LevelShift]) -> str:
+    """Return what the newest shift was, and how many there were before it."""
+    if not found:
+        return ""
+    last = found[-1]
+    older = f", after {form.count(len(found) - 1, 'older change')}" if len(found) > 1 else ""
+    day = form.day(last.after.run.started_utc)
+    return f" {last.change.status.capitalize()} on {day}: {form.effect(last.change.effect)}{older}."
+
+
+def _marks_explained(found: Sequence[LevelShift]) -> str:
+    """Return what the marks of shifts are, and what changed with the newest of these."""
+    if not found:
+        return ""
+    statuses = {one.change.status for one in found}
+    confirmed = " Upright: a confirmed change; steps: the levels between." if "confirmed" in statuses else ""
+    suspected = " Dashed: a suspected change." if "suspected" in statuses else ""
+    newest = f" Of {form.day(found[-1].after.run.started_utc)}: {size(found[-1])}."
+    return f"{confirmed}{suspected}{newest} {suspect_sentence(found[-1].suspects)}"
 
 
 def _course(first: float, last: float, unit: str, runs: int) -> str:

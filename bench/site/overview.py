@@ -4,37 +4,56 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.metrics import metric
+from bench.analysis.ranking import Ranked
 from bench.analysis.summary import ModelSummary, RunSummary
 from bench.results.store import Refused
-from bench.site import charts, pareto
 from bench.site import format as form
 from bench.site.doubts import doubts
-from bench.site.figures import Figure, plain
-from bench.site.labels import Spot, place
-from bench.site.ledger import Board, Site, failure_text, measured, metric_column, model_page, run_page
+from bench.site.figures import Figure
+from bench.site.leaderboard import estimated_column, first, rank_column, ranked
+from bench.site.ledger import Board, Site, failure_text, metric_column, model_page, run_page
 from bench.site.licensing import licence_column
 from bench.site.naming import joined, model_cells
+from bench.site.since import Since, changed_lately, since_last_run
 from bench.site.sparkline import sparkline
 from bench.site.standing import Standing, standings
 from bench.site.tables import Cell, Column, Table, name_column, table, text_column
 from bench.site.text import relative, shortened
+from bench.site.trade_offs import trade_off
 
 HERE = "index.html"
 DOUBTED_SHOWN = 5
-PLOT = (540.0, 240.0)
-"""Width and height of a trade-off chart's plot on a desk, where its direct labels are shown."""
+MOST_NAMED = 4
+"""Models that a sentence names one by one where none is better than another."""
 
-SCORE_SCALE = form.scale("score", [])
-BYTES = form.scale("bytes", [1e6])
+ESTIMATED = {
+    "score": "Quality",
+    "decode_tokens_per_s": "Decode speed",
+    "ttft_s": "TTFT p50",
+    "ttft_s.p95": "TTFT p95",
+    "e2e_s.p95": "Latency p95",
+    "memory_peak_bytes": "Peak memory",
+}
+"""Metric -> the head of its column in the table of models."""
+
+
+@dataclass(frozen=True)
+class Praise:
+    """A metric, and what the first sentence says of the one model, or the several, that is best by it."""
+
+    metric_id: str
+    noun: str
+    one_does: str
+    several_do: str
 
 
 PRAISE = (
-    ("score", "answers best", "answer best"),
-    ("decode_tokens_per_s", "writes fastest", "write fastest"),
-    ("e2e_s", "finishes first", "finish first"),
-    ("memory_peak_bytes", "needs the least memory", "need the least memory"),
+    Praise("score", "quality", "answers best", "answer best"),
+    Praise("decode_tokens_per_s", "speed of writing", "writes fastest", "write fastest"),
+    Praise("e2e_s", "latency", "finishes first", "finish first"),
+    Praise("memory_peak_bytes", "peak memory", "needs the least memory", "need the least memory"),
 )
-"""Metric -> what the first sentence says of the one model, or the several, that is best by it."""
+"""What the first sentence praises, in order."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +72,13 @@ class Section:
     board: Board
     answer: str
     table: Table | None
+    ranked: bool
     figures: tuple[Figure, ...]
     failed: tuple[Failed, ...]
     skipped: tuple[Failed, ...]
     standings: tuple[Standing, ...]
     run_href: str
+    since: Since
 
 
 @dataclass(frozen=True)
@@ -80,14 +101,6 @@ class Overview:
     refused: tuple[Refused, ...]
 
 
-@dataclass(frozen=True)
-class _Winners:
-    """The models that are best by one metric, and its value with its unit."""
-
-    names: tuple[str, ...]
-    value: str
-
-
 def overview(site: Site) -> Overview:
     """Return the first screen: a section for each machine, then what cannot be trusted."""
     doubted = [one for summary in reversed(site.summaries) if (one := _doubted(summary)) is not None]
@@ -103,13 +116,14 @@ def _section(site: Site, board: Board) -> Section:
     answering = board.answering
     return Section(
         board=board,
-        answer=_answer(answering),
+        answer=_answer(site, board),
         table=_table(site, board) if answering else None,
+        ranked=bool(first(ranked(site, board, "score"))),
         figures=tuple(
             figure
             for figure in (
-                _figure(site, board, "decode_tokens_per_s", "Decode speed"),
-                _figure(site, board, "footprint_bytes", "Footprint"),
+                trade_off(site, board, "decode_tokens_per_s", "Decode speed"),
+                trade_off(site, board, "footprint_bytes", "Footprint"),
             )
             if figure is not None
         ),
@@ -121,6 +135,7 @@ def _section(site: Site, board: Board) -> Section:
         skipped=tuple(_failed(one, one.model.skipped) for one in board.summary.models if one.model.skipped is not None),
         standings=standings(board.summary),
         run_href=relative(HERE, run_page(board.result)),
+        since=since_last_run(site, board, HERE),
     )
 
 
@@ -129,15 +144,16 @@ def _failed(one: ModelSummary, why: str) -> Failed:
 
 
 def _table(site: Site, board: Board) -> Table:
-    rows = sorted(board.answering, key=lambda one: (-(one.score or 0.0), one.model.name))
+    by_quality = ranked(site, board, "score")
+    order = [one.model for one in by_quality]
+    rows = sorted(board.answering, key=lambda one: order.index(one.model.name))
     columns = [
         name_column("Model", model_cells(site, rows, HERE)),
-        metric_column(rows, "score", "Quality"),
-        metric_column(rows, "decode_tokens_per_s", "Decode speed"),
-        metric_column(rows, "ttft_s", "TTFT p50"),
-        metric_column(rows, "ttft_s.p95", "TTFT p95"),
-        metric_column(rows, "e2e_s.p95", "Latency p95"),
-        metric_column(rows, "memory_peak_bytes", "Peak memory"),
+        *([rank_column([one.model.name for one in rows], by_quality, "quality")] if first(by_quality) else []),
+        *(
+            estimated_column(site, rows, metric_id, label, ranked(site, board, metric_id))
+            for metric_id, label in ESTIMATED.items()
+        ),
         metric_column(rows, "footprint_bytes", "Footprint"),
         licence_column(rows),
         _history_column(site, board, rows),
@@ -154,102 +170,45 @@ def _history_column(site: Site, board: Board, rows: Sequence[ModelSummary]) -> C
             cells.append(Cell("1 run" if values else "no run"))
             continue
         line = sparkline(values[-30:], site.marks[one.model.name].number)
-        cells.append(Cell("", small=f"speed, {len(values)} runs", drawing=line))
+        lately = changed_lately(site, history[-30:], "decode_tokens_per_s")
+        runs = f"speed, {len(values)} runs"
+        cells.append(Cell("", small=f"{runs} · {lately}" if lately else runs, drawing=line))
     return text_column("History", cells)
 
 
-def _answer(models: Sequence[ModelSummary]) -> str:
+def _answer(site: Site, board: Board) -> str:
+    models = board.answering
     if not models:
         return "No model gave an answer in the newest run on this machine."
     if len(models) == 1:
         return f"Only {models[0].model.name} has answered on this machine so far: nothing to compare it with."
-    praise: dict[str, list[str]] = {}
-    for metric_id, one_does, several_do in PRAISE:
-        best = _best_of(models, metric_id)
-        if best is not None:
-            does = one_does if len(best.names) == 1 else several_do
-            praise.setdefault(joined(best.names), []).append(f"{does} ({best.value})")
-    return "; ".join(f"{names} {joined(clauses)}" for names, clauses in praise.items()) + "." if praise else ""
+    alone: dict[str, list[str]] = {}
+    together: dict[str, list[str]] = {}
+    untold: dict[str, list[str]] = {}
+    for praise in PRAISE:
+        ranks = ranked(site, board, praise.metric_id)
+        best = first(ranks)
+        names = joined([shortened(one.model, 40) for one in best])
+        known = [one.estimate.value for one in best if one.estimate.value is not None]
+        values = form.span(known, metric(praise.metric_id).unit) if known else ""
+        if len(best) == 1:
+            alone.setdefault(names, []).append(f"{praise.one_does} ({values})")
+        elif len(best) == sum(one.rank is not None for one in ranks) > 0:
+            untold.setdefault(_untold([one.model.name for one in models], best), []).append(praise.noun)
+        elif best:
+            together.setdefault(names, []).append(f"{praise.several_do} ({values})")
+    parts = [f"{names} {joined(clauses)}" for names, clauses in alone.items()]
+    parts += [f"{names} cannot be told apart: they {joined(clauses)}" for names, clauses in together.items()]
+    parts += [f"{told} in {joined(nouns)}" for told, nouns in untold.items()]
+    return "; ".join(parts) + "." if parts else ""
 
 
-def _best_of(models: Sequence[ModelSummary], metric_id: str) -> _Winners | None:
-    """Return the models that are best as far as a reader sees; None where fewer than two have a value."""
-    chosen = metric(metric_id)
-    found = [(measured(one, metric_id), one.model.name) for one in models]
-    known = [(one.value, name) for one, name in found if one.value is not None and one.kind == "value"]
-    if len(known) < 2:
-        return None
-    best = min(known)[0] if chosen.better == "lower" else max(known)[0]
-    shown = form.with_unit(best, chosen.unit)
-    names = [shortened(name, 40) for value, name in known if form.with_unit(value, chosen.unit) == shown]
-    return _Winners(tuple(names), shown)
-
-
-def _figure(site: Site, board: Board, metric_id: str, label: str) -> Figure | None:
-    chosen = metric(metric_id)
-    shown = [one for one in board.answering if one.value(metric_id) and one.score is not None]
-    if len(shown) < 2:
-        return None
-    candidates = [pareto.Candidate(one.model.name, one.value(metric_id) or 0.0, one.score or 0.0) for one in shown]
-    scale = form.scale(chosen.unit, [one.x for one in candidates])
-    x = charts.axis(f"{label} ({scale.unit})", [form.plotted(one.x, scale) for one in candidates])
-    memory = [one.value("memory_peak_bytes") for one in shown]
-    size = _size_axis(memory)
-    labels = [shortened(plain(one.name), 26) for one in candidates]
-    spots = [_spot(one, text, x, scale) for one, text in zip(candidates, labels, strict=True)]
-    front = pareto.front(candidates, chosen.better)
-    placed = place(spots, [_spot(one, "", x, scale) for one in front], *PLOT)
-    rows: list[charts.Row] = []
-    for one, value, spot, at in zip(candidates, memory, spots, placed, strict=True):
-        row: charts.Row = {"model": plain(one.name), "label": spot.label, "align": at.align, "dx": at.dx, "dy": at.dy}
-        row["size"] = size.low if value is None else form.plotted(value, BYTES)
-        row["memory"] = "not measured" if value is None else form.with_unit(value, "bytes")
-        rows.append(row | _point(one, scale))
-    marks = {plain(one.model.name): site.marks[one.model.name] for one in shown}
-    return Figure(
-        id=f"{board.anchor}-{metric_id.replace('_', '-')}",
-        sentence=_front_sentence(label.lower(), front, len(candidates), chosen.better),
-        caption=f"{board.context}. {_size_caption(memory)} Dashed: the front; the best corner is upper "
-        f"{_corner(chosen.better)}.",
-        spec=charts.trade_off(rows, [_point(one, scale) for one in front], x, size, marks),
-        legend=marks,
-    )
-
-
-def _point(candidate: pareto.Candidate, scale: form.Scale) -> charts.Row:
-    return {"x": form.plotted(candidate.x, scale), "quality": form.plotted(candidate.quality, SCORE_SCALE)}
-
-
-def _spot(candidate: pareto.Candidate, label: str, x: charts.Axis, scale: form.Scale) -> Spot:
-    across = charts.position(form.plotted(candidate.x, scale), x)
-    return Spot(across, charts.position(candidate.quality, charts.QUALITY), label)
-
-
-def _front_sentence(label: str, front: Sequence[pareto.Candidate], total: int, better: str) -> str:
-    if len(front) == total:
-        return f"Quality against {label}: every model is a fair choice, none is beaten in both."
-    names = joined([shortened(one.name, 40) for one in front])
-    word = "is" if len(front) == 1 else "are"
-    return f"Quality against {label}: {names} {word} on the front; each other model is matched or beaten in both."
-
-
-def _size_axis(memory: Sequence[float | None]) -> charts.Axis:
-    sizes = [form.plotted(value, BYTES) for value in memory if value is not None] or [0.0]
-    return charts.Axis("Peak memory", min(sizes), max(sizes))
-
-
-def _size_caption(memory: Sequence[float | None]) -> str:
-    known = [value for value in memory if value is not None]
-    if len(known) < 2 or min(known) == max(known):
-        return "All marks have one size: there is no peak memory to tell them apart by."
-    rest = "; the smallest where it was not measured" if len(known) < len(memory) else ""
-    return (
-        f"Mark size: peak memory, {form.with_unit(min(known), 'bytes')} to {form.with_unit(max(known), 'bytes')}{rest}."
-    )
-
-
-def _corner(better: str) -> str:
-    return "right" if better == "higher" else "left"
+def _untold(order: Sequence[str], best: Sequence[Ranked]) -> str:
+    """Return that none of some models is better than another, named in the order of the run."""
+    if len(best) > MOST_NAMED:
+        return f"{len(best)} models cannot be told apart"
+    names = sorted((one.model for one in best), key=order.index)
+    return f"{joined([shortened(name, 40) for name in names])} cannot be told apart"
 
 
 def _doubted(summary: RunSummary) -> Doubted | None:

@@ -12,10 +12,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.analysis.export import to_csv, to_json
+from bench.quality.review import Reviews
 from bench.results.store import Ledger, dump
 from bench.site import format as form
+from bench.site.agreement import agreement_page
 from bench.site.assets import bundle, bundle_name
-from bench.site.downloads import samples_csv
+from bench.site.changes import changes_page, changes_section
+from bench.site.downloads import samples_csv, score_files
+from bench.site.feed import ADDRESS as FEED
+from bench.site.feed import feed
 from bench.site.figures import Artist, embedded
 from bench.site.footprint import footprint
 from bench.site.ledger import Site, model_page, prompt_page
@@ -24,10 +29,12 @@ from bench.site.load_page import load_page
 from bench.site.models import model_list, model_view
 from bench.site.overview import overview
 from bench.site.prompts import prompt_list, prompt_view, prompts_of
-from bench.site.quality import matrices
+from bench.site.quality import quality_page
 from bench.site.reading import failure_lines, level_lines, limits, metric_lines
 from bench.site.runs import run_data, run_lines
+from bench.site.scored import AGREEMENT
 from bench.site.text import anchor, finalise, relative, run_key, title
+from bench.site.verdicts import verdicts
 
 REPORT = "report"
 """Folder of everything generated below the documentation, but for the first page."""
@@ -52,14 +59,22 @@ class WrittenSite:
     charts: int
 
 
-def write_site(ledger: Ledger, docs_dir: Path, templates_dir: Path, cache_dir: Path | None = None) -> WrittenSite:
+def write_site(
+    ledger: Ledger,
+    docs_dir: Path,
+    templates_dir: Path,
+    cache_dir: Path | None = None,
+    site_url: str | None = None,
+    reviews: Mapping[str, Reviews] | None = None,
+) -> WrittenSite:
     """Write every page and data file below `docs_dir`, and remove those of an earlier ledger.
 
     The same ledger gives the same bytes. Pictures and the charts' program are kept in `cache_dir`, by default
-    `.cache/site` beside `docs_dir`.
+    `.cache/site` beside `docs_dir`. Links of the feed start from `site_url`, else from the feed. `reviews` has what
+    judges and people said, by run id.
     """
     cache = cache_dir or docs_dir.parent / ".cache" / "site"
-    site = arranged(ledger)
+    site = arranged(ledger, reviews)
     artist = Artist(cache / "pictures")
     script = bundle(cache)
     environment = _environment(templates_dir, artist, bundle_name(script))
@@ -71,6 +86,8 @@ def write_site(ledger: Ledger, docs_dir: Path, templates_dir: Path, cache_dir: P
         pages += 1
     for name, text in _data_files(site):
         written.add(_write(docs_dir / REPORT / "data" / name, text))
+    if site.results:
+        written.add(_write(docs_dir / FEED, feed(site, site_url)))
     _remove_others(docs_dir / REPORT, written)
     artist.prune()
     return WrittenSite(pages=pages, charts=len(artist.drawn))
@@ -85,8 +102,10 @@ def pages_of(site: Site) -> Iterator[Page]:
     yield Page(f"{REPORT}/prompts/index.html", "prompts.md.j2", "Prompts", prompt_list(site))
     for prompt in prompts_of(site).values():
         yield Page(prompt_page(prompt.id), "prompt.md.j2", prompt.title, prompt_view(site, prompt))
-    yield Page(f"{REPORT}/quality.html", "quality.md.j2", "Quality", matrices(site))
+    yield Page(f"{REPORT}/quality.html", "quality.md.j2", "Quality", quality_page(site))
+    yield Page(AGREEMENT, "agreement.md.j2", "Agreement", agreement_page(site))
     yield Page(f"{REPORT}/load.html", "load.md.j2", "Load", load_page(site))
+    yield Page(f"{REPORT}/changes.html", "changes.md.j2", "Changes", changes_page(site))
     yield Page(f"{REPORT}/licences.html", "licences.md.j2", "Licences and footprint", footprint(site))
     yield Page(f"{REPORT}/runs.html", "runs.md.j2", "Runs", {"lines": run_lines(site), "refused": site.refused})
     newest = run_key(site.results[-1].run.id) if site.results else ""
@@ -98,6 +117,7 @@ def pages_of(site: Site) -> Iterator[Page]:
         "limits": limits(),
     }
     yield Page(f"{REPORT}/how-to-read.html", "how-to-read.md.j2", "How to read this", reading, search=True)
+    yield Page(f"{REPORT}/verdicts.html", "verdicts.md.j2", "How a verdict is reached", verdicts(), search=True)
 
 
 def _environment(templates_dir: Path, artist: Artist, program: str) -> Environment:
@@ -140,9 +160,10 @@ def _data_files(site: Site) -> Iterator[tuple[str, str]]:
     yield "load.json", to_json(site.summaries, "load")
     yield "lengths.csv", to_csv(site.summaries, "lengths")
     yield "lengths.json", to_json(site.summaries, "lengths")
+    yield from score_files(site)
     for summary in site.summaries:
         name = f"runs/{run_key(summary.result.run.id)}"
-        yield f"{name}.js", f"benchledger.show({embedded(run_data(summary))});\n"
+        yield f"{name}.js", f"benchledger.show({embedded(run_data(summary, changes_section(site, summary)))});\n"
         yield f"{name}.json", dump(summary.result)
         yield f"{name}.csv", samples_csv(summary.result)
 

@@ -1,19 +1,21 @@
 """The prompts: a list, and a page for each."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from bench.analysis.intervals import Estimate
 from bench.analysis.metrics import metric
+from bench.analysis.ranking import Ranked
 from bench.analysis.stats import Distribution
-from bench.analysis.summary import ModelSummary, prompt_distributions
+from bench.analysis.summary import ModelSummary
 from bench.rubric import FacetRecord, PromptRecord
 from bench.site import format as form
-from bench.site.answers import Answers, answers, grades_of
+from bench.site.cards import Cards, cards
 from bench.site.figures import Figure
-from bench.site.ledger import Board, Site, failure_text, judged, metric_page, model_page, prompt_page, run_page
+from bench.site.leaderboard import with_interval
+from bench.site.ledger import Board, Site, failure_text, judged, metric_page, prompt_page, run_page
 from bench.site.naming import joined, model_cells
-from bench.site.outlying import no_outliers, outlier_table
-from bench.site.palette import Mark
+from bench.site.outlying import Unlike, no_outliers, outlier_table, unlike_on_prompt
+from bench.site.repeats import Finding, prompt_findings
 from bench.site.strips import Strip, strip_figure
 from bench.site.tables import Cell, Measured, Table, count_column, name_column, number_column, table, text_column
 from bench.site.text import relative, shortened
@@ -32,18 +34,6 @@ class PromptList:
 
 
 @dataclass(frozen=True)
-class ModelAnswers:
-    """One model's answers to a prompt, as a card."""
-
-    name: str
-    href: str
-    mark: Mark
-    answers: Answers
-    failure: str
-    skipped: str
-
-
-@dataclass(frozen=True)
 class PromptOnBoard:
     """A prompt in the newest run of one machine."""
 
@@ -55,7 +45,9 @@ class PromptOnBoard:
     figure: Figure | None
     outliers: Table | None
     no_outliers: str
-    cards: tuple[ModelAnswers, ...]
+    unlike: Unlike
+    findings: tuple[Finding, ...]
+    cards: Cards
 
 
 @dataclass(frozen=True)
@@ -92,7 +84,7 @@ def prompts_of(site: Site) -> dict[str, PromptRecord]:
 
 def prompt_list(site: Site) -> tuple[PromptList, ...]:
     """Return the prompts of each machine's newest run: who answers best, who is done first."""
-    return tuple(PromptList(board, _list_table(board)) for board in site.boards)
+    return tuple(PromptList(board, _list_table(site, board)) for board in site.boards)
 
 
 def prompt_view(site: Site, prompt: PromptRecord) -> PromptPage:
@@ -110,9 +102,8 @@ def prompt_view(site: Site, prompt: PromptRecord) -> PromptPage:
     )
 
 
-def _list_table(board: Board) -> Table:
+def _list_table(site: Site, board: Board) -> Table:
     prompts = board.result.prompt_set.prompts
-    timings = {one.model.name: prompt_distributions(board.result, one.model, METRIC) for one in board.answering}
     return table(
         f"Prompts on {board.machine}",
         [
@@ -121,7 +112,7 @@ def _list_table(board: Board) -> Table:
             count_column("Facets", [len(prompt.facets) for prompt in prompts]),
             text_column("Best answer", [_best_answer(board, prompt) for prompt in prompts]),
             number_column("Mean of models", "score", [_mean_score(board, prompt) for prompt in prompts]),
-            text_column("First to finish", [_first_to_finish(timings, prompt) for prompt in prompts]),
+            text_column("First to finish", [_first_to_finish(site, board, prompt) for prompt in prompts]),
         ],
     )
 
@@ -157,17 +148,30 @@ def _mean_score(board: Board, prompt: PromptRecord) -> Measured:
     return Measured(sum(scores) / len(scores))
 
 
-def _first_to_finish(timings: Mapping[str, Mapping[str, Distribution | None]], prompt: PromptRecord) -> Cell:
-    known = [(found.p50, name) for name, by_prompt in timings.items() if (found := by_prompt[prompt.id]) is not None]
-    if not known:
+def _first_to_finish(site: Site, board: Board, prompt: PromptRecord) -> Cell:
+    ranks = _ranks_on(site, board, prompt.id, METRIC)
+    best = [one for one in ranks if one.rank == 1]
+    if not best:
         return Cell("none", kind="failed", note="every sample of this prompt failed, with every model")
-    value, name = min(known)
-    return Cell(shortened(name, 40), small=form.with_unit(value, metric(METRIC).unit))
+    values = form.span([one.estimate.value for one in best if one.estimate.value is not None], metric(METRIC).unit)
+    if len(best) == sum(one.rank is not None for one in ranks) > 1:
+        return Cell("not told apart", small=values)
+    return Cell(joined([shortened(one.model, 40) for one in best]), small=values)
+
+
+def _ranks_on(site: Site, board: Board, prompt_id: str, metric_id: str) -> tuple[Ranked, ...]:
+    """Return the models by rank in a metric of samples on one prompt, without those that the client cannot resolve."""
+    names = [
+        one.model.name
+        for one in board.answering
+        if (found := site.estimates.by_prompt(one, metric_id)[prompt_id]) is not None
+        and judged(one, metric_id, found.p50).kind != "coarse"
+    ]
+    return site.estimates.ranks(board.result, names, metric_id, prompt_id)
 
 
 def _on_board(site: Site, board: Board, prompt: PromptRecord, here: str) -> PromptOnBoard:
     own = next(one for one in board.result.prompt_set.prompts if one.id == prompt.id)
-    grades = grades_of(board.result)
     models = board.summary.models
     strips = [
         Strip(
@@ -188,19 +192,9 @@ def _on_board(site: Site, board: Board, prompt: PromptRecord, here: str) -> Prom
         figure=strip_figure(f"latency-{board.anchor}", strips, site.marks, "model", board.context),
         outliers=found,
         no_outliers="" if found else no_outliers(board, prompt.id),
-        cards=tuple(
-            ModelAnswers(
-                name=one.model.name,
-                href=relative(here, model_page(one.model.name)),
-                mark=site.marks[one.model.name],
-                answers=answers(one, own, grades),
-                failure=""
-                if one.model.skipped is not None or any(s.prompt == prompt.id for s in one.model.samples)
-                else failure_text(one),
-                skipped=one.model.skipped or "",
-            )
-            for one in models
-        ),
+        unlike=unlike_on_prompt(site, board, prompt.id, here),
+        findings=prompt_findings(site, board, prompt.id, here),
+        cards=cards(site, board, own, here),
     )
 
 
@@ -225,12 +219,22 @@ def _model_table(site: Site, board: Board, prompt: PromptRecord, here: str) -> T
     ]
     for metric_id, label in PERCENTILES.items():
         chosen = metric(metric_id)
-        known = [prompt_distributions(board.result, one.model, metric_id)[prompt.id] for one in rows]
-        values = [_median(one, found, metric_id, prompt.id) for one, found in zip(rows, known, strict=True)]
+        places = {one.model: one for one in _ranks_on(site, board, prompt.id, metric_id)}
+        values = []
+        for one in rows:
+            found = site.estimates.by_prompt(one, metric_id)[prompt.id]
+            shown = _median(one, found, metric_id, prompt.id)
+            place = places.get(one.model.name)
+            values.append(shown if place is None else replace(_of_prompt(shown, place.estimate), rank=place.rank))
         column = number_column(label, chosen.unit, values, chosen.better)
         columns.append(replace(column, explained=metric_page(metric_id)))
     columns.append(text_column("Good samples", [_counts(one, prompt.id).text for one in rows], numeric=True))
     return table(f"Models on {board.machine}", columns)
+
+
+def _of_prompt(shown: Measured, found: Estimate) -> Measured:
+    """Return a value with its interval; that it is about this prompt alone goes without saying on its page."""
+    return replace(with_interval(shown, found), interval_why="" if found.interval else f"no interval: {found.why}")
 
 
 def _prompt_score(board: Board, one: ModelSummary, prompt: PromptRecord) -> Measured:

@@ -1,27 +1,38 @@
 """Quality: the rubric matrix of models and prompts, facet by facet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.analysis.ranking import Ranked
 from bench.analysis.summary import ModelSummary
 from bench.rubric import PromptRecord
 from bench.site import format as form
 from bench.site.answers import SIGNS, Grades, State, grades_of, state_of
+from bench.site.figures import Figure
+from bench.site.leaderboard import estimated, first, rank_cell, ranked
 from bench.site.ledger import Board, Site, failure_text, model_page, prompt_page
 from bench.site.naming import joined
 from bench.site.palette import Mark
+from bench.site.score_history import QualityOverTime, quality_over_time
+from bench.site.sources import SourceMatrix, source_matrices
+from bench.site.tables import number_column
 from bench.site.text import relative, shortened
+from bench.site.trade_offs import trade_off
 
 HERE = "report/quality.html"
 
 
 @dataclass(frozen=True)
 class Head:
-    """A model at the head of a column."""
+    """A model at the head of a column: its score over all prompts, its rank by it, and the places that it may have."""
 
     name: str
     href: str
     mark: Mark
     mean: str
+    interval: str
+    rank: str
+    places: str
 
 
 @dataclass(frozen=True)
@@ -68,33 +79,65 @@ class Matrix:
     board: Board
     sentence: str
     heads: tuple[Head, ...]
+    ranked: bool
     rows: tuple[PromptRow, ...]
     notes: tuple[str, ...]
 
 
-def matrices(site: Site) -> tuple[Matrix, ...]:
-    """Return a matrix for each machine."""
-    return tuple(_matrix(site, board) for board in site.boards)
+@dataclass(frozen=True)
+class QualityPage:
+    """The whole page: by the program, then by every source, over time, and against memory."""
+
+    matrices: tuple[Matrix, ...]
+    sources: tuple[SourceMatrix, ...]
+    over_time: tuple[QualityOverTime, ...]
+    costs: tuple[Figure, ...]
+
+
+def quality_page(site: Site) -> QualityPage:
+    """Return the page, each part of it by machine."""
+    costs = (trade_off(site, board, "memory_peak_bytes", "Peak memory") for board in site.boards)
+    return QualityPage(
+        matrices=tuple(_matrix(site, board) for board in site.boards),
+        sources=source_matrices(site, HERE),
+        over_time=quality_over_time(site),
+        costs=tuple(figure for figure in costs if figure is not None),
+    )
 
 
 def _matrix(site: Site, board: Board) -> Matrix:
     grades = grades_of(board.result)
     models = board.summary.models
+    ranks = ranked(site, board, "score")
     return Matrix(
         board=board,
-        sentence=_sentence(board),
-        heads=tuple(
-            Head(
-                name=shortened(one.model.name, 40),
-                href=relative(HERE, model_page(one.model.name)),
-                mark=site.marks[one.model.name],
-                mean=form.score(one.score) if one.score is not None else form.NO_VALUE,
-            )
-            for one in models
-        ),
+        sentence=_sentence(board, ranks),
+        heads=tuple(_head(site, one, ranks) for one in models),
+        ranked=bool(first(ranks)),
         rows=tuple(_row(prompt, models, grades) for prompt in board.result.prompt_set.prompts),
-        notes=tuple(note for one in models if (note := _note(one))),
+        notes=(*(note for one in models if (note := _note(one))), *_untold(ranks)),
     )
+
+
+def _head(site: Site, one: ModelSummary, ranks: Sequence[Ranked]) -> Head:
+    name = one.model.name
+    means = number_column("", "score", [estimated(site, one, "score")]).cells[0]
+    place = rank_cell(next((other for other in ranks if other.model == name), None), ranks)
+    return Head(
+        name=shortened(name, 40),
+        href=relative(HERE, model_page(name)),
+        mark=site.marks[name],
+        mean=means.text if one.score is not None else form.NO_VALUE,
+        interval=means.interval,
+        rank=place.text,
+        places=place.interval,
+    )
+
+
+def _untold(ranks: Sequence[Ranked]) -> tuple[str, ...]:
+    """Return why scores have no interval; each reason once."""
+    whys = [one.estimate.why for one in ranks if one.estimate.value is not None and one.estimate.interval is None]
+    return tuple(dict.fromkeys(f"No interval of a score over all prompts: {why}" for why in whys))
 
 
 def _note(one: ModelSummary) -> str:
@@ -149,15 +192,22 @@ def _facet_square(one: ModelSummary, prompt: PromptRecord, facet_id: str, grades
     return FacetSquare(state, SIGNS[state], words[state])
 
 
-def _sentence(board: Board) -> str:
-    scored = [(one.score, one.model.name) for one in board.answering if one.score is not None]
+def _sentence(board: Board, ranks: Sequence[Ranked]) -> str:
+    scored = [one for one in ranks if one.rank is not None]
     if not scored:
         return "No answer has a score: the prompts have no rubric, or no model answered."
-    best = max(scored)[0]
-    names = joined([shortened(name, 40) for value, name in scored if value == best])
+    best = [one for one in scored if one.rank == 1]
+    names = joined([shortened(one.model, 40) for one in best])
+    scores = form.span([one.estimate.value for one in best if one.estimate.value is not None], "score")
     hardest = _hardest(board)
     rest = f" Hardest is “{shortened(hardest.title, 60)}”." if hardest is not None else ""
-    return f"{names} answers best, {form.with_unit(best, 'score')} over all prompts.{rest}{_unanswered(board)}"
+    if len(best) == 1:
+        says = f"{names} answers best, {scores} over all prompts."
+    elif len(best) == len(scored):
+        says = f"{names} cannot be told apart: {scores} over all prompts."
+    else:
+        says = f"{names} answer best, {scores} over all prompts, and cannot be told apart."
+    return f"{says}{rest}{_unanswered(board)}"
 
 
 def _unanswered(board: Board) -> str:

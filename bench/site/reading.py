@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bench.analysis.interaction import FLOOR as INTERACTION_FLOOR
 from bench.analysis.level_metrics import LEVEL_METRICS
 from bench.analysis.load import CLIENT_LIMIT
 from bench.analysis.metrics import METRICS
@@ -9,6 +10,7 @@ from bench.analysis.resolution import TIMES_THE_ERROR
 from bench.analysis.saturation import GROWTH_LIMIT, KEPT_SHARE, KNEE_LEVELS, KNEE_SHARE, REQUESTS_NEEDED
 from bench.analysis.steadiness import DRIFT_LIMIT, LATE_MEDIAN_LIMIT_S, LATE_WORST_LIMIT_S, STEAL_LIMIT
 from bench.analysis.timing import NANOSECONDS_PER_SECOND, STALL_NS
+from bench.analysis.verdict import FLOOR, SCORE_FLOOR
 from bench.runner.sample import FAILURE_KINDS
 from bench.site import format as form
 from bench.site.doubts import FEW_SAMPLES, SHARED_LIMIT
@@ -89,4 +91,7 @@ def limits() -> dict[str, str]:
         "growth": form.with_unit(GROWTH_LIMIT, "s"),
         "due": form.short(REQUESTS_NEEDED),
         "client": form.share(CLIENT_LIMIT),
+        "floor": form.share(FLOOR),
+        "score_floor": form.short(SCORE_FLOOR),
+        "interaction": form.share(INTERACTION_FLOOR),
     }

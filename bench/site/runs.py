@@ -48,13 +48,17 @@ def run_lines(site: Site) -> tuple[RunLine, ...]:
     return tuple(_line(summary) for summary in reversed(site.summaries))
 
 
-def run_data(summary: RunSummary) -> Json:
-    """Return a run as the viewer shows it: sections of facts and tables, every cell text that is ready to read."""
+def run_data(summary: RunSummary, changed: Sequence[Json] = ()) -> Json:
+    """Return a run as the viewer shows it: sections of facts and tables, every cell text that is ready to read.
+
+    `changed` are the sections on what shifted with the run.
+    """
     result = summary.result
     sections = [
         list_section("Reasons for doubt", doubts(summary)),
         facts_section("Run", _run_facts(result)),
         table_section("Models", _model_table(summary)),
+        *changed,
         facts_section("Machine", _machine_facts(result.machine)),
         *(section for one in summary.models for section in load_sections(one)),
         *machine_sections(summary),
@@ -166,7 +170,7 @@ def _model_sections(one: ModelSummary) -> list[Json]:
     grades = grades_of(one.result)
     titles = {prompt.id: prompt.title for prompt in one.result.prompt_set.prompts}
     said = [
-        [titles[prompt.id], answer.score, answer.times, answer.text]
+        [titles[prompt.id], answer.score, answer.times, f"{answer.text}\n{answer.cut}" if answer.cut else answer.text]
         for prompt in one.result.prompt_set.prompts
         for answer in answers(one, prompt, grades).distinct
     ]

@@ -9,7 +9,9 @@ from bench.runner.sample import Sample
 from bench.site import charts
 from bench.site import format as form
 from bench.site.figures import Figure, plain
+from bench.site.intervals import of_median
 from bench.site.palette import Mark
+from bench.site.strip_charts import strips as strips_spec
 
 METRIC = "e2e_s"
 MOST_SAMPLES = 2_000
@@ -44,34 +46,42 @@ def strip_figure(
     labels = _distinct([plain(strip.label) for strip, _ in timed])
     rows: list[charts.Row] = []
     ticks: list[charts.Row] = []
+    bars: list[charts.Row] = []
     for (strip, found), label, middle in zip(timed, labels, medians, strict=True):
         common: charts.Row = {"category": label, "model": plain(strip.model)}
         for sample, value in found[::step]:
             rows.append(common | {"x": form.plotted(value, scale), "detail": f"round {sample.round}"})
-        ticks.append(common | {"x": form.plotted(middle, scale)})
+        interval = of_median(tuple(value for _, value in found))
+        tick: charts.Row = common | {"x": form.plotted(middle, scale), "interval": "none"}
+        if not isinstance(interval, str):
+            tick["interval"] = form.interval(interval.low, interval.high, middle, scale)
+            bar: charts.Row = {"low": form.plotted(interval.low, scale), "high": form.plotted(interval.high, scale)}
+            bars.append(common | bar)
+        ticks.append(tick)
     used = {plain(strip.model): marks[strip.model] for strip, _ in timed}
     fastest, slowest = medians.index(min(medians)), medians.index(max(medians))
+    least, most = (form.with_unit(medians[place], "s") for place in (fastest, slowest))
     if len(medians) == 1:
-        sentence = f"Latency of {labels[0]}: {form.with_unit(medians[0], 's')} median."
+        sentence = f"Latency of {labels[0]}: {least} median."
+    elif least == most:
+        sentence = f"Latency by {noun}: each has a median of {least}."
     else:
-        sentence = (
-            f"Latency by {noun}: {_named(timed[fastest][0])} is quickest "
-            f"({form.with_unit(medians[fastest], 's')} median), "
-            f"{_named(timed[slowest][0])} slowest ({form.with_unit(medians[slowest], 's')})."
-        )
+        ends = f"from {least} ({_named(timed[fastest][0])}) to {most} ({_named(timed[slowest][0])})"
+        sentence = f"Latency by {noun}: medians {ends}."
     silent = [plain(strip.label) for strip in strips if not strip.samples]
     missing = f" No good sample: {', '.join(silent)}." if silent else ""
     drawn = "Each mark is a sample" if step == 1 else f"Each mark is one of every {step} samples"
     return Figure(
         id=figure_id,
         sentence=sentence,
-        caption=f"{caption}. {drawn}, each bar a median.{missing}",
-        spec=charts.strips(
+        caption=f"{caption}. {drawn}, each tick a median{', each line its 95 % interval' if bars else ''}.{missing}",
+        spec=strips_spec(
             rows,
             ticks,
             labels,
             charts.axis(f"Latency ({scale.unit})", [form.plotted(value, scale) for value in everything]),
             used,
+            bars,
         ),
         legend={},
     )

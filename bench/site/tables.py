@@ -1,11 +1,12 @@
 """Tables as a template draws them: every cell already text, every missing value with its reason."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from markupsafe import Markup
 
+from bench.analysis.intervals import Interval
 from bench.site import format as form
 from bench.site.palette import Mark
 
@@ -28,7 +29,8 @@ class Measured:
 
     What is 'absent' cannot be, as a connection to a model in the same process. A 'coarse' value is there,
     but too small for the client to be told apart: it is never the best. `small` is a word that belongs to the value
-    wherever it is shown, `unit` its base unit.
+    wherever it is shown, `unit` its base unit. `interval_why` says what its interval is about,
+    or why there is none. `rank` is the value's rank, where values are ranked.
     """
 
     value: float | None
@@ -36,14 +38,23 @@ class Measured:
     why: str = ""
     small: str = ""
     unit: str = ""
+    interval: Interval | None = None
+    interval_why: str = ""
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. `small` is its second line, `note` a footnote, `drawing` markup that the site has made."""
+    """One cell. `small` is its second line, `note` a footnote, `drawing` markup that the site has made.
+
+    `interval` stands below a value, with a footnote of its own: `interval_note`.
+    """
 
     text: str = ""
     small: str = ""
+    interval: str = ""
+    interval_note: str = ""
+    interval_letter: str = ""
     kind: Kind = "value"
     best: bool = False
     href: str = ""
@@ -55,7 +66,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column with its header; numbers are right-aligned. `explained` is the address that says what it means."""
+    """A column with its header; numbers are right-aligned. `explained` is the address that says what it means.
+
+    `note_letter` is that of a footnote which all of its intervals share.
+    """
 
     label: str
     cells: tuple[Cell, ...]
@@ -63,6 +77,7 @@ class Column:
     numeric: bool = False
     first: bool = False
     explained: str = ""
+    note_letter: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,19 +99,34 @@ class Table:
 
 
 def table(label: str, columns: Sequence[Column]) -> Table:
-    """Put columns side by side, and letter their footnotes in the order of reading; equal notes share a letter."""
+    """Put columns side by side, and letter their footnotes in the order of reading; equal notes share a letter.
+
+    A note that all the intervals of a column share stands in its header.
+    """
     letters: dict[str, str] = {}
-    rows = []
-    for cells in zip(*(column.cells for column in columns), strict=True):
-        row = []
-        for cell in cells:
-            if cell.note:
-                letter = letters.setdefault(cell.note, _letter(len(letters)))
-                cell = replace(cell, note_letter=letter)
-            row.append(cell)
-        rows.append(tuple(row))
+
+    def letter_of(note: str) -> str:
+        return letters.setdefault(note, _letter(len(letters))) if note else ""
+
+    headed = [_headed(column, letter_of) for column in columns]
+    rows = tuple(
+        tuple(
+            replace(cell, note_letter=letter_of(cell.note), interval_letter=letter_of(cell.interval_note))
+            for cell in cells
+        )
+        for cells in zip(*(column.cells for column in headed), strict=True)
+    )
     notes = tuple(Note(letter, text) for text, letter in letters.items())
-    return Table(label, tuple(columns), tuple(rows), notes)
+    return Table(label, tuple(headed), rows, notes)
+
+
+def _headed(column: Column, letter_of: Callable[[str], str]) -> Column:
+    """Return the column with the note that all its intervals share in its header."""
+    shared = {cell.interval_note for cell in column.cells if cell.kind in ("value", "coarse")}
+    if len(shared) != 1:
+        return column
+    cells = tuple(replace(cell, interval_note="") for cell in column.cells)
+    return replace(column, cells=cells, note_letter=letter_of(shared.pop()))
 
 
 def text_column(label: str, texts: Sequence[str | Cell], numeric: bool = False) -> Column:
@@ -120,21 +150,30 @@ def number_column(
 ) -> Column:
     """Return a column of numbers in one display unit, with the best marked where several can be compared.
 
-    Values that look equal are equally good: the mark goes by what a reader sees. The unit suits the values, unless it
-    is given as `scale`: where columns are compared with each other they have one unit.
+    Ranked values are the best where they have the first rank. Of others those are that look equal to the best: the mark
+    goes by what a reader sees. The unit suits the values, unless it is given as `scale`: where columns are compared
+    with each other they have one unit.
     """
     scale = scale or form.scale(base_unit, [one.value for one in measured])
-    shown = [form.quantity(one.value, scale) for one in measured]
-    best = _best(measured, better)
-    best_shown = None if best is None else form.quantity(best, scale)
+    best = _best(measured, better, scale)
     cells = []
-    for place, (one, text) in enumerate(zip(measured, shown, strict=True)):
+    for place, (one, best_here) in enumerate(zip(measured, best, strict=True)):
         extra = " · ".join(part for part in (one.small, small[place] if small else "") if part)
         if one.value is None:
             cells.append(Cell(WORDS.get(one.kind, form.NO_VALUE), small=extra, kind=one.kind, note=one.why))
-        else:
-            best_here = one.kind == "value" and text == best_shown
-            cells.append(Cell(text, small=extra, kind=one.kind, best=best_here, note=one.why))
+            continue
+        ends = one.interval
+        cells.append(
+            Cell(
+                form.quantity(one.value, scale),
+                small=extra,
+                interval="" if ends is None else form.interval(ends.low, ends.high, one.value, scale),
+                interval_note=one.interval_why,
+                kind=one.kind,
+                best=best_here,
+                note=one.why,
+            )
+        )
     return Column(label, tuple(cells), unit=scale.unit, numeric=True)
 
 
@@ -143,11 +182,16 @@ def count_column(label: str, values: Sequence[int], unit: str = "") -> Column:
     return Column(label, tuple(Cell(f"{value:,}") for value in values), unit=unit, numeric=True)
 
 
-def _best(measured: Sequence[Measured], better: Better | None) -> float | None:
-    known = [one.value for one in measured if one.value is not None and one.kind == "value"]
-    if better is None or len(known) < 2 or min(known) == max(known):
-        return None
-    return min(known) if better == "lower" else max(known)
+def _best(measured: Sequence[Measured], better: Better | None, scale: form.Scale) -> list[bool]:
+    """Return which values are the best; none where there are fewer than two, or where all of them are."""
+    values = [one.value for one in measured if one.value is not None and one.kind == "value"]
+    if better is None or len(values) < 2 or min(values) == max(values):
+        return [False] * len(measured)
+    ranks = {one.rank for one in measured if one.value is not None and one.kind == "value"}
+    if ranks != {None}:
+        return [one.kind == "value" and one.rank == 1 and ranks != {1} for one in measured]
+    best = form.quantity(min(values) if better == "lower" else max(values), scale)
+    return [one.kind == "value" and form.quantity(one.value, scale) == best for one in measured]
 
 
 def _letter(position: int) -> str:

@@ -16,8 +16,10 @@ _ENTITIES = str.maketrans({character: f"&#{ord(character)};" for character in _M
 _LINE_END = re.compile("\r\n|[\r\u2028\u2029]")
 _CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
 _BIDIRECTIONAL = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_WIDTHLESS = "\u200b\u2060-\u2064\ufeff"
+"""Without the joiners of Persian, of Indian scripts and of emoji, which are seen by what they do."""
 _SURROGATES = "\ud800-\udfff"
-_INVISIBLE = re.compile(f"[{_CONTROLS}{_BIDIRECTIONAL}{_SURROGATES}]")
+_INVISIBLE = re.compile(f"[{_CONTROLS}{_BIDIRECTIONAL}{_WIDTHLESS}{_SURROGATES}]")
 _CONTROL_PICTURES = 0x2400
 _REPLACEMENT = "\ufffd"
 
@@ -30,9 +32,10 @@ _RESERVED_KEYS = frozenset({"index", "con", "prn", "aux", "nul"})
 
 
 def visible(text: str) -> str:
-    """Return the text with what cannot be seen made visible: control characters, bidirectional marks, lone surrogates.
+    """Return the text with what cannot be seen made visible.
 
-    Line feeds and tabs stay; other line ends become line feeds.
+    That is control characters, bidirectional marks, characters without a width, and lone surrogates. Line feeds and
+    tabs stay; other line ends become line feeds.
     """
     text = _LINE_END.sub("\n", text)
     return _INVISIBLE.sub(_visible_character, text)

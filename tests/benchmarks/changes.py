@@ -67,6 +67,12 @@ def ours(task: Task) -> list[Seen]:
         return [Seen(truth, our_reports(truth)) for truth in task.truths()]
 
 
+def ours_and_ratios(task: Task) -> dict[str, list[Seen]]:
+    """Return our reports, and those of the ratios to the run before."""
+    seen = ours(task)
+    return {"ours": seen, **by_ratio([each.truth for each in seen])}
+
+
 def least_p(task: Task) -> list[float]:
     """Return the least p, in any prefix, of a change of three runs or more; of a step, of one where it is."""
     return [
@@ -89,19 +95,17 @@ def theirs(task: Task) -> dict[str, list[Seen]]:
 def peers(bench: Bench) -> Iterator[Row]:
     """False alarms and steps found, side by side on the same histories."""
     kinds = [*STEADY.values(), *(stepped(*each) for each in STEPS)]
-    rows: dict[str, list[str]] = {}
-    for kind, seen in zip(kinds, bench.all(ours, bench.tasks(kinds), "ours"), strict=True):
-        methods = {"ours": seen, **by_ratio([each.truth for each in seen])}
-        for name, each in methods.items():
-            rows.setdefault(f"{name} ({bench.count:,})", []).append(_cell(kind, each))
+    yield ("method (histories a cell)", *STEADY, *(step_name(*each) for each in STEPS))
+    yield from _rows(kinds, bench.all(ours_and_ratios, bench.tasks(kinds), "ours"), bench.count)
     for project in bench.projects:
         tasks = [Task(kind, bench.peer_count, bench.seed, project=project) for kind in kinds]
-        for kind, by_name in zip(kinds, bench.all(theirs, tasks, project.name), strict=True):
-            for name, each in by_name.items():
-                rows.setdefault(f"{name} ({bench.peer_count:,})", []).append(_cell(kind, each))
-    yield ("method (histories a cell)", *STEADY, *(step_name(*each) for each in STEPS))
-    for name, cells in rows.items():
-        yield (name, *cells)
+        yield from _rows(kinds, bench.all(theirs, tasks, project.name), bench.peer_count)
+
+
+def _rows(kinds: Sequence[Kind], found: Iterator[dict[str, list[Seen]]], count: int) -> Iterator[Row]:
+    cells = [{name: _cell(kind, seen) for name, seen in each.items()} for kind, each in zip(kinds, found, strict=True)]
+    for name in cells[0]:
+        yield (f"{name} ({count:,})", *(each[name] for each in cells))
 
 
 def _cell(kind: Kind, seen: Sequence[Seen]) -> str:

@@ -49,7 +49,8 @@ def autocorrelated(correlation: float) -> Callable[[int, float, Generator], Logs
 def spiky(runs: int, size: float, random: Generator) -> Logs:
     """Return lognormal noise in which 1 run in 20 is 30% to 100% higher."""
     spikes = np.log1p(random.uniform(0.3, 1.0, runs)) * (random.random(runs) < 0.05)
-    return random.normal(0.0, size, runs) + spikes
+    noise: Logs = random.normal(0.0, size, runs) + spikes
+    return noise
 
 
 def two_states(stay: float) -> Callable[[int, float, Generator], Logs]:
@@ -57,7 +58,7 @@ def two_states(stay: float) -> Callable[[int, float, Generator], Logs]:
 
     def noise(runs: int, size: float, random: Generator) -> Logs:
         changed = np.cumsum(random.random(runs) >= stay) + random.integers(2)
-        states: Logs = (changed % 2 - 0.5) * STATES_APART
+        states: Logs = np.asarray((changed % 2 - 0.5) * STATES_APART, dtype=np.float64)
         return states + random.normal(0.0, size * 2 / 3, runs)
 
     return noise

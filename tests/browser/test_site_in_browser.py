@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.hostile_answers import ATTACKS, whole_answer
+from tests.hostile_answers import hostile_ledger as attacking_ledger
 from tests.site_project import HOSTILE_TEXTS, build_project, fixture_ledger, hostile_ledger, write_project
 
 pytestmark = pytest.mark.browser
@@ -40,6 +42,21 @@ DRAWN = """() => [...document.querySelectorAll('figure.bl-figure')].map(figure =
   const box = svg ? svg.getBoundingClientRect() : {width: 0};
   return {id: figure.id, drawn: figure.dataset.drawn, marks: visible.length, width: box.width,
           room: figure.getBoundingClientRect().width};
+})"""
+OPEN_ALL = "() => document.querySelectorAll('details').forEach(one => { one.open = true; })"
+OVERLAPPING = """() => [...document.querySelectorAll('table')].flatMap(table => {
+  const rows = [...table.rows].filter(row => row.getBoundingClientRect().height > 0);
+  return rows.slice(1).filter((row, place) =>
+    row.getBoundingClientRect().top < rows[place].getBoundingClientRect().bottom - 1).map(row => row.innerText);
+})"""
+OUTSIDE_CARDS = """() => [...document.querySelectorAll('.bl-card')].flatMap(card => {
+  const box = card.getBoundingClientRect();
+  return [...card.querySelectorAll('*')].filter(one => {
+    const own = one.getBoundingClientRect();
+    const inText = one.closest('.bl-text') && !one.matches('.bl-text');
+    return !inText && own.width > 0 && (own.left < box.left - 1 || own.right > box.right + 1
+      || own.bottom > box.bottom + 1 || own.top < box.top - 1);
+  }).map(one => one.outerHTML.slice(0, 200));
 })"""
 OVERFLOW = "() => document.documentElement.scrollWidth - window.innerWidth"
 
@@ -81,6 +98,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _built(hostile_ledger(), tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.fixture(scope="session")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    ledger, reviews = attacking_ledger()
+    return _built(ledger, tmp_path_factory.mktemp("attacked"), reviews)
+
+
+@pytest.fixture(scope="session")
+def attacked_address(attacked: Path) -> Iterator[str]:
+    yield from _served(attacked)
 
 
 @pytest.fixture(scope="session")
@@ -208,6 +236,76 @@ def test_hostile_text_runs_nowhere(browser: Any, hostile: Path, hostile_address:
     context.close()
 
 
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_hostile_answers_and_reviews_run_nowhere_and_break_no_row(
+    browser: Any, attacked: Path, attacked_address: str, viewport: dict[str, int]
+) -> None:
+    context = browser.new_context(viewport=viewport)
+    for name in _names(attacked / "report"):
+        page, problems = _watched(context)
+        dialogs: list[str] = []
+        page.on("dialog", lambda dialog, seen=dialogs: (seen.append(dialog.message), dialog.dismiss()))
+        page.goto(f"{attacked_address}report/{name}")
+        page.wait_for_load_state("networkidle")
+        page.evaluate(OPEN_ALL)
+        page.evaluate(SCROLL_THROUGH)
+
+        assert page.title() != "owned", name
+        assert dialogs == [], name
+        assert problems == [], name
+        assert page.query_selector("img[src=x], article iframe, article style, article h1 ~ h1, article script") is None
+        assert page.is_visible("article h1"), name
+        assert page.evaluate(OVERFLOW) <= 0, f"{name} is wider than the screen"
+        assert page.evaluate(OVERLAPPING) == [], name
+        page.close()
+    context.close()
+
+
+def test_each_hostile_answer_stays_within_its_card(browser: Any, attacked_address: str) -> None:
+    context = browser.new_context(viewport=DESK)
+    for place, (attack, text) in enumerate(ATTACKS.items()):
+        page = context.new_page()
+        page.goto(f"{attacked_address}report/prompts/p{place:02}.html")
+
+        # The answer of the first day, which two models gave in both rounds and one in one, and another of that one.
+        cards = page.locator(".bl-card")
+        assert cards.count() == 2, attack
+        assert cards.nth(0).locator("h4").count() == 3, attack
+        assert cards.nth(0).locator("ul.bl-facets > li").count() == 2, attack
+        assert cards.nth(1).locator("ul.bl-facets > li").count() == 2, attack
+        assert page.evaluate(OUTSIDE_CARDS) == [], attack
+        assert len(page.content()) < 300_000, f"{attack}: the page has all of it"
+        if len(text) < 1_000 and text.isprintable() and text.strip():
+            assert cards.nth(0).locator(".bl-text").inner_text().strip() == f"{text} 01".strip(), attack
+        page.close()
+    context.close()
+
+
+def test_a_million_letters_are_cut_with_a_note_and_can_be_taken_along(browser: Any, attacked_address: str) -> None:
+    place = list(ATTACKS).index("long word")
+    context = browser.new_context(viewport=PHONE)
+    page = context.new_page()
+    page.goto(f"{attacked_address}report/prompts/p{place:02}.html")
+
+    assert "Cut here, after 6,000 of 1,000,003 characters." in page.locator(".bl-card").first.inner_text()
+    data = context.request.get(page.locator(".bl-card").first.get_by_text("The run’s file").evaluate("a => a.href"))
+
+    assert whole_answer(data.text(), f"p{place:02}-0") == f"{ATTACKS['long word']} 01"
+    context.close()
+
+
+def test_an_answer_without_text_says_so(browser: Any, attacked_address: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{attacked_address}report/models/steady.html")
+
+    page.evaluate(OPEN_ALL)
+
+    assert "The answer has no text." in page.inner_text("article")
+    assert "The answer is white space alone." in page.inner_text("article")
+    context.close()
+
+
 def test_without_javascript_charts_are_pictures(browser: Any, address: str) -> None:
     context = browser.new_context(java_script_enabled=False, viewport=DESK)
     page = context.new_page()
@@ -237,8 +335,8 @@ def test_a_page_opens_from_the_disk(browser: Any, built: Path) -> None:
     context.close()
 
 
-def _built(ledger: Any, root: Path) -> Path:
-    write_project(ledger, root)
+def _built(ledger: Any, root: Path, reviews: Any = None) -> Path:
+    write_project(ledger, root, reviews)
     done = build_project(root)
     assert done.returncode == 0, done.stderr
     return root / "site"

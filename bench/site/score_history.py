@@ -1,0 +1,131 @@
+"""Quality over time: the mean score of each model over its runs in one context, with its intervals."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import altair as alt
+
+from bench.analysis.summary import ModelSummary
+from bench.site import format as form
+from bench.site.charts import BAR_OPACITY, BAR_WIDTH, QUALITY, Row, Spec, finished, scale_encoding
+from bench.site.figures import Figure, plain
+from bench.site.ledger import Board, Site
+from bench.site.palette import Mark
+from bench.site.text import anchor, shortened
+
+MOST_RUNS: Final = 200
+"""Newest runs that are drawn."""
+
+INTERVALS_SHOWN: Final = 60
+"""Runs up to which each has the bar of its interval: more of them would be a band that hides the line."""
+
+SCALE: Final = form.scale("score", [])
+
+
+@dataclass(frozen=True)
+class QualityOverTime:
+    """The histories of the models on one machine; `no_history` says why some or all have none."""
+
+    machine: str
+    anchor: str
+    figures: tuple[Figure, ...]
+    no_history: str
+
+
+def quality_over_time(site: Site) -> tuple[QualityOverTime, ...]:
+    """Return the histories of quality for each machine, by model in the order of its newest run."""
+    return tuple(_on_board(site, board) for board in site.boards)
+
+
+def score_history(rows: Sequence[Row], bars: Sequence[Row], mark: Mark) -> Spec:
+    """Return the score of one model over its runs. Rows have date, value, interval and run; bars date, low and high."""
+    spec = copy.deepcopy(_score_history_kind())
+    rule, line, points = spec["layer"]
+    for layer in (rule, line, points):
+        scale_encoding(layer["encoding"]["y"], QUALITY)
+        layer["encoding"]["color"] = {"value": mark.colour}
+    spec["datasets"] = {"intervals": list(bars), "runs": list(rows)}
+    return spec
+
+
+def _on_board(site: Site, board: Board) -> QualityOverTime:
+    figures, short = [], []
+    for one in board.summary.models:
+        name = one.model.name
+        known = [run for run in site.history(name, board.machine) if run.score is not None]
+        if len(known) < 2:
+            short.append(shortened(name, 40))
+        else:
+            figures.append(_figure(site, board, name, known[-MOST_RUNS:]))
+    return QualityOverTime(board.machine, f"over-time-{board.anchor}", tuple(figures), _no_history(short, len(figures)))
+
+
+def _no_history(short: Sequence[str], drawn: int) -> str:
+    if not short:
+        return ""
+    if not drawn:
+        return "No model has a score in two runs of one context: there is no history to draw."
+    return f"Not drawn, for want of two runs with a score in one context: {', '.join(short)}."
+
+
+def _figure(site: Site, board: Board, name: str, known: Sequence[ModelSummary]) -> Figure:
+    rows: list[Row] = []
+    bars: list[Row] = []
+    for run in known:
+        stamp, interval = form.stamp(run.result.run.started_utc), site.estimates.of(run, "score").interval
+        row: Row = {
+            "date": stamp,
+            "value": form.plotted(run.score or 0.0, SCALE),
+            "interval": "none",
+            "run": (run.result.run.commit or "outside git")[:7],
+        }
+        if interval is not None:
+            row["interval"] = form.interval(interval.low, interval.high, run.score or 0.0, SCALE)
+            bars.append(
+                {"date": stamp, "low": form.plotted(interval.low, SCALE), "high": form.plotted(interval.high, SCALE)}
+            )
+        rows.append(row)
+    first, last = form.score(known[0].score or 0.0), form.score(known[-1].score or 0.0)
+    course = f"{last} of 5 in the first and in the newest" if first == last else f"{first} of 5 at first, {last}"
+    shown = bars if len(known) <= INTERVALS_SHOWN else []
+    interval_words = (
+        "Bars: 95 % intervals of the mean over prompts like these." if shown else "Intervals are not drawn."
+    )
+    return Figure(
+        id=f"quality-{board.anchor}-{anchor(name)}",
+        sentence=f"{shortened(plain(name), 40)}: {course} of {len(known)} runs.",
+        caption=f"{plain(board.machine)}, by the program, higher is better. {interval_words}",
+        spec=score_history(rows, shown, site.marks[name]),
+        legend={},
+    )
+
+
+@cache
+def _score_history_kind() -> Spec:
+    x = alt.X("date:T", title=None, axis=alt.Axis(tickCount=5, grid=False))
+    axis = alt.Axis(values=[1, 2, 3, 4, 5], format="d")
+    y = alt.Y("value:Q", axis=axis)
+    bars = (
+        alt.Chart(alt.NamedData("intervals"))
+        .mark_rule(strokeWidth=BAR_WIDTH, opacity=BAR_OPACITY)
+        .encode(x=x, y=alt.Y("low:Q", axis=axis), y2="high:Q")
+    )
+    line = alt.Chart(alt.NamedData("runs")).mark_line(strokeWidth=1.8).encode(x=x, y=y)
+    points = (
+        alt.Chart(alt.NamedData("runs"))
+        .mark_point(filled=True, size=42, opacity=1)
+        .encode(
+            x=x,
+            y=y,
+            tooltip=[
+                alt.Tooltip("date:T", title="Run", format="%Y-%m-%d %H:%M"),
+                alt.Tooltip("value:Q", title="Quality (1–5)", format=".1f"),
+                alt.Tooltip("interval:N", title="its interval"),
+                alt.Tooltip("run:N", title="Commit"),
+            ],
+        )
+    )
+    return finished(alt.layer(bars, line, points), height=170)
