@@ -504,6 +504,21 @@ def test_what_the_scores_of_the_program_rest_on() -> None:
     ]
 
 
+def test_machines_that_asked_the_same_prompts_rest_on_the_same_checks() -> None:
+    (found,) = agreement_page(of(reviewed_run(), reviewed_run(machine="kiosk"))).basis
+
+    assert found.machines == "laptop and kiosk"
+    assert found.table is not None
+    # 24 answers of each machine.
+    assert [cell.text for cell in found.table.rows[0]] == [
+        "contains_any",
+        "has at least one of the values",
+        "12",
+        "48",
+        "0",
+    ]
+
+
 def test_prompts_without_a_rubric_rest_on_nothing() -> None:
     prompts = [builders.prompt(facets=())]
     (found,) = agreement_page(of(builders.result(prompts=prompts))).basis
@@ -579,11 +594,26 @@ def test_quality_over_time_has_the_interval_of_each_run() -> None:
 
     assert found.no_history == ""
     steady = found.figures[0]
-    assert steady.sentence == "steady: 5.0 of 5 in the first and in the newest of 2 runs."
+    assert steady.sentence == "steady: 5.0\u00a0of\u00a05 in the first and in the newest of 2 runs."
     assert steady.spec["datasets"]["runs"] == [
         {"date": f"2026-01-0{day}T09:00:00Z", "value": 5.0, "interval": "5.0–5.0", "run": "1a2b3c4"} for day in (5, 6)
     ]
     assert [(one["low"], one["high"]) for one in steady.spec["datasets"]["intervals"]] == [(5.0, 5.0)] * 2
+
+
+def test_a_history_without_intervals_says_why() -> None:
+    shown = of(
+        *(
+            builders.result(grades=(builders.grade(),), started_utc=builders.STARTED_UTC.replace(day=5 + day))
+            for day in (0, 1)
+        )
+    )
+
+    (figure,) = quality_over_time(shown)[0].figures
+
+    assert list(figure.spec["datasets"]) == ["runs"]
+    assert len(figure.spec["layer"]) == 2
+    assert figure.caption.startswith("laptop, by the program, higher is better. No intervals: 1 prompt")
 
 
 def test_one_run_is_no_history() -> None:

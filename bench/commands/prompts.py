@@ -10,7 +10,11 @@ from bench.errors import Mistake, UsageError
 
 @click.group(context_settings=CONTEXT)
 def prompts() -> None:
-    """Work on prompt sets."""
+    """Work on prompt sets.
+
+    \b
+    bench prompts import prompts.json -o prompts.yaml
+    """
 
 
 @prompts.command("import", context_settings=CONTEXT)

@@ -8,7 +8,7 @@ from bench.analysis.ratings import Source
 from bench.analysis.summary import RunSummary
 from bench.site import format as form
 from bench.site.agreement_tables import ByFacet, by_facet, group_table, in_words, judge_table, pair_table
-from bench.site.basis import Basis, basis
+from bench.site.basis import Basis, bases
 from bench.site.disagreements import Disagreements, disagreements
 from bench.site.guarding import Guarded, guarded
 from bench.site.ledger import Board, Site, run_page
@@ -66,7 +66,7 @@ def agreement_page(site: Site) -> AgreementPage:
     return AgreementPage(
         scored=tuple(_on_run(site, board, summary) for board, summary in found if summary is not None),
         unscored=tuple(Unscored(board.machine, board.anchor) for board, summary in found if summary is None),
-        basis=tuple(basis(board) for board in site.boards),
+        basis=bases(site.boards),
     )
 
 

@@ -1,12 +1,14 @@
 """What the program's scores of a run rest on: which checks test how many facets, and what no program can tell."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bench.quality.checks import CHECKS
 from bench.site import format as form
 from bench.site.ledger import Board
+from bench.site.naming import joined
 from bench.site.tables import Cell, Table, count_column, name_column, table, text_column
 
 JUDGED: Final = "judged"
@@ -15,22 +17,30 @@ JUDGED: Final = "judged"
 
 @dataclass(frozen=True)
 class Basis:
-    """The checks of the newest run of a machine."""
+    """The checks of a prompt set, in the newest runs of the machines that asked it."""
 
-    machine: str
+    machines: str
     sentence: str
     table: Table | None
     context: str
 
 
-def basis(board: Board) -> Basis:
-    """Return what the program's scores of a machine's newest run rest on, the most frequent check first."""
-    prompts = board.result.prompt_set.prompts
+def bases(boards: Sequence[Board]) -> tuple[Basis, ...]:
+    """Return what the program's scores of the newest runs rest on, by prompt set in the order of the machines."""
+    groups: dict[str, list[Board]] = {}
+    for board in boards:
+        groups.setdefault(board.result.prompt_set.sha256, []).append(board)
+    return tuple(_basis(some) for some in groups.values())
+
+
+def _basis(boards: Sequence[Board]) -> Basis:
+    """Return the basis of runs of one prompt set, the most frequent check first."""
+    prompts = boards[0].result.prompt_set.prompts
     facets = {(prompt.id, facet.id): facet.check for prompt in prompts for facet in prompt.facets}
     counted = Counter(facets.values())
     told: Counter[str] = Counter()
     untold: Counter[str] = Counter()
-    for grade in board.result.grades:
+    for grade in (grade for board in boards for grade in board.result.grades):
         for one in grade.facets:
             check = facets.get((grade.prompt, one.facet))
             if check is not None:
@@ -44,10 +54,10 @@ def basis(board: Board) -> Basis:
         count_column("Could not tell", [untold[check] for check in checks], unit="facets of answers"),
     ]
     return Basis(
-        machine=board.machine,
+        machines=joined([board.machine for board in boards]),
         sentence=_sentence(counted, sum(bool(prompt.facets) for prompt in prompts), untold.total()),
-        table=table(f"Checks on {board.machine}", rows) if checks else None,
-        context=board.context,
+        table=table(f"Checks of {boards[0].result.prompt_set.title}", rows) if checks else None,
+        context="; ".join(f"{board.machine}, {form.minute(board.result.run.started_utc)}" for board in boards),
     )
 
 

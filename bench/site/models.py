@@ -125,6 +125,9 @@ def _place_column(site: Site, rows: Sequence[ModelSummary]) -> Column:
         board = Board(site.by_run[one.result.run.id])
         ranks = ranked(site, board, "score")
         known = sum(other.rank is not None for other in ranks)
+        if known == 1:
+            cells.append(Cell(form.NO_VALUE, small="alone in its run"))
+            continue
         cell = rank_cell(next((other for other in ranks if other.model == one.model.name), None), ranks)
         cells.append(replace(cell, interval=f"{cell.interval} of {known}".strip()) if cell.kind == "value" else cell)
     column = text_column("Rank", cells, numeric=True)

@@ -47,7 +47,9 @@ def score_history(rows: Sequence[Row], bars: Sequence[Row], mark: Mark) -> Spec:
     for layer in (rule, line, points):
         scale_encoding(layer["encoding"]["y"], QUALITY)
         layer["encoding"]["color"] = {"value": mark.colour}
-    spec["datasets"] = {"intervals": list(bars), "runs": list(rows)}
+    # Vega warns of a layer without data.
+    spec["layer"] = [rule, line, points] if bars else [line, points]
+    spec["datasets"] = ({"intervals": list(bars)} if bars else {}) | {"runs": list(rows)}
     return spec
 
 
@@ -88,19 +90,29 @@ def _figure(site: Site, board: Board, name: str, known: Sequence[ModelSummary]) 
                 {"date": stamp, "low": form.plotted(interval.low, SCALE), "high": form.plotted(interval.high, SCALE)}
             )
         rows.append(row)
-    first, last = form.score(known[0].score or 0.0), form.score(known[-1].score or 0.0)
-    course = f"{last} of 5 in the first and in the newest" if first == last else f"{first} of 5 at first, {last}"
     shown = bars if len(known) <= INTERVALS_SHOWN else []
-    interval_words = (
-        "Bars: 95 % intervals of the mean over prompts like these." if shown else "Intervals are not drawn."
-    )
+    why = site.estimates.of(known[-1], "score").why
+    intervals = _interval_words(len(shown), len(bars), why)
     return Figure(
         id=f"quality-{board.anchor}-{anchor(name)}",
-        sentence=f"{shortened(plain(name), 40)}: {course} of {len(known)} runs.",
-        caption=f"{plain(board.machine)}, by the program, higher is better. {interval_words}",
+        sentence=f"{shortened(plain(name), 40)}: {_course(known)}",
+        caption=f"{plain(board.machine)}, by the program, higher is better. {intervals}",
         spec=score_history(rows, shown, site.marks[name]),
         legend={},
     )
+
+
+def _course(known: Sequence[ModelSummary]) -> str:
+    first, last = form.with_unit(known[0].score, "score"), form.with_unit(known[-1].score, "score")
+    if first == last:
+        return f"{last} in the first and in the newest of {len(known)} runs."
+    return f"{first} in the first of {len(known)} runs, {last} in the newest."
+
+
+def _interval_words(shown: int, known: int, why: str | None) -> str:
+    if shown:
+        return "Bars: 95 % intervals of the mean over prompts like these."
+    return f"No intervals: {why}." if why and not known else "With so many runs intervals are not drawn."
 
 
 @cache
