@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from markupsafe import Markup
 from syrupy.assertion import SnapshotAssertion
 
+from bench.cli import main
+from bench.quality.annotation_file import annotations_path, save_annotations
+from bench.quality.judgement_file import judgement_path
 from bench.quality.review import Reviews
 from bench.results.schema import FacetGrade
-from bench.results.store import Ledger, Refused
+from bench.results.store import Ledger, Refused, save
 from bench.site.agreement import agreement_page
 from bench.site.agreement_tables import alpha_words, kappa_words
 from bench.site.answers import LONGEST_ANSWER
@@ -25,7 +29,7 @@ from bench.site.repeats import model_repeats, prompt_findings
 from bench.site.score_history import quality_over_time
 from bench.site.sources import SourceMatrix, source_matrices
 from tests import builders
-from tests.review_builders import annotations
+from tests.review_builders import annotations, judge_lines
 from tests.reviewed_ledger import PROMPTS, judged, output, reviewed_ledger, reviewed_run, reviews
 from tests.site_project import TEMPLATES, fixture_ledger
 from tests.test_site_pages import MarkdownExtension, reviewable
@@ -647,6 +651,35 @@ def test_reviews_that_were_refused_are_listed_with_the_results_that_were(written
         assert "1 file was refused" in text
         assert ".by-bob.yaml" in text
         assert "line 3: entries: must be a list" in text
+
+
+def test_the_command_reads_reviews_beside_their_run_and_tells_of_those_that_it_refuses(tmp_path: Path) -> None:
+    run = reviewed_run()
+    path = save(run, tmp_path / "results")
+    known = reviews(run)
+    judgement_path(path, "right").write_text(judge_lines(known.judgements[0]), encoding="utf-8")
+    save_annotations(known.annotations[0], annotations_path(path, "ann"))
+    path.with_name(f"{path.stem}.by-bob.yaml").write_text("schema_version: 9\n", encoding="utf-8")
+    path.with_name("20200101T000000Z-none-default.by-eve.yaml").write_text("", encoding="utf-8")
+    (tmp_path / "mkdocs.yml").write_text("site_name: x\n", encoding="utf-8")
+    (tmp_path / "site_templates").symlink_to(TEMPLATES)
+
+    done = CliRunner().invoke(
+        main, ["site", "--pages-only", "--project", str(tmp_path), "--results", str(tmp_path / "results")]
+    )
+
+    assert done.exit_code == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(
+        f"bench: left out {tmp_path / 'results' / 'laptop'}/20200101T000000Z-none-default.by-eve"
+    )
+    assert lines[0].endswith("there is no run 'laptop/20200101T000000Z-none-default' that it could review")
+    assert ".by-bob.yaml: " in lines[1]
+    page = unescape((tmp_path / "docs" / "report" / "agreement.md").read_text(encoding="utf-8"))
+    assert "Judge right and people: almost perfect agreement, kappa 1.00" in page
+    refused = unescape((tmp_path / "docs" / "report" / "runs.md").read_text(encoding="utf-8"))
+    assert "2 files were refused" in refused
 
 
 def test_every_score_can_be_taken_along_with_who_gave_it(written: Path) -> None:
