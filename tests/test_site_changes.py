@@ -578,7 +578,9 @@ def test_the_page_names_its_feed_for_readers_and_for_programs(tmp_path: Path, dr
     write_site(Ledger(daily_runs(range(3)), ()), tmp_path, TEMPLATES, drawn)
 
     page = (tmp_path / "report" / "changes.md").read_text(encoding="utf-8")
-    assert '<link rel="feed alternate" type="application/atom+xml" title="Confirmed changes" href="changes.xml">' in page
+    assert (
+        '<link rel="feed alternate" type="application/atom+xml" title="Confirmed changes" href="changes.xml">' in page
+    )
     assert '<a href="changes.xml">Atom</a>' in page
 
 

@@ -34,9 +34,11 @@ STEPS: Final = ((0.1, 0.03, 3), (-0.1, 0.03, 3), (0.05, 0.02, 8), (-0.05, 0.02, 
 """What must be found: ratio, noise, and by how many runs after its first."""
 
 BEFORE: Final = (10, 20, 30, 40, 60, 100)
-"""How many runs there are before a step, for the table by length; the others have 60."""
+"""How many runs there are before a step, for the table by length."""
 
+SHORT: Final = 30
 LONG: Final = 60
+"""... and for the others."""
 
 PS: Final = (1e-2, 3e-3, 1e-3, 5e-4, 2e-4, 1e-4, 3e-5, 1e-5)
 BELIEFS: Final = (0.0, 0.02, 0.1, 0.3, 0.5, 0.7)
@@ -94,8 +96,8 @@ def theirs(task: Task) -> dict[str, list[Seen]]:
 
 def peers(bench: Bench) -> Iterator[Row]:
     """False alarms and steps found, side by side on the same histories."""
-    kinds = [*STEADY.values(), *(stepped(*each) for each in STEPS)]
-    yield ("method (histories a cell)", *STEADY, *(step_name(*each) for each in STEPS))
+    kinds = [*STEADY.values(), *(stepped(*each, before=before) for before in (SHORT, LONG) for each in STEPS)]
+    yield ("method (histories a cell)", *(_column(kind) for kind in kinds))
     yield from _rows(kinds, bench.all(ours_and_ratios, bench.tasks(kinds), "ours"), bench.count)
     for project in bench.projects:
         tasks = [Task(kind, bench.peer_count, bench.seed, project=project) for kind in kinds]
@@ -130,7 +132,7 @@ def lengths(bench: Bench) -> Iterator[Row]:
 
 def limits(bench: Bench) -> Iterator[Row]:
     """False alarms against steps found as the limit of p moves."""
-    kinds = [*list(STEADY.values())[:6], *(stepped(*each, before=before) for before in (30, LONG) for each in STEPS)]
+    kinds = [*list(STEADY.values())[:6], *(stepped(*each, before=before) for before in (SHORT, LONG) for each in STEPS)]
     yield ("p", *(_column(kind) for kind in kinds))
     least = list(bench.all(least_p, bench.tasks(kinds), "limits"))
     for p in PS:
@@ -139,7 +141,7 @@ def limits(bench: Bench) -> Iterator[Row]:
 
 def beliefs(bench: Bench) -> Iterator[Row]:
     """False alarms against steps found as the belief in autocorrelated noise moves."""
-    kinds = [*list(STEADY.values())[:6], *(stepped(*each, before=before) for before in (30, LONG) for each in STEPS)]
+    kinds = [*list(STEADY.values())[:6], *(stepped(*each, before=before) for before in (SHORT, LONG) for each in STEPS)]
     yield ("belief", *(_column(kind) for kind in kinds))
     tasks = [task for belief in BELIEFS for task in bench.tasks(kinds, belief)]
     found = iter(bench.all(ours, tasks, "beliefs"))

@@ -1,9 +1,12 @@
 """Our client beside others, against the reference server: error, processor time, load. One table from one run.
 
-    python -m tests.benchmarks.clients --streams 1 16 64
+    python -m tests.benchmarks.clients --streams 1 16 64 256
     python -m tests.benchmarks.clients --streams 16 --peers
+    python -m tests.benchmarks.clients --streams 1 16 64 --mixed
 
-Every client is asked in turn, round after round, so that a machine that drifts spoils no ratio. `bare socket` is what
+Every client is asked in turn, round after round, so that a machine that drifts spoils no ratio. With `--mixed` our
+direct client and the bare socket take turns request by request instead, within each stream: what disturbs one then
+disturbs the other, and what is left between them is their way to the socket and back. `bare socket` is what
 Python can do at best: a thread for each stream that sends bytes made before and stamps each read. `openai, chunk by
 chunk` is the package as its users write it. `--peers` adds those of guidellm and AIPerf whose command is found.
 """
@@ -14,13 +17,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import openai
 
-from bench.calibration.check import Reference, Saw, asker, client_check, endpoint, reference_server, saw
-from bench.calibration.load import Ask, Asked, Load, load
+from bench.calibration.check import Reference, Saw, Wrote, asker, client_check, endpoint, reference_server, saw
+from bench.calibration.load import Ask, Asked, load
 from bench.calibration.report import quantile_s
 from bench.calibration.server import MODEL, TEXT
 from bench.providers.openai_endpoint import Transport
@@ -55,13 +58,13 @@ class Found:
     cpu_s: float = 0.0
     requests: int = 0
 
-    def add(self, done: Load, answers: Sequence[Saw], server: Reference) -> None:
+    def add(self, cpu_s: float, answers: Sequence[Saw], wrote: dict[str, Wrote]) -> None:
         """Add a round."""
-        checked = client_check("direct", 1, answers, server.log())
+        checked = client_check("direct", 1, answers, wrote)
         self.ttft_error_ns.extend(checked.ttft_error_ns)
         self.gap_error_ns.extend(checked.gap_error_ns)
-        self.cpu_s += done.cpu_s
-        self.requests += len(done.asked)
+        self.cpu_s += cpu_s
+        self.requests += len(answers)
 
 
 @contextmanager
@@ -156,6 +159,8 @@ CLIENTS = {
     "openai, chunk by chunk": chunk_by_chunk,
 }
 
+MIXED = ("bare socket", "ours, direct")
+
 
 def compared(streams: int, requests: int, rounds: int) -> dict[str, Found]:
     """Return what is found of each client with so many streams at once."""
@@ -166,7 +171,32 @@ def compared(streams: int, requests: int, rounds: int) -> dict[str, Found]:
             for name in names if number % 2 == 0 else reversed(names):
                 with CLIENTS[name](server) as client:
                     done = load(client.ask, streams, requests, CHUNKS, spread_s=FIRST_S + CHUNKS * GAP_S)
-                    found[name].add(done, [client.saw(asked) for asked in done.asked], server)
+                    found[name].add(done.cpu_s, [client.saw(asked) for asked in done.asked], server.log())
+    return found
+
+
+def mixed(streams: int, requests: int) -> dict[str, Found]:
+    """Return what is found of MIXED when they take turns within each stream; processor time is of its threads."""
+    took: dict[str, list[tuple[Asked, float]]] = {name: [] for name in MIXED}
+    with reference_server(FIRST_S, GAP_S) as server, ExitStack() as opened:
+        clients = {name: opened.enter_context(CLIENTS[name](server)) for name in MIXED}
+
+        def ask(prompt: str, chunks: int) -> Asked:
+            place, number = map(int, prompt.split("-"))
+            name = MIXED[(place + number) % len(MIXED)]
+            begin_s = time.thread_time()
+            asked = clients[name].ask(prompt, chunks)
+            # The first request of each client is its warm-up.
+            if number >= len(MIXED):
+                took[name].append((asked, time.thread_time() - begin_s))
+            return asked
+
+        load(ask, streams, len(MIXED) * requests, CHUNKS, spread_s=FIRST_S + CHUNKS * GAP_S)
+        wrote = server.log()
+        found = {name: Found() for name in MIXED}
+        for name, pairs in took.items():
+            answers = [clients[name].saw(asked) for asked, _ in pairs]
+            found[name].add(sum(cpu_s for _, cpu_s in pairs), answers, wrote)
     return found
 
 
@@ -198,6 +228,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=640, help="of each client at each number of streams")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", action="store_true", help="also guidellm and AIPerf, where their commands are found")
+    parser.add_argument("--mixed", action="store_true", help="bare socket and ours alone, taking turns within a stream")
     chosen = parser.parse_args()
     write = sys.stdout.write
     write("Errors in ms, without sign, and their ratio to the bare socket's; CPU in ms.\n\n")
@@ -207,7 +238,10 @@ def main() -> None:
     write("| --- | --- | --- | --- | --- | --- | --- | --- |\n")
     for streams in chosen.streams:
         requests = min(chosen.requests, LONGEST * streams)
-        found = compared(streams, max(2, requests // streams // chosen.rounds), chosen.rounds)
+        if chosen.mixed:
+            found = mixed(streams, max(2, requests // streams))
+        else:
+            found = compared(streams, max(2, requests // streams // chosen.rounds), chosen.rounds)
         if chosen.peers:
             for name in PEERS:
                 peer = peer_found(name, streams, requests, CHUNKS, FIRST_S, GAP_S)
