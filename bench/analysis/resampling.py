@@ -223,21 +223,22 @@ def _statistics(pool: _Pool, weights: Counts, statistics: Sequence[str]) -> dict
         # Sums round: the mean of equal values stays what they are.
         found["mean"] = np.clip((weights @ pool.sums) / (weights @ pool.per), pool.lowest, pool.highest)
     if percentiles:
-        so_far = _drawn_values(pool, weights).cumsum()
+        drawn = _drawn_values(pool, weights)
+        so_far = drawn.cumsum(dtype=np.int32 if drawn.sum(dtype=np.int64) < 2**31 else np.int64)
         for name in percentiles:
             found[name] = _percentiles(pool.cells, so_far, len(weights), int(name.removeprefix("p")) / 100)
     return found
 
 
-def _drawn_values(pool: _Pool, weights: Counts) -> Counts:
+def _drawn_values(pool: _Pool, weights: Counts) -> NDArray[np.int32]:
     """Return how many values each cell has in each row."""
     if pool.counts is None:
-        return weights[:, pool.unit_of]
+        return weights.astype(np.int32)[:, pool.unit_of]
     # Single precision is exact for whole numbers of this size, and matrices of it multiply fast.
-    return (weights.astype(np.float32) @ pool.counts).astype(np.int64)
+    return (weights.astype(np.float32) @ pool.counts).astype(np.int32)
 
 
-def _percentiles(cells: Floats, so_far: Counts, rows: int, share: float) -> Floats:
+def _percentiles(cells: Floats, so_far: NDArray[np.signedinteger], rows: int, share: float) -> Floats:
     """Return a percentile of each row, by the linear method. `so_far` counts values through all rows, cell by cell."""
     ends = so_far[len(cells) - 1 :: len(cells)]
     before = np.concatenate([[0], ends[:-1]])
@@ -245,7 +246,7 @@ def _percentiles(cells: Floats, so_far: Counts, rows: int, share: float) -> Floa
     lower = rank.astype(np.int64)
     first = np.arange(rows) * len(cells)
     low, high = (
-        cells[np.searchsorted(so_far, np.minimum(before + place, ends - 1), side="right") - first]
+        cells[np.searchsorted(so_far, np.minimum(before + place, ends - 1).astype(so_far.dtype), side="right") - first]
         for place in (lower, lower + 1)
     )
     found: Floats = low + (high - low) * (rank - lower)

@@ -35,7 +35,7 @@ CHUNKS = 20
 """The answers: 20 chunks at 200 a second."""
 
 LONGEST = 150
-"""The most requests of one stream: each takes an eighth of a second."""
+"""The most requests of one stream, in turns as many for each round: each takes an eighth of a second."""
 
 MARK = json.dumps({"content": TEXT}).encode()[1:-1]
 """What each chunk of text holds, and nothing else does."""
@@ -239,7 +239,7 @@ def main() -> None:
     for streams in chosen.streams:
         requests = min(chosen.requests, LONGEST * streams)
         if chosen.mixed:
-            found = mixed(streams, max(2, requests // streams))
+            found = mixed(streams, max(2, min(chosen.requests // streams, LONGEST * chosen.rounds)))
         else:
             found = compared(streams, max(2, requests // streams // chosen.rounds), chosen.rounds)
         if chosen.peers:
