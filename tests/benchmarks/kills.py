@@ -1,7 +1,8 @@
 """Kill runs at random moments and see that no finished sample is ever lost: `python -m tests.benchmarks.kills`.
 
-Each run is killed, with all of its processes, after a random time, gone on with and killed again, until it ends; then
-its file is checked and the next run begins, until there were enough kills.
+Each run is killed, with all of its processes, at a random moment of what one takes undisturbed, gone on with and
+killed again, a few times; then it goes on to its end, its file is checked, and the next run begins, until there were
+enough kills.
 """
 
 import random
@@ -10,13 +11,16 @@ import time
 from pathlib import Path
 
 import click
-from rich.progress import track
+from rich.progress import Progress
 
 from bench.results.store import load_tree
 from bench.runner.journal import read_journal, trim
-from tests.interrupting import journal_of, kill, only, start, whole, write_project
+from tests.interrupting import bench, journal_of, kill, only, start, whole, write_project
 
-ROUNDS = 20
+ROUNDS = 12
+
+KILLS_A_RUN = 4
+"""The most kills of one run, so that many runs are gone on with to their end."""
 
 
 @click.command()
@@ -25,46 +29,60 @@ ROUNDS = 20
 def main(kills: int, seed: int) -> None:
     """Kill runs at random moments; exits with an assertion at the first sample that is lost."""
     moments = random.Random(seed)
-    killed = finished = answered = 0
-    progress = iter(track(range(kills), description="kills"))
-    next(progress)
-    while killed < kills:
-        with tempfile.TemporaryDirectory() as folder:
-            project = write_project(Path(folder), ROUNDS)
-            died = _run_until_done(project, moments, kills - killed)
-            for _ in range(died):
-                next(progress, None)
-            killed += died
-            result = only(project)
-            whole(result, ROUNDS)
+    at_work: list[int] = []
+    finished = answered = 0
+    takes_s = _undisturbed_s()
+    with Progress() as progress:
+        bar = progress.add_task("kills", total=kills)
+        while len(at_work) < kills:
+            with tempfile.TemporaryDirectory() as folder:
+                project = write_project(Path(folder), ROUNDS)
+                at_work += _run_until_done(project, moments, takes_s, min(KILLS_A_RUN, kills - len(at_work)))
+                result = only(project)
+                whole(result, ROUNDS)
+            progress.update(bar, completed=len(at_work))
             answered += sum(len(model.samples) for model in result.models)
             finished += 1
-    click.echo(f"{killed} kills, {finished} runs finished, {answered} samples, none lost; every file validates")
+    begun = sum(1 for samples in at_work if samples)
+    click.echo(
+        f"{len(at_work)} kills, {begun} of them after the first sample of a run; {finished} runs gone on with to their "
+        f"end, {answered} samples, none lost; every file validates"
+    )
 
 
-def _run_until_done(project: Path, moments: random.Random, most: int) -> int:
-    died = kept_before = 0
+def _undisturbed_s() -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        project = write_project(Path(folder), ROUNDS)
+        begin_s = time.monotonic()
+        done = bench(project)
+        assert done.returncode == 0, done.stderr
+        return time.monotonic() - begin_s
+
+
+def _run_until_done(project: Path, moments: random.Random, takes_s: float, most: int) -> list[int]:
+    """Return how many samples were on the disk at each kill."""
+    kept_at: list[int] = []
     while True:
         process = start(project, *(["--resume"] if journal_of(project) else []))
-        deadline = time.monotonic() + moments.uniform(0.05, 1.5)
-        while died < most and process.poll() is None and time.monotonic() < deadline:
+        deadline = time.monotonic() + moments.uniform(0.0, takes_s)
+        while len(kept_at) < most and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.001)
-        if died < most and process.poll() is None:
-            kill(process)
-            died += 1
-        else:
+        if len(kept_at) == most or process.poll() is not None:
             _, errors = process.communicate()
             assert process.returncode == 0, errors
-            return died
+            return kept_at
+        kill(process)
+        kept = kept_at[-1] if kept_at else 0
         journal = journal_of(project)
         if journal is None and load_tree(project / "results").results:
             # It was killed on its way out, with everything saved.
-            return died
+            return [*kept_at, kept]
         if journal is not None and b"\n" in journal.read_bytes():
             trim(journal)
-            _, kept = read_journal(journal)
-            assert kept.requests >= kept_before, f"{kept_before - kept.requests} samples lost"
-            kept_before = kept.requests
+            _, recovered = read_journal(journal)
+            assert recovered.requests >= kept, f"{kept - recovered.requests} samples lost"
+            kept = recovered.requests
+        kept_at.append(kept)
 
 
 if __name__ == "__main__":
