@@ -61,6 +61,15 @@ def test_tpot_needs_two_counted_tokens(tokens: int | None) -> None:
     assert decode_tokens_per_s(one) is None
 
 
+def test_tokens_that_came_with_the_first_took_no_part_of_the_time() -> None:
+    stamps = tuple(at * MS for at in (100, 100, 100, 200, 300, 400))
+
+    # Three of six chunks came after the first read, in 0.3 s.
+    assert tpot_s(sample(chunk_ns=stamps, end_ns=400 * MS, output_tokens=6)) == pytest.approx(0.1)
+    # Of eleven tokens one is the first; ten are spread over five chunks, and six of them came later.
+    assert tpot_s(sample(chunk_ns=stamps, end_ns=400 * MS, output_tokens=11)) == pytest.approx(0.05)
+
+
 def test_text_that_comes_at_one_instant_has_no_tpot_and_no_infinite_speed() -> None:
     one = sample(chunk_ns=(100 * MS,), end_ns=110 * MS, output_tokens=40)
 

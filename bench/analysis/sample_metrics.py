@@ -45,7 +45,8 @@ SAMPLE_METRICS: tuple[SampleMetric, ...] = (
         symbol="TPOT",
         unit="s/token",
         better="lower",
-        definition="(Last text chunk - first text chunk) / (output tokens - 1).",
+        definition="(Last text chunk - first text chunk) / (output tokens - 1); tokens that came in one read with the "
+        "first one are left out.",
         undefined="needs at least 2 counted output tokens that came at different times",
         needs_stream=True,
         value=tpot_s,

@@ -13,6 +13,9 @@ MINIMUM_TPOT_TOKENS = 2
 """Output tokens that a time per output token needs: with one there is no gap between tokens."""
 
 
+FEW_STAMPS = 3
+"""A sample of a level with very many keeps this many stamps at most, which say nothing of single reads."""
+
 STALL_NS = 200_000_000
 """Gap between two chunks beyond which a reader sees the text stand still."""
 
@@ -39,8 +42,9 @@ def ttfo_s(sample: Sample) -> float | None:
 def tpot_s(sample: Sample) -> float | None:
     """Return the seconds per output token after the first: (last text chunk - first text chunk) / (output tokens - 1).
 
-    None below 2 output tokens, where nobody counted them, and where all text came at one instant: such a stream
-    does not show how long a token took.
+    Tokens of chunks that came in one read with the first one took no part of that time, and are left out; each chunk
+    after the first stands for an equal share of the tokens. None below 2 output tokens, where nobody counted them, and
+    where all text came at one instant: such a stream does not show how long a token took.
     """
     tokens = sample.output_tokens
     if sample.failure is not None or not sample.chunk_ns or tokens is None or tokens < MINIMUM_TPOT_TOKENS:
@@ -48,7 +52,9 @@ def tpot_s(sample: Sample) -> float | None:
     spread_ns = sample.chunk_ns[-1] - sample.chunk_ns[0]
     if spread_ns == 0:
         return None
-    return spread_ns / NANOSECONDS_PER_SECOND / (tokens - 1)
+    chunks = len(sample.chunk_ns)
+    later = sum(at_ns > sample.chunk_ns[0] for at_ns in sample.chunk_ns) if chunks > FEW_STAMPS else chunks - 1
+    return spread_ns / NANOSECONDS_PER_SECOND / ((tokens - 1) * later / (chunks - 1))
 
 
 def decode_tokens_per_s(sample: Sample) -> float | None:

@@ -1,16 +1,18 @@
 """Ways to a model: one file a provider, behind one small protocol."""
 
-from bench.config import FoundryRuntime
+from bench.config import FoundryRuntime, Timeouts
 from bench.model_settings import CustomModel, EndpointModel, FoundryModel
 from bench.providers.protocol import Provider
 
 
-def provider_for(model: FoundryModel | EndpointModel | CustomModel, runtime: FoundryRuntime) -> Provider:
+def provider_for(
+    model: FoundryModel | EndpointModel | CustomModel, runtime: FoundryRuntime, timeouts: Timeouts
+) -> Provider:
     """Return the provider of a model of the config; nothing is started yet."""
     if isinstance(model, EndpointModel):
         from bench.providers.openai_endpoint import EndpointProvider
 
-        return EndpointProvider(model)
+        return EndpointProvider(model, connect_s=timeouts.connect_s)
     if isinstance(model, CustomModel):
         from bench.providers.custom import CustomProvider
 

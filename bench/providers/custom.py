@@ -12,6 +12,7 @@ from bench.errors import ProviderError
 from bench.model_settings import CustomModel
 from bench.providers.model_directory import footprint_bytes
 from bench.providers.protocol import Clock, Decoded, Identity, Piece, Request
+from bench.providers.shortage import failed
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class CustomProvider:
             raise ProviderError("not-found", f"module {module_name!r} has no class {class_name!r}") from error
         except Exception as error:
             # The class is the user's code: anything it raises is this model's failure.
-            raise ProviderError("load", _line(error)) from error
+            raise failed("load", _line(error)) from error
 
     def load(self) -> None:
         """Call the class's load with the path of the weights, or None."""
@@ -68,7 +69,7 @@ class CustomProvider:
             self._model.load(str(weights) if weights is not None else None)
         except Exception as error:
             # The class is the user's code: anything it raises is this model's failure.
-            raise ProviderError("load", _line(error)) from error
+            raise failed("load", _line(error)) from error
 
     def identity(self) -> Identity:
         """Return the size of the weights; the config declares the rest."""
@@ -103,7 +104,7 @@ class CustomProvider:
                 yield Said(str(piece), request.text)
         except Exception as error:
             # The class is the user's code: anything it raises is this request's failure.
-            raise ProviderError("generate", _line(error)) from error
+            raise failed("generate", _line(error)) from error
 
     def decode(self, events: Sequence[object]) -> Decoded:
         """Return the pieces as they came, with the class's own token counts if it counts."""
@@ -122,7 +123,7 @@ class CustomProvider:
             return self._tokens(request.text)
         except Exception as error:
             # The class is the user's code: anything it raises is this request's failure.
-            raise ProviderError("generate", _line(error)) from error
+            raise failed("generate", _line(error)) from error
 
     @property
     def _counts(self) -> bool:
@@ -145,4 +146,5 @@ def _size_bytes(weights: Path) -> int | None:
 
 
 def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:400]
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}"[:400] if said else type(error).__name__

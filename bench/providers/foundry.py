@@ -11,8 +11,10 @@ from bench.config import FoundryRuntime
 from bench.errors import DeviceMissing, ProviderError
 from bench.model_settings import FoundryModel
 from bench.providers.endpoint_failures import late
+from bench.providers.handed_over import in_one_go
 from bench.providers.model_directory import check_directory, footprint_bytes, read_card
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request
+from bench.providers.shortage import failed
 
 PACKAGES = ("foundry-local-sdk", "onnxruntime", "onnxruntime-genai-core")
 
@@ -65,7 +67,7 @@ class FoundryProvider:
             )
             self._manager = FoundryLocalManager.instance
         except (FoundryLocalException, OSError) as error:
-            raise ProviderError("load", f"the Foundry Local runtime does not start: {_line(error)}") from error
+            raise failed("load", f"the Foundry Local runtime does not start: {_line(error)}") from error
         try:
             self._model = self._registered(path) if path is not None else self._from_catalogue(on_download)
         except FoundryLocalException as error:
@@ -78,7 +80,7 @@ class FoundryProvider:
         try:
             self._model.load()
         except FoundryLocalException as error:
-            raise ProviderError("load", _line(error)) from error
+            raise failed("load", _line(error)) from error
 
     def identity(self) -> Identity:
         """Return what the runtime and the model's own card say; the card fills what the runtime leaves out."""
@@ -120,8 +122,9 @@ class FoundryProvider:
     def stream(self, request: Request, clock: Clock) -> Iterator[object]:
         """Set a session up, then yield the runtime's items with their arrival, and at last its usage.
 
-        All come when the answer is complete. Raises ProviderError of kind 'too-long' where prompt and answer exceed the
-        context, 'timeout' past the request's limit, else 'generate'.
+        Items that were handed over in one go are one event. All come when the answer is complete. Raises ProviderError
+        of kind 'too-long' where prompt and answer exceed the context, 'timeout' past the request's limit, else
+        'generate'.
         """
         session, native = self._session(request)
         return self._answer(session, native, request, clock)
@@ -176,13 +179,13 @@ class FoundryProvider:
                     final = _final(response)
                     whole = () if request.stream else tuple(response)
             except FoundryLocalException as error:
-                yield from arrivals.items
+                yield from in_one_go(arrivals.items)
                 if arrivals.late is not None:
                     raise late(arrivals.late, "", request) from error
                 message = _line(error)
                 kind = "too-long" if "context" in message or "max_length" in message else "generate"
-                raise ProviderError(kind, message) from error
-            yield from arrivals.items
+                raise failed(kind, message) from error
+            yield from in_one_go(arrivals.items)
             if request.stream and final.output_tokens and not arrivals.items:
                 raise ProviderError("generate", "this foundry-local-sdk hands no text over; install version 2.2")
             yield Arrived(ended_ns, (*whole, final))

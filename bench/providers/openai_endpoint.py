@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from importlib import metadata
 from operator import attrgetter
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from bench.errors import ProviderError
 from bench.model_settings import DEFAULT_ENDPOINT, EndpointModel
 from bench.providers.direct import Connections, Exchange
 from bench.providers.endpoint_failures import failure, proxy_of, status_failure
-from bench.providers.packaged import PackagedExchange, Template, client, template
+from bench.providers.packaged import CONNECT_S, PackagedExchange, Template, client, template
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Request, Wire
 from bench.providers.sse import decoded_body, decoded_stream
 
@@ -48,14 +49,17 @@ class EndpointProvider:
     """One model at an endpoint. Another process holds it, so its memory and its load are not ours to measure.
 
     Several threads may ask it at once. `transport` is chosen by the endpoint's address and the environment's proxies,
-    unless it is given: then no proxy is used.
+    unless it is given: then no proxy is used. `connect_s` is the limit on a connection before any request has its own.
     """
 
     remote = "the model is behind an endpoint: another process holds it"
     one_at_a_time = None
 
-    def __init__(self, model: EndpointModel, transport: Transport | None = None) -> None:
+    def __init__(
+        self, model: EndpointModel, transport: Transport | None = None, *, connect_s: float = CONNECT_S
+    ) -> None:
         self._settings = model
+        self._connect_s = connect_s
         self._base_url = model.base_url or DEFAULT_ENDPOINT
         self._key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
         self._client: Any = None
@@ -81,8 +85,8 @@ class EndpointProvider:
         import openai
 
         try:
-            self._client = client(self._base_url, self._key, environment=self._by_environment)
-            self._builder = client(self._base_url, self._key, environment=self._by_environment, build_only=True)
+            made = partial(client, self._base_url, self._key, self._connect_s, environment=self._by_environment)
+            self._client, self._builder = made(), made(build_only=True)
             ids = [entry.id for entry in self._client.models.list()]
         except (openai.APIStatusError, json.JSONDecodeError, AttributeError, TypeError):
             # Not every endpoint has a list of models, or one of this form; the first request will tell.

@@ -14,7 +14,7 @@ from bench.providers.endpoint_failures import Stage, failure, late
 from bench.providers.protocol import Arrived, Clock, Request
 
 CONNECT_S = 10.0
-"""How long a connection may take to come about, while nothing is measured."""
+"""How long a connection may take to come about, while nothing is measured, unless a config says it."""
 
 LIST_S = 30.0
 """How long an endpoint may take to list its models."""
@@ -42,7 +42,9 @@ class Template:
         return b"%bContent-Length: %d\r\n\r\n%b%b%b" % (self.head, length, self.before, prompt, self.after)
 
 
-def client(base_url: str, key: str, *, build_only: bool = False, environment: bool = True) -> Any:
+def client(
+    base_url: str, key: str, connect_s: float = CONNECT_S, *, build_only: bool = False, environment: bool = True
+) -> Any:
     """Return the package's client, which neither tries twice nor follows a redirect: both would be measured.
 
     Without `environment` the proxies that it names are left aside.
@@ -55,7 +57,7 @@ def client(base_url: str, key: str, *, build_only: bool = False, environment: bo
         # The package insists on a key; a local endpoint reads none.
         api_key=key or "none",
         max_retries=0,
-        timeout=openai.Timeout(LIST_S, connect=CONNECT_S),
+        timeout=openai.Timeout(LIST_S, connect=connect_s),
         http_client=openai.DefaultHttpxClient(follow_redirects=False, trust_env=environment, event_hooks=hooks),
     )
 

@@ -17,6 +17,7 @@ FAILURE_KINDS: dict[str, str] = {
     "download": "the model could not be downloaded",
     "load": "the model could not be loaded",
     "generate": "the runtime failed while answering",
+    "out-of-memory": "there was not enough memory to load the model or to answer",
     "too-long": "prompt and answer do not fit the model's context",
     "empty": "the answer has no text",
     "cut-off": "the stream ended without a finish reason",
@@ -46,7 +47,7 @@ FAILURE_KINDS: dict[str, str] = {
     "endpoint-error": "the endpoint sent an error where the answer should be",
     "not-sse": "the answer to a streamed request is no event stream",
     "decode": "the answer could not be decoded",
-    "no-first-text": "no text within timeouts.first_text_s",
+    "no-first-text": "no text within timeouts.first_text_s, or an answer that began without text and stopped",
     "stalled": "nothing for timeouts.gap_s in the middle of the answer",
     "timeout": "not finished within timeouts.request_s, or another limit of the config",
     "died": "the process that held the model died",
@@ -83,7 +84,9 @@ class Sample(Record):
     )
     chunk_ns: tuple[Nanoseconds, ...] = Field(description="arrival of each chunk with text, from the request's start")
     first_answer_chunk: Count | None = Field(description="index in chunk_ns of the first answer text; null if none")
-    shared_reads: Count = Field(description="chunks with text that came in one read with the chunk before them")
+    shared_reads: Count = Field(
+        description="chunks with text that came in one read, or in-process in one go, with the chunk before them"
+    )
     end_ns: Nanoseconds | None = Field(description="last byte, from the request's start; null if it never came")
     prompt_tokens: Count | None = Field(description="tokens of the prompt; null if nobody counted")
     output_tokens: Count | None = Field(description="tokens of the output, never of the prompt; null if nobody counted")
