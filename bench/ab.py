@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from bench.benchmark import header_of, result_of, stopping_on_signals
+from bench.benchmark import checked_client, header_of, result_of, stopping_on_signals
 from bench.config import Config, find_config, load_config, slug
 from bench.errors import BenchError, UsageError
 from bench.overrides import Overridden, overridden
@@ -88,6 +88,7 @@ def take_turns(
         sides: dict[Side, _Party] = {}
         for side, path, one, prompt_set in zip(SIDES, paths, chosen, prompt_sets, strict=True):
             header = header_of(results_dir, f"{slug(path.stem)}-ab-{side.lower()}", one, prompt_set)
+            header = header.model_copy(update={"client": checked_client(one.config)})
             sides[side] = _Party(side, one.config, header, {}, {}, {})
         start_ns = time.monotonic_ns()
         done: list[Side] = []

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 from types import FrameType
 
 from bench import __version__
 from bench.calibration.check import short_check
 from bench.config import Config, digest, find_config, load_config, resolved, slug
-from bench.errors import AllModelsFailed, BenchError, ProviderError, UsageError
+from bench.errors import AllModelsFailed, BenchError, ProviderError, ResultError, UsageError
 from bench.overrides import Overridden, overridden
 from bench.quality.grading import grades
 from bench.quality.prompt_set import load_prompt_set, single_prompt
@@ -79,7 +80,7 @@ def benchmark(ask: Ask, running: Running) -> Saved:
                 found, header, kept = None, fresh, Recovered()
         if found is not None:
             if ask.resume or (ask.resume is None and ask.goes_on(found, kept)):
-                _refuse_changes(found, header, fresh)
+                _refuse_changes(found, header, fresh, kept.versions)
                 trim(found)
                 # A wall clock may have been set back since: the times of a run go forward all the same.
                 told = header.started_utc + timedelta(seconds=kept.elapsed_ns // 1_000_000_000)
@@ -89,7 +90,7 @@ def benchmark(ask: Ask, running: Running) -> Saved:
                 set_aside = _set_aside(ask.results_dir, found, header, kept)
                 header, kept = fresh, Recovered()
         if not header.client:
-            header = header.model_copy(update={"client": _client(chosen.config)})
+            header = header.model_copy(update={"client": checked_client(chosen.config)})
         return _go(ask.results_dir, header, kept, chosen.config, running, set_aside)
 
 
@@ -115,14 +116,21 @@ def _go(
         # A wall clock may be set back during a run; a duration never is.
         finished = session_utc + timedelta(seconds=(time.monotonic_ns() - session_ns) // 1_000_000_000)
         result = result_of(header, ran, finished)
-        path = save(result, results_dir)
+        try:
+            path = save(result, results_dir)
+        except ResultError as error:
+            # Not in another folder: the journal is in this one.
+            what = error.reason.partition(";")[0]
+            message = f"{error.path}: {what}. What was measured is in {journal.path}: "
+            raise BenchError(message + "make room, then finish with bench run --resume") from error
     finally:
         journal.close()
     journal.remove()
     return Saved(result, path, set_aside)
 
 
-def _client(config: Config) -> tuple[ClientCheck, ...]:
+def checked_client(config: Config) -> tuple[ClientCheck, ...]:
+    """Return the check of the client at the start of a run."""
     try:
         return short_check(config)
     except ProviderError:
@@ -156,7 +164,7 @@ def header_of(results_dir: Path, config_name: str, chosen: Overridden, prompt_se
     )
 
 
-def _refuse_changes(path: Path, old: Header, new: Header) -> None:
+def _refuse_changes(path: Path, old: Header, new: Header, versions: Mapping[str, str]) -> None:
     changed = [
         name
         for name, before, now in (
@@ -164,6 +172,7 @@ def _refuse_changes(path: Path, old: Header, new: Header) -> None:
             ("prompt set", old.prompt_set.sha256, new.prompt_set.sha256),
             ("machine", _hardware(old.machine), _hardware(new.machine)),
             ("version of benchledger", old.tool_version, new.tool_version),
+            ("version of the runtime", versions, _installed(versions)),
         )
         if before != now
     ]
@@ -174,8 +183,18 @@ def _refuse_changes(path: Path, old: Header, new: Header) -> None:
         )
 
 
+def _installed(packages: Mapping[str, str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for package in packages:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
 def _hardware(one: Machine) -> tuple[object, ...]:
-    return (one.name, one.cpu, one.arch, one.logical_cores, one.memory_bytes, one.accelerators)
+    return (one.name, one.os, one.cpu, one.arch, one.logical_cores, one.memory_bytes, one.accelerators)
 
 
 def _set_aside(results_dir: Path, path: Path, header: Header, kept: Recovered) -> Path | None:

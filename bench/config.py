@@ -5,9 +5,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.errors import ConfigError, Mistake
 from bench.load_settings import LengthSettings, LoadSettings
@@ -63,6 +63,14 @@ class EnergySettings(Settings):
     currency: str = "EUR"
     device_price: float | None = Field(None, ge=0)
     device_life_years: float | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _has_all_that_a_cost_needs(self) -> Self:
+        if (self.device_price is None) != (self.device_life_years is None):
+            raise ValueError("device_price and device_life_years need each other; give both or neither")
+        if self.device_price is not None and self.price_per_kwh is None:
+            raise ValueError("device_price counts only beside price_per_kwh; give the price of a kWh")
+        return self
 
 
 class GateSettings(Settings):

@@ -8,8 +8,8 @@ from typing import TextIO
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column, Table
 from rich.text import Text
 
 from bench.analysis.metrics import metric
@@ -22,7 +22,7 @@ from bench.results.store import LARGE_FILE_BYTES
 from bench.rubric import PromptSetRecord
 from bench.runner.reports import Underway
 from bench.runner.run import Progress as Standing
-from bench.site.format import count, number, quantity, scale
+from bench.site.format import count, duration, number, quantity, scale
 
 PLAIN_EVERY_S = 5.0
 """How often a line is printed where the output is no terminal."""
@@ -80,7 +80,7 @@ class RunDisplay:
                     done = names.index(standing.model) * requests + standing.done
                     if standing.stage in ENDS:
                         done = (names.index(standing.model) + 1) * requests
-                    bar.update(task, completed=done, description=_doing(standing))
+                    bar.update(task, completed=done, description=_doing(standing, config))
                     under_way = standing.under_way if standing.stage not in ENDS else None
                     if under_way is None:
                         bar.update(part, visible=False)
@@ -92,13 +92,22 @@ class RunDisplay:
                 yield update
             return
         last_s = 0.0
+        began: tuple[float, int] | None = None
 
         def line(standing: Standing) -> None:
-            nonlocal last_s
+            nonlocal last_s, began
             now_s = time.monotonic()
+            done = names.index(standing.model) * requests + standing.done
+            if began is None and standing.stage == "answering":
+                # What an interrupted run had done before says nothing of the pace.
+                began = now_s, done
             if standing.stage in ENDS or now_s - last_s >= PLAIN_EVERY_S:
                 last_s = now_s
-                self._progress.print(Text(f"{_doing(standing)}, {_done(standing)}"))
+                parts = [_doing(standing, config), _done(standing)]
+                if began is not None and standing.stage == "answering" and done > began[1]:
+                    left_s = (now_s - began[0]) / (done - began[1]) * (total - done)
+                    parts.append(f"about {duration(left_s)} left")
+                self._progress.print(Text(", ".join(parts)))
 
         yield line
 
@@ -127,8 +136,8 @@ class RunDisplay:
 
     def _bar(self) -> Progress:
         return Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            _Cut("{task.description}", markup=False, table_column=Column()),
+            BarColumn(bar_width=16),
             TextColumn("{task.completed:.0f}/{task.total:.0f}{task.fields[unit]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -136,9 +145,22 @@ class RunDisplay:
         )
 
 
-def _doing(standing: Standing) -> str:
+class _Cut(TextColumn):
+    """A text that gives way where the line is too narrow: how much is done, and the time left, stay."""
+
+    def render(self, task: Task) -> Text:
+        text = super().render(task)
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+
+def _doing(standing: Standing, config: Config) -> str:
+    names = [model.name for model in config.models]
+    which = f" ({names.index(standing.model) + 1} of {len(names)})" if len(names) > 1 else ""
+    warm_up = " for warm-up" if standing.round == 0 else ""
+    turn = f", round {standing.round} of {config.rounds}" if standing.round else warm_up
     speed = f", {number(standing.tokens_per_s)} tokens/s" if standing.tokens_per_s is not None else ""
-    return f"{standing.model}: {standing.stage}{speed}"
+    return f"{standing.model}{which}: {standing.stage}{turn}{speed}"
 
 
 def _beyond(config: Config) -> list[str]:

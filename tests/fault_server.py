@@ -215,11 +215,11 @@ def resets(*sent: bytes) -> Act:
     return act
 
 
-def drips(body: Iterable[int], pause_s: float) -> Act:
-    """Send an event stream byte by byte."""
+def drips(body: Iterable[int], pause_s: float, first: bytes = b"") -> Act:
+    """Send an event stream byte by byte, after what comes first at once."""
 
     def act(connection: socket.socket, over: threading.Event) -> None:
-        connection.sendall(STREAM_HEAD)
+        connection.sendall(STREAM_HEAD + (framed(first) if first else b""))
         for byte in body:
             connection.sendall(framed(bytes([byte])))
             if over.wait(pause_s):

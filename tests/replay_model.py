@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 
 class Replay:
     """Answers each prompt with the pieces that a JSON file has for it, and counts a token for each word."""
@@ -42,6 +44,33 @@ class FailsToLoad(Plain):
     def load(self, weights_path: str | None) -> None:
         """Raise."""
         raise MemoryError("not enough memory")
+
+
+class LoadsOnce(Plain):
+    """Can be loaded once: the next time its weights are there already."""
+
+    def load(self, weights_path: str | None) -> None:
+        """Make the weights. Raises FileExistsError."""
+        assert weights_path is not None
+        Path(weights_path).touch(exist_ok=False)
+
+
+class RunsOutOfMemory(Plain):
+    """May take a little more memory than it has, and asks for much more at its second answer."""
+
+    calls = 0
+
+    def generate(self, prompt: str, **params: object) -> str:
+        """Take a gigabyte at the second call."""
+        self.calls += 1
+        if self.calls == 2:
+            # Not on every system.
+            import resource
+
+            held_bytes = psutil.Process().memory_info().vms
+            resource.setrlimit(resource.RLIMIT_AS, (held_bytes + 2**26, resource.RLIM_INFINITY))
+            return str(len(bytearray(2**30)))
+        return "fine"
 
 
 class DiesAtTheThird(Plain):

@@ -49,18 +49,19 @@ def test_a_check_against_the_real_server(transport: Transport, streams: int) -> 
     assert all(abs(error) < 5 * ONE_SECOND_NS for error in checked.gap_error_ns)
 
 
-def config(*addresses: str) -> Config:
+def config(*addresses: str, probe: bool = True) -> Config:
     models = [
         {"provider": "openai", "name": f"m{place}", "model": "m", "base_url": address}
         for place, address in enumerate(addresses)
     ]
-    return Config.model_validate({"models": [*models, {"provider": "custom", "name": "own", "class": "a:B"}]})
+    models.append({"provider": "custom", "name": "own", "class": "a:B"})
+    return Config.model_validate({"models": models, "probe": probe})
 
 
 @pytest.mark.parametrize(
     ("addresses", "transports"),
     [
-        ([], []),
+        ([], ["direct"]),
         (["http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1"], ["direct"]),
         (["https://127.0.0.1:9/v1"], ["package"]),
         (["https://127.0.0.1:9/v1", "http://127.0.0.1:9/v1"], ["direct", "package"]),
@@ -76,6 +77,11 @@ def test_the_short_check_is_of_one_stream_over_each_transport_in_use(
     assert [each.streams for each in checked] == [1] * len(transports)
     assert [len(each.ttft_error_ns) for each in checked] == [20] * len(transports)
     assert [len(each.gap_error_ns) for each in checked] == [20 * 19] * len(transports)
+
+
+def test_without_endpoints_and_without_a_probe_nothing_is_checked() -> None:
+    assert short_check(config(probe=False)) == ()
+    assert [each.transport for each in short_check(config("http://127.0.0.1:9/v1", probe=False))] == ["direct"]
 
 
 def test_an_endpoint_behind_a_proxy_is_checked_over_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from bench.cli import main
 from bench.results.store import load, save
+from bench.runner.machine_record import Probe
 from tests.builders import result
 from tests.endpoint_server import Script, chunk, endpoint, events
 
@@ -92,6 +93,23 @@ def test_a_run_becomes_one_result_file(replay: Path, tmp_path: Path) -> None:
     # (5 + 3) / 2 is the mean over the two prompts.
     assert re.search(r"replay\s+4\.0\s", done.stdout)
     assert f"Wrote {path}. Next: bench site (make site), and commit the file." in done.stdout
+
+
+def test_a_run_on_an_unsteady_machine_says_so_at_its_end(
+    replay: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probes = [
+        Probe(compute_ns=compute_ns, memory_ns=100, cpu_hz=None, temperature_c=None, load_average=None)
+        for compute_ns in (100, 150)
+    ]
+    monkeypatch.setattr("bench.runner.observe.probe", lambda: probes.pop(0))
+
+    done = bench("run", replay, "--results", tmp_path / "results")
+
+    assert done.exit_code == 0, done.output
+    assert "The machine was unsteady: a difference from another run may be the machine's.\n" in done.stdout
+    # 150 / 100 - 1, and 150 beside the middle of 100 and 150.
+    assert "\n  replay: arithmetic was 50.0 % slower after it than before\n" in done.stdout
 
 
 def test_options_win_over_the_environment_and_are_recorded(replay: Path, tmp_path: Path) -> None:
@@ -196,9 +214,17 @@ def test_a_results_folder_that_cannot_be_written_is_told_before_the_run(replay: 
 
     done = bench("run", replay, "--results", tmp_path / "results")
 
+    inside = bench("run", replay, "--results", tmp_path / "results" / "more")
+
     assert done.exit_code == 2
     assert "Directory" in done.stderr
     assert "is a file" in done.stderr
+    assert inside.exit_code == 2
+    assert inside.stdout == ""
+    assert inside.stderr == (
+        f"bench: {tmp_path / 'results' / 'more'}: cannot be written: Not a directory; "
+        "choose another folder with --results\n"
+    )
 
 
 def test_check_names_each_bad_file(tmp_path: Path) -> None:

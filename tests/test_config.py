@@ -158,6 +158,14 @@ timeouts: fast
             "models:\n  - {provider: openai, model: m, base_url: localhost}\n",
             ":2: models[0].base_url: must be an http or https URL such as http://localhost:5273/v1",
         ),
+        (
+            "models: [a]\nenergy: {device_price: 400, price_per_kwh: 0.3}\n",
+            ":2: energy: device_price and device_life_years need each other; give both or neither",
+        ),
+        (
+            "models: [a]\nenergy: {device_price: 400, device_life_years: 4}\n",
+            ":2: energy: device_price counts only beside price_per_kwh; give the price of a kWh",
+        ),
         ("models: [a]\nmachine: My Laptop\n", ':2: machine: must match ^[a-z0-9][a-z0-9._-]*$, found "My Laptop"'),
     ],
 )

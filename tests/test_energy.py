@@ -136,7 +136,7 @@ def test_the_idle_machines_share_is_taken_off() -> None:
     # 10 J in 2 s, then 50 J in 2 s.
     idle = counting.idle_watts(2)
     start, end = counting.read(), counting.read()
-    found = counting.energy(start, end, idle, on_gpu=False)
+    found = counting.energy(start, end, idle, on_gpu=False, answering_ns=S)
 
     assert idle == {"rapl": 5.0}
     assert start == Reading(4 * S, {"rapl": 120.0})
@@ -147,7 +147,7 @@ def test_the_idle_machines_share_is_taken_off() -> None:
 def test_without_a_baseline_nothing_is_taken_off() -> None:
     counting = meter(rapl=Shown(100.0, 150.0))
 
-    found = counting.energy(counting.read(), counting.read(), counting.idle_watts(0), on_gpu=False)
+    found = counting.energy(counting.read(), counting.read(), counting.idle_watts(0), on_gpu=False, answering_ns=S)
 
     assert found.energy == Energy(source="rapl", joules=50.0, idle_watts=None, duration_ns=2 * S)
 
@@ -155,7 +155,7 @@ def test_without_a_baseline_nothing_is_taken_off() -> None:
 def test_less_than_idle_is_no_energy_and_never_negative() -> None:
     counting = meter(rapl=Shown(100.0, 108.0))
 
-    found = counting.energy(counting.read(), counting.read(), {"rapl": 5.0}, on_gpu=False)
+    found = counting.energy(counting.read(), counting.read(), {"rapl": 5.0}, on_gpu=False, answering_ns=S)
 
     assert (found.energy, found.reason) == (None, NOT_RESOLVED)
 
@@ -163,7 +163,7 @@ def test_less_than_idle_is_no_energy_and_never_negative() -> None:
 def test_a_counter_that_stands_still_is_no_energy() -> None:
     counting = meter(rapl=Shown(100.0))
 
-    found = counting.energy(counting.read(), counting.read(), {}, on_gpu=False)
+    found = counting.energy(counting.read(), counting.read(), {}, on_gpu=False, answering_ns=S)
 
     assert (found.energy, found.reason) == (None, "the energy counter stood still")
 
@@ -172,7 +172,7 @@ def test_a_counter_that_stands_still_is_no_energy() -> None:
 def test_the_counter_is_that_of_the_device(on_gpu: bool, source: Source, joules: float) -> None:
     counting = meter(rapl=Shown(100.0, 150.0), nvml=Shown(1.0, 8.0))
 
-    found = counting.energy(counting.read(), counting.read(), {}, on_gpu=on_gpu)
+    found = counting.energy(counting.read(), counting.read(), {}, on_gpu=on_gpu, answering_ns=S)
 
     assert found.energy == Energy(source=source, joules=joules, idle_watts=None, duration_ns=2 * S)
 
@@ -180,7 +180,7 @@ def test_the_counter_is_that_of_the_device(on_gpu: bool, source: Source, joules:
 def test_the_processors_counter_does_not_stand_for_a_gpu() -> None:
     counting = meter(rapl=Shown(100.0, 150.0))
 
-    found = counting.energy(counting.read(), counting.read(), {}, on_gpu=True)
+    found = counting.energy(counting.read(), counting.read(), {}, on_gpu=True, answering_ns=S)
 
     assert found.energy is None
     assert found.reason == (
@@ -191,15 +191,16 @@ def test_the_processors_counter_does_not_stand_for_a_gpu() -> None:
 def test_a_stated_wattage_is_an_estimate() -> None:
     counting = meter(watts=15.0)
 
-    found = counting.energy(counting.read(), counting.read(), counting.idle_watts(5), on_gpu=False)
+    found = counting.energy(counting.read(), counting.read(), counting.idle_watts(5), on_gpu=False, answering_ns=S)
 
-    assert found.energy == Energy(source="estimate", joules=30.0, idle_watts=None, duration_ns=2 * S)
+    # 15 W for the second in which it answered; the other one was between two requests.
+    assert found.energy == Energy(source="estimate", joules=15.0, idle_watts=None, duration_ns=S)
 
 
 def test_a_counter_goes_before_a_stated_wattage() -> None:
     counting = meter(watts=15.0, rapl=Shown(100.0, 150.0))
 
-    found = counting.energy(counting.read(), counting.read(), {}, on_gpu=False)
+    found = counting.energy(counting.read(), counting.read(), {}, on_gpu=False, answering_ns=S)
 
     assert found.energy is not None
     assert found.energy.source == "rapl"
@@ -209,7 +210,7 @@ def test_a_counter_goes_before_a_stated_wattage() -> None:
 def test_a_counter_that_was_lost_gives_nothing(lost: Shown | Broken) -> None:
     counting = meter(rapl=lost)
 
-    found = counting.energy(counting.read(), counting.read(), {}, on_gpu=False)
+    found = counting.energy(counting.read(), counting.read(), {}, on_gpu=False, answering_ns=S)
 
     assert (found.energy, found.reason) == (None, LOST)
 
@@ -220,7 +221,7 @@ def test_a_run_reads_the_files_of_this_machine(tmp_path: Path) -> None:
         start = counting.read()
         show(package, 2_000_000)
         end = counting.read()
-        found = counting.energy(start, end, {}, on_gpu=False)
+        found = counting.energy(start, end, {}, on_gpu=False, answering_ns=S)
 
     assert found.energy is not None
     assert found.energy.joules == pytest.approx(3.0)
@@ -230,7 +231,7 @@ def test_a_run_reads_the_files_of_this_machine(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "darwin", reason="powermetrics may be there")
 def test_a_machine_without_a_counter_says_what_to_do(tmp_path: Path) -> None:
     with metering(powercap=tmp_path) as counting:
-        found = counting.energy(counting.read(), counting.read(), counting.idle_watts(60), on_gpu=False)
+        found = counting.energy(counting.read(), counting.read(), counting.idle_watts(60), on_gpu=False, answering_ns=S)
 
     assert found.energy is None
     assert found.reason == ("no energy counter on this machine; state watts in the config under energy for an estimate")

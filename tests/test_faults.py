@@ -10,21 +10,23 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.config import Config
 from bench.errors import ProviderError
 from bench.model_settings import EndpointModel
 from bench.providers.openai_endpoint import EndpointProvider
 from bench.providers.protocol import Request
 from bench.runner.measure import Measured, measure
 from bench.runner.plan import Step
+from bench.runner.record import ModelRun
 from bench.runner.sample import FAILURE_KINDS
-from tests.builders import prompt
+from tests.builders import prompt, prompt_set
 from tests.endpoint_server import chunk, events, usage
 from tests.fault_server import (
     STREAM_HEAD,
@@ -40,6 +42,7 @@ from tests.fault_server import (
     streams,
     waits,
 )
+from tests.running import run_models
 
 STEP = Step(position=0, round=1, prompt=prompt(id="p1", text="Say hello."))
 KEY = "sk-secret-123"
@@ -258,6 +261,16 @@ def test_no_first_text(act: Act) -> None:
     assert found.text is None
 
 
+def test_an_answer_that_begins_without_text_and_stops() -> None:
+    found = measured(begins(ROLE), request(**STALLED))
+
+    assert failure(found) == (
+        "no-first-text",
+        f"the answer began without text, then nothing for 0.3 s; raise timeouts.gap_s {RAISE}",
+    )
+    assert found.text is None
+
+
 # Short of the limit for the first text: a gap that is noticed only with that one would be another kind.
 STALLED = {"gap_s": SHORT_S, "request_s": 10 * SHORT_S}
 
@@ -272,10 +285,13 @@ def test_a_stall() -> None:
     assert found.text == "Hel"
 
 
-def test_one_byte_a_second() -> None:
-    kind, _ = failure(measured(drips(HEL + LO, pause_s=1.0), request(gap_s=SHORT_S)))
+@pytest.mark.parametrize(
+    ("first", "kind"), [(b"", "no-first-text"), (HEL, "stalled")], ids=["from the first one", "after some text"]
+)
+def test_one_byte_a_second(first: bytes, kind: str) -> None:
+    found = measured(drips(HEL + LO, pause_s=1.0, first=first), request(gap_s=SHORT_S))
 
-    assert kind == "stalled"
+    assert failure(found)[0] == kind
 
 
 @pytest.mark.parametrize(
@@ -668,3 +684,70 @@ def test_no_fault_leaves_an_open_file_behind() -> None:
         measured(act, request(gap_s=SHORT_S))
 
     assert len(os.listdir(folder)) <= before
+
+
+# In a run
+
+
+def asked_by_a_run(acts: Sequence[Act], limits: Mapping[str, float], *, drowned: bool = False) -> ModelRun:
+    """Return the record of a model whose server does one thing after the other, a request each."""
+    left = iter(acts)
+    with faulty(lambda connection, over: next(left)(connection, over)) as server:
+        if drowned:
+            server.drown()
+        entry = {"provider": "openai", "model": "m", "base_url": server.url}
+        document = {"models": [entry], "rounds": len(acts), "warmup": 0, "probe": False, "timeouts": dict(limits)}
+        (model,) = run_models(Config.model_validate(document), prompt_set([STEP.prompt])).models
+    return model
+
+
+def kinds(model: ModelRun) -> list[str | None]:
+    return [sample.failure.kind if sample.failure is not None else None for sample in model.samples]
+
+
+FAULTS: list[tuple[Act, str | None]] = [
+    (resets(), "reset"),
+    (resets(STREAM_HEAD + framed(HEL)), "connection"),
+    (until_closed(HEL), "cut-off"),
+    (says(answer(400, told("seed must be positive"))), "bad-request"),
+    (says(answer(429, b"", {"Retry-After": "60"})), "rate-limited"),
+    (says(answer(502, b"<html><title>Bad Gateway</title></html>")), "bad-gateway"),
+    (says(b"220 mail.invalid ESMTP\r\n\r\n"), "not-http"),
+    (streams(HEL, b"data: {oops\n\n"), "decode"),
+    (streams(HEL, events({"error": {"message": "out of memory"}})), "endpoint-error"),
+    (streams(events({"choices": []})), "no-choices"),
+    (streams(events(chunk(finish="stop"))), "empty"),
+    (streams(HEL, LO), None),
+]
+
+
+def test_a_run_goes_on_through_one_fault_after_the_other() -> None:
+    model = asked_by_a_run([act for act, _ in FAULTS], {})
+
+    assert model.failure is None
+    assert kinds(model) == [kind for _, kind in FAULTS]
+
+
+@pytest.mark.parametrize(
+    ("act", "limit", "kind"),
+    [
+        (waits, "first_text_s", "no-first-text"),
+        (begins(ROLE, HEL), "gap_s", "stalled"),
+        (drips(HEL + LO, pause_s=0.05), "request_s", "timeout"),
+    ],
+    ids=["first text", "gap", "whole request"],
+)
+def test_each_limit_of_a_config_is_kept(act: Act, limit: str, kind: str) -> None:
+    model = asked_by_a_run([act, streams(HEL, LO)], {limit: SHORT_S})
+
+    assert model.failure is None
+    assert kinds(model) == [kind, None]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse where Linux lets a connection wait")
+def test_the_limit_on_a_connection_is_kept_before_the_first_request() -> None:
+    model = asked_by_a_run([streams(HEL, LO)], {"connect_s": SHORT_S}, drowned=True)
+
+    assert model.failure is not None
+    assert model.failure.kind == "connect-timeout"
+    assert model.samples == ()

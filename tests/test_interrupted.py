@@ -6,19 +6,22 @@ import random
 import re
 import signal
 import sys
+import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from filelock import FileLock
 
-from bench.errors import UsageError
-from bench.results.store import load, load_tree
+from bench.errors import ResultError, UsageError
+from bench.results.store import check_writable, load, load_tree, save
 from bench.runner.journal import FOLDER, Journal, journal_path, read_journal, trim, unfinished
 from bench.runner.lock import machine_lock
 from bench.runner.measure import Measured
-from tests.builders import model_run, sample
+from tests.builders import model_run, result, sample
 from tests.interrupting import (
     CONFIG,
     PROMPTS,
@@ -62,6 +65,37 @@ def test_a_killed_run_goes_on_where_it_stopped(project: Path) -> None:
         assert set(samples) <= {*model.warmup, *model.samples}
     assert len(result.models[0].reloads_ns) == 1
     assert journal_of(project) is None
+
+
+def test_a_model_ends_with_its_runner_in_the_middle_of_an_answer(project: Path) -> None:
+    (project / "own.yaml").write_text(CONFIG.replace("Paced", "HangsAtTheSecond"))
+    process = start(project)
+    wait_for(project, 1, process)
+    started = psutil.Process(process.pid).children(recursive=True)
+    assert started
+
+    process.kill()
+    process.communicate()
+
+    # One that goes on would sleep for an hour.
+    psutil.wait_procs(started)
+
+
+def test_energy_of_answers_that_nobody_metered_is_not_told(project: Path) -> None:
+    (project / "own.yaml").write_text(f"{CONFIG}energy: {{watts: 10}}\n")
+    process = start(project)
+    wait_for(project, 6, process)
+    kill(process)
+
+    done = bench(project, "--resume")
+
+    assert done.returncode == 0, done.stderr
+    first, second = only(project).models
+    assert first.energy is None
+    assert first.unmeasured["energy"] == "the run was interrupted in the middle of this model"
+    assert second.energy is not None
+    answering_ns = sum(sample.end_ns or 0 for sample in second.samples)
+    assert second.energy.source != "estimate" or second.energy.duration_ns == answering_ns
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -173,6 +207,30 @@ def test_a_changed_config_is_refused(project: Path) -> None:
     assert answered(project) >= 3
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        (b'"cpu":"', b'"cpu":"another ', "machine"),
+        (b'"tool_version":"', b'"tool_version":"9.', "version of benchledger"),
+    ],
+    ids=["machine", "version"],
+)
+def test_another_machine_or_version_is_refused(project: Path, before: bytes, after: bytes, changed: str) -> None:
+    process = start(project)
+    wait_for(project, 3, process)
+    kill(process)
+    journal = journal_of(project)
+    assert journal is not None
+    content = journal.read_bytes().replace(before.replace(b":", b": "), after.replace(b":", b": "), 1)
+    journal.write_bytes(content)
+
+    done = bench(project, "--resume")
+
+    assert done.returncode == 2
+    assert f"cannot go on with this run: the {changed} changed since; undo that, " in done.stderr
+    assert journal.read_bytes() == content
+
+
 def test_nothing_to_go_on_with(project: Path) -> None:
     done = bench(project, "--resume")
 
@@ -208,6 +266,69 @@ def test_a_run_that_waits_has_its_turn(tmp_path: Path) -> None:
     assert not path.with_suffix(".pid").exists()
 
 
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Act as a user without rights while the block runs, where this one is root."""
+    if os.geteuid() != 0:
+        pytest.skip("it takes root to be two users")
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no other user to become there")
+def test_every_user_takes_the_same_lock() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        # As /tmp is: everybody writes there, and deletes his own files alone.
+        os.chmod(folder, 0o1777)
+        path = Path(folder) / "machine.lock"
+        with machine_lock(wait=False, path=path):
+            pass
+        # What a run leaves behind that was killed.
+        path.with_suffix(".pid").write_text("1")
+        path.with_suffix(".pid").chmod(0o666)
+
+        with (
+            nobody(),
+            machine_lock(wait=False, path=path),
+            pytest.raises(UsageError) as caught,
+            machine_lock(wait=False, path=path),
+        ):
+            pass
+
+        assert f"(process {os.getpid()})" in str(caught.value)
+        assert path.with_suffix(".pid").read_text() == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no other user to become there")
+def test_a_lock_that_cannot_be_had_is_told() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        path = Path(folder) / "machine.lock"
+        with nobody(), pytest.raises(UsageError) as caught, machine_lock(wait=False, path=path):
+            pass
+
+    assert str(caught.value) == (
+        f"{path}: cannot be locked: Permission denied; where it is another user's, have it deleted"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no other user to become there")
+def test_a_read_only_results_folder_is_told() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results"
+        results.mkdir()
+        for each in (results, Path(folder)):
+            each.chmod(0o555)
+
+        for attempt in (lambda: check_writable(results), lambda: save(result(), results)):
+            with nobody(), pytest.raises(ResultError) as caught:
+                attempt()
+            assert caught.value.reason == "cannot be written: Permission denied; choose another folder with --results"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no limits on a process's files there")
 def test_a_full_disk_keeps_what_was_measured(project: Path) -> None:
     import resource
@@ -226,6 +347,41 @@ def test_a_full_disk_keeps_what_was_measured(project: Path) -> None:
     done = bench(project, "--resume")
     assert done.returncode == 0, done.stderr
     whole(only(project))
+
+
+def test_a_result_that_cannot_be_saved_is_saved_by_going_on(project: Path) -> None:
+    process = start(project)
+    wait_for(project, 5, process)
+    in_the_way = project / "results" / "kiosk"
+    in_the_way.write_text("")
+    _, err = process.communicate()
+
+    assert process.returncode == 1
+    assert re.fullmatch(
+        r"bench: results/kiosk/\S+-own\.json: cannot be written: File exists\. What was measured is in "
+        r"results/\.unfinished/\S+-own\.jsonl: make room, then finish with bench run --resume",
+        err.splitlines()[-1],
+    )
+    in_the_way.unlink()
+    done = bench(project, "--resume")
+    assert done.returncode == 0, done.stderr
+    whole(only(project))
+
+
+def test_another_version_of_the_runtime_is_refused(project: Path) -> None:
+    process = start(project)
+    wait_for(project, 3, process)
+    kill(process)
+    journal = journal_of(project)
+    assert journal is not None
+    # What an interrupted run with a runtime of another version had noted.
+    content = journal.read_bytes().replace(b'"versions": {}', b'"versions": {"onnxruntime": "0.0.1"}')
+    journal.write_bytes(content)
+
+    done = bench(project, "--resume")
+
+    assert done.returncode == 2
+    assert "cannot go on with this run: the version of the runtime changed since; undo that, " in done.stderr
 
 
 def test_a_kill_between_saving_and_tidying_up(project: Path) -> None:

@@ -246,6 +246,32 @@ def test_a_terminal_shows_a_bar_of_its_own_for_a_level(monkeypatch: pytest.Monke
             assert re.search(lines, drawn), drawn[-500:]
 
 
+def test_plain_lines_tell_model_round_speed_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    config = Config.model_validate({"models": ["a", "b"], "rounds": 2})
+    seconds = iter([0.0, 10.0, 20.0, 40.0, 41.0])
+    monkeypatch.setattr("bench.terminal.time.monotonic", lambda: next(seconds))
+    states = [
+        Progress("a", "loading", 0, 5, None),
+        Progress("a", "answering", 0, 5, None, round=0),
+        Progress("a", "answering", 2, 5, 40.0, round=1),
+        Progress("a", "answering", 4, 5, 40.0, round=2),
+        Progress("a", "done", 5, 5, None),
+    ]
+
+    with RunDisplay(shown, shown).running(config, PROMPTS) as update:
+        for state in states:
+            update(state)
+
+    # Two of ten took 10 s, and four of ten 30 s.
+    assert shown.getvalue().splitlines()[1:] == [
+        "a (1 of 2): answering for warm-up, 0/5",
+        "a (1 of 2): answering, round 1 of 2, 40.0 tokens/s, 2/5, about 40 s left",
+        "a (1 of 2): answering, round 2 of 2, 40.0 tokens/s, 4/5, about 45 s left",
+        "a (1 of 2): done, 5/5",
+    ]
+
+
 def test_a_run_without_a_terminal_tells_levels_in_plain_lines(project: Path) -> None:
     done = bench(project)
 

@@ -64,7 +64,10 @@ def test_the_memory_of_a_service_on_this_machine_is_read(tmp_path: Path) -> None
     assert model.failure is None
     assert model.memory_peak_bytes is not None
     assert model.memory_peak_bytes > 20_000_000
-    assert model.memory_loaded_bytes is None
+    assert model.memory_loaded_bytes is not None
+    assert 20_000_000 < model.memory_loaded_bytes <= model.memory_peak_bytes
+    assert model.memory_unique_bytes is not None
+    assert 0 < model.memory_unique_bytes <= model.memory_loaded_bytes
     assert model.cold_load_ns is None
     assert model.unmeasured["cold_load_ns"] == "the model is behind an endpoint: another process holds it"
 
@@ -76,4 +79,19 @@ def test_a_model_behind_an_endpoint_has_no_load_of_ours() -> None:
     assert model.cold_load_ns is None
     assert model.reloads_ns == ()
     assert model.memory_before_bytes is None
-    assert model.unmeasured["memory_unique_bytes"] == "the model is behind an endpoint: another process holds it"
+    assert model.unmeasured["memory_before_bytes"] == "the model is behind an endpoint: another process holds it"
+
+
+def test_a_model_on_another_machine_has_no_memory_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script(events(chunk("Hi."), chunk(finish="stop")))
+    with endpoint(script) as url:
+        monkeypatch.setenv("HTTP_PROXY", url.removesuffix("/v1"))
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        # An address that is set aside for documentation: the proxy stands for the machine that has it.
+        model = only({"models": [{"provider": "openai", "model": "m", "base_url": "http://192.0.2.7/v1"}]})
+
+    assert model.failure is None
+    assert len(model.samples) == 2
+    for name in ("memory_loaded_bytes", "memory_peak_bytes", "memory_unique_bytes", "gpu_memory_peak_bytes"):
+        assert getattr(model, name) is None
+        assert model.unmeasured[name] == "remote"

@@ -1,6 +1,7 @@
 """Runs in real child processes: what is recorded when a model answers, fails, dies or hangs."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,10 @@ def test_a_model_that_cannot_be_loaded_leaves_the_others_alone() -> None:
 
     big, own, gone, lost = outcome.models
     assert big.failure is not None
-    assert (big.failure.kind, big.failure.message) == ("load", "MemoryError: not enough memory")
+    assert (big.failure.kind, big.failure.message) == (
+        "out-of-memory",
+        "MemoryError: not enough memory; stop other models or take a smaller variant",
+    )
     assert big.samples == ()
     assert big.unmeasured["cold_load_ns"] == "the model was never loaded"
     assert own.failure is None
@@ -138,6 +142,17 @@ def test_a_child_that_is_killed_keeps_what_it_measured() -> None:
     assert kinds(own) == [None] * 4
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep no such limit on a process's memory")
+def test_a_child_that_is_out_of_memory_fails_with_that_and_goes_on() -> None:
+    model = only(ran({"name": "greedy", "class": "tests.replay_model:RunsOutOfMemory"}))
+
+    assert model.failure is None
+    assert kinds(model) == ["out-of-memory", None, None, None]
+    failure = model.samples[0].failure
+    assert failure is not None
+    assert failure.message == "MemoryError; stop other models or take a smaller variant"
+
+
 def test_a_slow_answer_is_cut_off_and_the_next_one_is_asked() -> None:
     model = only(ran({"name": "slow", "class": "tests.replay_model:Slow"}, timeouts={"request_s": 0.5}, rounds=1))
 
@@ -166,6 +181,23 @@ def test_repeated_loads_are_in_fresh_processes() -> None:
     assert kinds(model) == [None, None]
 
 
+def test_a_further_load_that_fails_is_the_model_s_failure(tmp_path: Path) -> None:
+    entry: dict[str, object] = {
+        "name": "own",
+        "class": "tests.replay_model:LoadsOnce",
+        "weights": str(tmp_path / "weights"),
+    }
+
+    model = only(ran(entry, rounds=1, loads=3))
+
+    assert model.cold_load_ns is not None
+    assert model.reloads_ns == ()
+    assert kinds(model) == [None, None]
+    assert model.failure is not None
+    assert model.failure.kind == "load"
+    assert model.failure.message.startswith("load 2 of 3: FileExistsError: ")
+
+
 def test_progress_counts_the_requests_of_each_model() -> None:
     seen: list[Progress] = []
     config = Config.model_validate(
@@ -185,3 +217,4 @@ def test_progress_counts_the_requests_of_each_model() -> None:
         ("done", 5),
     ]
     assert {progress.total for progress in seen} == {5}
+    assert [progress.round for progress in seen] == [None, None, 0, 1, 1, 2, 2, None, None]

@@ -278,3 +278,17 @@ def test_throughput_in_turns_leaves_out_the_other_sides_turns() -> None:
 
     assert run_throughput(model, in_turns=True) == pytest.approx(5.5)
     assert run_throughput(model) == pytest.approx(1.0)
+
+
+def test_a_score_tells_what_is_left_to_people_from_what_could_not_be_told() -> None:
+    left, told = builders.facet(id="kind", check="judged", parameters={}), builders.facet(id="f1")
+    prompts = [prompt(id="p1", facets=(left, left)), prompt(id="p2", facets=(left, told)), prompt(id="p3")]
+    model = model_run(samples=tuple(sample(prompt=f"p{number}") for number in (1, 2, 3)))
+    grades = (grade({"kind": None}, prompt="p1"), grade({"kind": None, "f1": None}, prompt="p2"))
+
+    summary = summarise(result([model], prompts=prompts, grades=grades)).models[0]
+
+    assert summary.score is None
+    assert summary.score_why == (
+        "0 of 3 prompts scored: only a judge or a person can score p1; no facet could be told of p2; no grade for p3"
+    )

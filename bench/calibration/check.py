@@ -127,11 +127,15 @@ def check(
 def short_check(config: Config) -> tuple[ClientCheck, ...]:
     """Return the check for the start of a run: one stream, over each transport that reaches an endpoint of the config.
 
-    It takes about a second for each. The package is checked over plain HTTP: what TLS adds is left out.
+    A run without endpoints checks our own connections, unless its config wants no probe either: the machine's part in
+    the error is then known. It takes about a second for each. The package is checked over plain HTTP: what TLS adds is
+    left out.
     """
     used = {
         transport_for(model.base_url or DEFAULT_ENDPOINT) for model in config.models if isinstance(model, EndpointModel)
     }
+    if not used and config.probe:
+        used.add("direct")
     return tuple(check(transport, 1, SHORT_REQUESTS, SHORT_CHUNKS) for transport in sorted(used))
 
 

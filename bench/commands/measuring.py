@@ -5,11 +5,17 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.commands.options import CONTEXT, results_option
+
+if TYPE_CHECKING:
+    from bench.results.schema import Result
+
+REASONS_SHOWN = 3
+"""Reasons for an unsteady machine that a run's summary names."""
 
 
 @click.command(context_settings=CONTEXT)
@@ -66,12 +72,29 @@ def run(
         click.echo(str(saved.path))
     else:
         display.summary(saved.result)
+        for line in _unsteady(saved.result):
+            click.echo(line)
         partial = "a partial result, " if saved.result.run.status == "partial" else ""
         click.echo(f"Wrote {partial}{saved.path}. Next: bench site (make site), and commit the file.")
     warning = large_file_warning(saved.path)
     if warning is not None:
         click.echo(f"bench: {warning}", err=True)
     require_an_answer(saved)
+
+
+def _unsteady(result: "Result") -> list[str]:
+    """Return what a person must know of the machine before the numbers of a run."""
+    from bench.analysis.steadiness import steadiness
+
+    found = steadiness(result)
+    if found.verdict != "unsteady":
+        return []
+    more = len(found.reasons) - REASONS_SHOWN
+    return [
+        "The machine was unsteady: a difference from another run may be the machine's.",
+        *(f"  {reason}" for reason in found.reasons[:REASONS_SHOWN]),
+        *([f"  and {more} more on the run's page"] if more > 0 else []),
+    ]
 
 
 def _goes_on(journal: Path, kept: Any) -> bool:
@@ -88,7 +111,8 @@ def calibrate(streams: tuple[int, ...], as_json: bool) -> None:
     """Measure this program's own client on this machine, against a server that logs when it wrote each chunk.
 
     Tells the error of TTFT and of gaps between chunks, and the highest load that the client sustains, with 1, 8 and 64
-    streams at once. Takes about half a minute, in which the machine should do nothing else.
+    streams at once. Takes about half a minute, in which the machine should do nothing else. It is refused while a run
+    is under way.
 
     \b
     bench calibrate

@@ -1,7 +1,9 @@
 """The process that holds one model: it loads it, sends each request, and reports every step to the runner."""
 
+import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from bench.errors import DeviceMissing, ProviderError
 from bench.model_settings import CustomModel, EndpointModel, FoundryModel
 from bench.providers import provider_for
 from bench.providers.protocol import Provider
+from bench.providers.shortage import failed
 from bench.rubric import PromptRecord
 from bench.runner.lengths import Repeat, measure_lengths
 from bench.runner.levels import Reached, next_level, reached
@@ -64,9 +67,11 @@ def serve(job: Job, reports: Connection, errors_path: str) -> None:
     """Run a job and send a Report for each step of it; the last one is Finished, GaveUp or NotThere.
 
     After each Awaited report the runner says when to go on: by then it is on the disk. Without a runner this process
-    ends. What the runtime's libraries print goes to the file `errors_path`: the terminal shows a progress bar.
+    ends, in the middle of an answer as well. What the runtime's libraries print goes to the file `errors_path`: the
+    terminal shows a progress bar.
     """
     _redirect(errors_path)
+    _end_with_the_runner()
     # A Ctrl-C reaches every process of the terminal; the runner decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -77,6 +82,10 @@ def serve(job: Job, reports: Connection, errors_path: str) -> None:
         reports.send(NotThere(error.message))
     except ProviderError as error:
         reports.send(GaveUp(Failure(kind=error.kind, message=error.message)))
+    except MemoryError as error:
+        # Here it is not the model's code that asked for it, but what was made of its answer.
+        short = failed("generate", f"MemoryError: {error}")
+        reports.send(GaveUp(Failure(kind=short.kind, message=short.message)))
     finally:
         reports.close()
 
@@ -87,7 +96,7 @@ def _hold(job: Job, reports: Connection) -> None:
         if isinstance(report, Awaited):
             reports.recv()
 
-    provider = provider_for(job.model, job.config.foundry)
+    provider = provider_for(job.model, job.config.foundry, job.config.timeouts)
     try:
         provider.prepare(lambda percent: reports.send(Downloading(percent)))
         reports.send(Prepared())
@@ -123,6 +132,19 @@ def _go_beyond(
             measured = measure_level(provider, level, config, beyond.prompts, clock, origin_ns, tell)
             levels.append(reached(measured.level))
             tell(measured)
+
+
+def _end_with_the_runner() -> None:
+    """End this process as soon as the runner has: what it does then would disturb whoever measures next."""
+    runner = multiprocessing.parent_process()
+    if runner is None:
+        return
+
+    def follow() -> None:
+        runner.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, name="end of the runner", daemon=True).start()
 
 
 def _redirect(path: str) -> None:

@@ -103,10 +103,14 @@ class Meter:
         both = [source for source in start.joules if source in end.joules]
         return {source: max(0.0, (end.joules[source] - start.joules[source]) / passed_s) for source in both}
 
-    def energy(self, start: Reading, end: Reading, idle: Mapping[Source, float], *, on_gpu: bool) -> Metered:
+    def energy(
+        self, start: Reading, end: Reading, idle: Mapping[Source, float], *, on_gpu: bool, answering_ns: int
+    ) -> Metered:
         """Return the energy between two readings, less the idle machine's in the same time.
 
-        The GPU's counters stand for a model on a GPU, the processor's for any other; powermetrics has both.
+        The GPU's counters stand for a model on a GPU, the processor's for any other; powermetrics has both. A stated
+        wattage is that of a machine which answers: it counts for the time in which it did, and not for that between
+        two requests.
         """
         duration_ns = end.at_ns - start.at_ns
         order: tuple[Source, ...] = ("nvml", "powermetrics") if on_gpu else ("rapl", "powermetrics")
@@ -116,7 +120,7 @@ class Meter:
         if any(source in self._counters for source in order):
             return Metered(None, LOST)
         if self._watts is not None:
-            return Metered(estimate(self._watts, duration_ns), None)
+            return Metered(estimate(self._watts, answering_ns), None)
         return Metered(None, NO_GPU_COUNTER.format(reason=self._gpu_reason) if on_gpu else self._reason)
 
 

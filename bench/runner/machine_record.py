@@ -47,7 +47,7 @@ class Energy(Record):
     """Energy over the measured requests of a model, with the idle machine's share taken off where it is known."""
 
     source: Literal["rapl", "nvml", "powermetrics", "estimate"] = Field(
-        description="who measured; estimate: a stated wattage times the time"
+        description="who measured; estimate: a stated wattage times the time in which the model answered"
     )
     joules: float = Field(ge=0)
     idle_watts: float | None = Field(ge=0, description="taken off; null where the source has no baseline")

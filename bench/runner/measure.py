@@ -61,6 +61,11 @@ def sample_of(provider: Provider, step: Step, request: Request, timeline: Timeli
     if failure is None and decoded.problem is not None:
         failure = Failure(kind=decoded.problem.kind, message=decoded.problem.message)
     pieces = decoded.pieces
+    if failure is not None and failure.kind == "stalled" and not pieces:
+        # A server may send its headers and an empty chunk long before the first text.
+        began = f"the answer began without text, then nothing for {request.gap_s:g} s"
+        why = f"{began}; raise timeouts.gap_s if the model may be that slow"
+        failure = Failure(kind="no-first-text", message=why)
     answer = [place for place, piece in enumerate(pieces) if not piece.reasoning]
     # Half of a character can be all that a runtime hands over before it fails; a file holds whole ones only.
     text = "".join(pieces[place].text for place in answer).encode("utf-8", "replace").decode("utf-8")

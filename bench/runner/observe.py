@@ -13,7 +13,7 @@ from bench.runner.gpu import GpuMemory
 from bench.runner.holder import holder_of
 from bench.runner.machine_record import Probe
 from bench.runner.measure import Measured
-from bench.runner.memory import Sampler, sampling, unique_bytes
+from bench.runner.memory import Sampler, resident_bytes_of, sampling, unique_bytes
 from bench.runner.probe import probe
 from bench.runner.reports import Loaded, PromptsDone, Report, Underway
 from bench.runner.seen import Seen
@@ -21,6 +21,7 @@ from bench.runner.supervise import Heard
 from bench.runner.watch import Watch, watching
 
 LOST = "the process was lost before it could tell"
+INTERRUPTED = "the run was interrupted in the middle of this model"
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,17 @@ class Power:
 class Observer:
     """Watches one model's process, and the machine, from before its start to after its end.
 
-    `alone` is what was seen while the prompts were asked one after the other, once something else follows.
+    `alone` is what was seen while the prompts were asked one after the other, once something else follows. Of a model
+    that is `resumed`, part of the answers was given before: what they took is not known.
     """
 
-    def __init__(self, config: Config, model: FoundryModel | EndpointModel | CustomModel, power: Power) -> None:
+    def __init__(
+        self, config: Config, model: FoundryModel | EndpointModel | CustomModel, power: Power, *, resumed: bool = False
+    ) -> None:
         self._config = config
         self._model = model
         self._power = power
+        self._resumed = resumed
         self._open = ExitStack()
         self._watching = ExitStack()
         self.alone: Seen | None = None
@@ -48,10 +53,13 @@ class Observer:
         self._watch: Watch | None = None
         self._sampler: Sampler | None = None
         self._no_sampler = LOST
+        self._holder_pid: int | None = None
+        self._loaded_bytes: int | None = None
         self._unique_bytes: int | None = None
         self._doing: str | None = None
         self._start: Reading | None = None
         self._end: Reading | None = None
+        self._answering_ns = 0
 
     def __enter__(self) -> Self:
         if self._config.probe:
@@ -72,12 +80,19 @@ class Observer:
             self._sampler = self._open.enter_context(sampling(heard.pid))
         if isinstance(report, Loaded):
             self._model_is_there(heard, report)
+        if isinstance(report, Measured) and self._holder_pid is not None and self._loaded_bytes is None:
+            # An endpoint may load its model when it is first asked. It rests while this is read.
+            self._loaded_bytes = resident_bytes_of(self._holder_pid, family=True)
+            self._unique_bytes = unique_bytes(self._holder_pid, family=True)
         if isinstance(report, Measured):
             # Energy is that of the measured requests: the warm-up's ends where they begin.
             if report.sample.round == 0:
                 self._start = self._power.meter.read()
             else:
                 self._end = self._power.meter.read()
+                # One that failed counts as far as it is known.
+                stamps = (0, *report.sample.chunk_ns, report.sample.end_ns or 0)
+                self._answering_ns += max(stamps)
         if isinstance(report, PromptsDone):
             # What follows asks in other ways, and must not be charged to the prompts.
             self.alone = self._looked(heard, report.memory_peak_bytes)
@@ -104,18 +119,20 @@ class Observer:
         if loaded is None:
             return Seen(machine_watch=machine_watch)
         here = loaded.remote is None
+        unread = self._no_sampler if self._sampler is None else "the system does not tell, or not to this user"
         peak_bytes, peak_reason = self._peak(loaded, own_peak_bytes)
         gpu = self._sampler.gpu_peak() if self._sampler is not None else GpuMemory(None, self._no_sampler)
         energy = self._energy(loaded, gpu)
         reasons = {
             "memory_peak_bytes": peak_reason,
-            "memory_unique_bytes": "the system does not tell, or not to this user" if here else None,
+            "memory_loaded_bytes": unread,
+            "memory_unique_bytes": unread,
             "gpu_memory_peak_bytes": gpu.reason,
             "energy": energy.reason,
         }
         return Seen(
             memory_before_bytes=loaded.memory_before_bytes if here else None,
-            memory_loaded_bytes=loaded.memory_loaded_bytes if here else None,
+            memory_loaded_bytes=loaded.memory_loaded_bytes if here else self._loaded_bytes,
             memory_peak_bytes=peak_bytes,
             memory_unique_bytes=self._unique_bytes,
             gpu_memory_peak_bytes=gpu.bytes,
@@ -141,8 +158,12 @@ class Observer:
             return Metered(None, self._no_sampler)
         if self._start is None or self._end is None:
             return Metered(None, "no request was measured")
+        if self._resumed:
+            return Metered(None, INTERRUPTED)
         on_gpu = (loaded.identity.device or "").upper() == "GPU" or bool(gpu.bytes)
-        return self._power.meter.energy(self._start, self._end, self._power.idle_watts, on_gpu=on_gpu)
+        return self._power.meter.energy(
+            self._start, self._end, self._power.idle_watts, on_gpu=on_gpu, answering_ns=self._answering_ns
+        )
 
     @staticmethod
     def nothing_seen() -> Seen:
@@ -161,4 +182,5 @@ class Observer:
             if holder.pid is None:
                 self._no_sampler = holder.reason or loaded.remote
             else:
+                self._holder_pid = holder.pid
                 self._sampler = self._open.enter_context(sampling(holder.pid, family=True))

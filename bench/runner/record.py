@@ -41,7 +41,9 @@ class ModelRun(Record):
     cold_load_ns: Nanoseconds | None = Field(description="asking for the model on disk, to ready")
     reloads_ns: tuple[Nanoseconds, ...] = Field(description="further cold loads, each in a fresh process")
     memory_before_bytes: Bytes | None = Field(description="resident memory of the holding process before the load")
-    memory_loaded_bytes: Bytes | None = Field(description="the same, after the load")
+    memory_loaded_bytes: Bytes | None = Field(
+        description="the same, after the load; behind an endpoint after its first answer"
+    )
     memory_peak_bytes: Bytes | None = Field(description="the highest while loading and answering")
     memory_unique_bytes: Bytes | None = Field(description="of the loaded memory, what this process shares with nobody")
     gpu_memory_peak_bytes: Bytes | None = Field(description="the highest memory of the process on the GPUs")

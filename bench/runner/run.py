@@ -30,6 +30,7 @@ class Progress:
     """Where a run stands: `done` of `total` requests of a model, what it is doing, and how fast its last answer was.
 
     The requests are those that are asked one after the other; `under_way` is the level or cell after them, or None.
+    `round` is that of the request which is under way, 0 for a warm-up; None where none of them is.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Progress:
     total: int
     tokens_per_s: float | None
     under_way: Underway | None = None
+    round: int | None = None
 
 
 @dataclass(frozen=True)
@@ -115,14 +117,16 @@ def _one(under_way: _Run, model: Model) -> ModelRun:
     steps = plan(under_way.prompt_set.prompts, config.rounds, config.warmup, config.order_seed)
     answered = {one.sample.position for one in kept.samples.get(model.name, []) if one.sample.round > 0}
     left = tuple(step for step in steps if step.round == 0 or step.position not in answered)
-    with Observer(config, model, under_way.power) as observer:
+    with Observer(config, model, under_way.power, resumed=bool(answered)) as observer:
         job = Job(model, config, left, _beyond(under_way, model), _offset_ns(kept, model.name))
-        heard = supervise(job, _listener(under_way, model, observer, len(answered), steps))
+        heard = supervise(job, _listener(under_way, model, observer, left, len(steps)))
         seen = kept.seen.get(model.name) or observer.seen(heard)
     if heard.loaded is not None and heard.loaded.remote is None and heard.failure is None:
-        for _ in range(config.loads - 1):
-            again = supervise(Job(model, config, ()), _listener(under_way, model, None, len(steps), steps))
-            if again.loaded is None:
+        for number in range(2, config.loads + 1):
+            again = supervise(Job(model, config, ()), _listener(under_way, model, None, (), len(steps)))
+            if again.loaded is None and again.failure is not None:
+                why = f"load {number} of {config.loads}: {again.failure.message}"
+                heard.failure = again.failure.model_copy(update={"message": why})
                 break
     record = model_run(model, heard, seen, kept)
     under_way.journal.finished(record)
@@ -154,8 +158,9 @@ def _offset_ns(kept: Recovered, model: str) -> int:
 
 
 def _listener(
-    under_way: _Run, model: Model, observer: Observer | None, answered: int, steps: Sequence[Step]
+    under_way: _Run, model: Model, observer: Observer | None, left: Sequence[Step], total: int
 ) -> Callable[[Heard, Report | None], None]:
+    """Return what is to be told of a child that has `left` of the `total` requests of its model."""
     name = model.name
     speed: float | None = None
 
@@ -170,9 +175,11 @@ def _listener(
             stage = "failed" if heard.failure else "skipped" if heard.skipped else "done"
         elif observer is None:
             stage = "loading again"
-        done = min(answered + heard.answered, len(steps)) if observer is not None else len(steps)
+        asked = left[heard.answered] if stage == "answering" and heard.answered < len(left) else None
+        done = total - len(left) + heard.answered
         current = speed if stage == "answering" else None
-        under_way.on_progress(Progress(name, stage, done, len(steps), current, heard.under_way))
+        number = asked.round if asked is not None else None
+        under_way.on_progress(Progress(name, stage, done, total, current, heard.under_way, number))
 
     return listen
 

@@ -93,6 +93,8 @@ def _client(summary: RunSummary) -> Json:
         "How far the client was off, early or late, against a server that logged when it wrote; "
         "a latency or gap is resolvable from three times that on."
     )
+    if all(one.model.transport == "in-process" for one in summary.models if one.model.skipped is None):
+        says += " No client stands before these models: it says how well the machine kept time."
     return table_section(heading, shown, says)
 
 
