@@ -6,19 +6,21 @@ from typing import Any
 import pytest
 
 from bench.analysis.answers import (
+    AnswerChange,
     AnswerChanges,
     ChangedAnswer,
     Consistency,
     FoldedAnswer,
     Said,
     answer_changes,
+    changed_answers,
     consistency,
     said,
 )
 from bench.analysis.word_diff import Span
 from bench.results.schema import Result
 from tests import builders
-from tests.builders import failed_sample, model_run, result, sample
+from tests.builders import failed_sample, model_run, prompt, result, sample
 
 
 def run_of(outputs: dict[str, str], day: int = 1, temperature: float | None = 0.0, **fields: Any) -> Result:
@@ -131,3 +133,48 @@ def test_answers_that_are_drawn_are_not_compared() -> None:
     assert answer_changes(runs, runs[1], runs[1].models[0]) == AnswerChanges(
         "tiny", None, 0, (), "answers are drawn at temperature 1.0"
     )
+
+
+def test_answers_that_changed_between_two_runs() -> None:
+    before = model_run(
+        samples=(
+            sample(prompt="p1", output="a"),
+            sample(prompt="p1", output="b", round=2),
+            sample(prompt="p2", output="a"),
+            sample(prompt="p3", output="a"),
+            sample(prompt="p4", output="a"),
+        )
+    )
+    after = model_run(
+        samples=(
+            sample(prompt="p1", output="b"),
+            sample(prompt="p1", output="a", round=2),
+            sample(prompt="p2", output="c"),
+            sample(prompt="p2", output="a", round=2),
+            failed_sample(prompt="p3", output="a"),
+            sample(prompt="p5", output="c"),
+        )
+    )
+    names = [f"p{number}" for number in range(1, 6)]
+    runs = [
+        result([model], prompts=[prompt(id=name) for name in some])
+        for model, some in ((before, names[:4]), (after, names))
+    ]
+
+    assert changed_answers(*runs) == (
+        AnswerChange("tiny", "p2", ("text of a",), ("text of c", "text of a")),
+        AnswerChange("tiny", "p3", ("text of a",), ()),
+        AnswerChange("tiny", "p4", ("text of a",), ()),
+    )
+
+
+def test_equal_texts_under_other_keys_are_the_same_answer() -> None:
+    before = result([model_run(samples=(sample(output="k1"),))], outputs={"k1": "Paris."})
+    after = result([model_run(samples=(sample(output="k2"),))], outputs={"k2": "Paris."})
+
+    assert changed_answers(before, after) == ()
+    assert changed_answers(after, after) == ()
+
+
+def test_models_of_one_run_alone_have_no_changed_answers() -> None:
+    assert changed_answers(result([model_run(name="a")]), result([model_run(name="b")])) == ()

@@ -7,6 +7,8 @@ from dataclasses import astuple
 import pytest
 
 from bench.analysis.changes import Change, Series, changes, changes_of_all, levels, replay
+from bench.analysis.segments import Candidate
+from bench.analysis.step import Background, Shift
 from tests.benchmarks.detectors import Seen, false_share, found_share, ours
 from tests.benchmarks.histories import Kind, histories
 
@@ -17,7 +19,7 @@ STEADY = [100.0, 102.0, 99.0, 101.0, 98.0, 100.0, 103.0, 99.0, 100.0, 98.0] * 3
 UNSTEADY = [value * value / 100 for value in STEADY]
 """The same, with twice the noise."""
 
-WEAK = Series([*UNSTEADY, *(value * 1.06 for value in UNSTEADY[:4])])
+WEAK = Series([*UNSTEADY, *(value * 1.065 for value in UNSTEADY[:4])])
 
 
 def higher(runs: int, ratio: float) -> list[float]:
@@ -89,7 +91,34 @@ def test_one_run_tells_nothing() -> None:
 def test_five_runs_come_before_anything_is_said() -> None:
     assert changes([10.0] * 4 + [20.0]) == ()
     assert suspected(changes([10.0] * 5 + [20.0])) == [5]
-    assert confirmed(changes([10.0] * 5 + [20.0] * 3)) == [5]
+    assert confirmed(changes([10.0] * 5 + [20.0] * 4)) == [5]
+
+
+def candidate(runs: int, before: int, spread: float, evidence: float) -> Candidate:
+    known = Background(level=0.0, spread=spread, runs=before, limit=1.0, residuals=[0.0] * before)
+    return Candidate(before, known, runs, runs, Shift(size=0.1, error=0.01, reach=0.02, evidence=evidence))
+
+
+def test_what_evidence_is_worth_by_hand() -> None:
+    assert candidate(4, 20, 0.03, 7.0).score == pytest.approx(7.0)
+    # Each run beyond the fourth 0.15, half of twenty runs before half of 3.5, double noise the logarithm of 2.
+    assert candidate(6, 20, 0.03, 7.0).score == pytest.approx(6.7)
+    assert candidate(4, 10, 0.03, 7.0).score == pytest.approx(5.25)
+    assert candidate(4, 40, 0.06, 7.0).score == pytest.approx(7.0 - math.log(2))
+    # Noise of 1% counts as 2%, and of 30% as 10%.
+    assert candidate(4, 40, 0.01, 7.0).score == pytest.approx(7.0 + math.log(1.5))
+    assert candidate(4, 40, 0.3, 7.0).score == pytest.approx(7.0 - math.log(10 / 3))
+
+
+def test_three_runs_need_more_to_confirm_than_four() -> None:
+    assert [candidate(4, 20, 0.03, evidence).confirms for evidence in (5.4, 5.5)] == [False, True]
+    # 5.5 and 3 more, after 1 is taken off.
+    assert [candidate(3, 20, 0.03, evidence).confirms for evidence in (9.4, 9.5)] == [False, True]
+
+
+def test_a_short_history_asks_for_a_fourth_run() -> None:
+    assert confirmed(changes([10.0] * 5 + [20.0] * 3)) == []
+    assert confirmed(changes([10.0] * 20 + [20.0] * 3)) == [20]
 
 
 def test_all_equal_values_have_no_change_and_a_later_one_is_judged_by_what_noise_is_usual() -> None:
@@ -277,13 +306,14 @@ def test_a_suspicion_that_many_series_would_give_by_chance_is_left_out() -> None
     assert changes_of_all({}) == {}
 
 
+@pytest.mark.parametrize("size", [0.03, 0.1])
 @pytest.mark.parametrize(
     "noise",
     ["independent", "heavy tails", "autocorrelated 0.5", "spikes", "two states in turn", "two states at random"],
 )
-def test_noise_of_any_kind_rarely_confirms_a_change(noise: str) -> None:
+def test_noise_of_any_kind_and_size_rarely_confirms_a_change(noise: str, size: float) -> None:
     # docs/changes-measured.md has the shares of thousands, about 1%. The seed is fixed.
-    seen = [Seen(truth, ours(truth)) for truth in histories(Kind(noise, 0.03, 50), 200, seed=1)]
+    seen = [Seen(truth, ours(truth)) for truth in histories(Kind(noise, size, 50), 200, seed=1)]
 
     assert false_share(seen) <= 0.02
 

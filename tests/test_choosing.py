@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 
 from bench.analysis.choosing import Limit, candidates, choices
 from bench.cli import main
+from bench.results.schema import Pairing
 from bench.results.schema import Result as Run
 from bench.results.store import save
 from bench.runner.record import ModelRun
@@ -46,7 +47,7 @@ def run(models: list[ModelRun], credit: float = 1.0, **fields: object) -> Run:
 
 
 def verdicts(result: Run, *limits: Limit, prefer: str = "speed", use: str | None = None) -> dict[str, str]:
-    made = choices(candidates([result], "laptop"), limits, use, prefer)  # type: ignore[arg-type]
+    made = choices(candidates([result], "laptop").entries, limits, use, prefer)  # type: ignore[arg-type]
     return {one.model.name: one.verdict for one in made}
 
 
@@ -80,7 +81,7 @@ def test_what_is_not_known_is_open() -> None:
     unmeasured = {**tiny.unmeasured, "footprint_bytes": "no"}
     result = run([tiny.model_copy(update={"footprint_bytes": None, "unmeasured": unmeasured})])
 
-    (choice,) = choices(candidates([result], "laptop"), [Limit("footprint_bytes", 1.0)], None, "speed")
+    (choice,) = choices(candidates([result], "laptop").entries, [Limit("footprint_bytes", 1.0)], None, "speed")
 
     assert choice.verdict == "may"
     assert choice.findings[0].estimate is not None
@@ -114,7 +115,7 @@ def test_the_preferred_come_first_within_each_group() -> None:
 def test_the_front_is_of_those_that_are_left() -> None:
     result = run([model("beaten", 50.0), model("best", 100.0), model("large", 200.0, memory=2_000 * MB)])
 
-    made = choices(candidates([result], "laptop"), [Limit("memory_peak_bytes", 1_000 * MB)], None, "speed")
+    made = choices(candidates([result], "laptop").entries, [Limit("memory_peak_bytes", 1_000 * MB)], None, "speed")
 
     assert {one.model.name: one.on_front for one in made} == {"best": True, "beaten": False, "large": False}
 
@@ -130,7 +131,43 @@ def test_candidates_are_the_newest_of_each_model_under_the_newest_prompts() -> N
 
     found = candidates([second, first, other], "laptop")
 
-    assert [(one.name, result.run.id) for result, one in found] == [("a", second.run.id), ("b", first.run.id)]
+    assert [(one.name, result.run.id) for result, one in found.entries] == [("a", second.run.id), ("b", first.run.id)]
+    assert (found.prompts, found.left_out) == ("test", {"elsewhere": ("test",)})
+
+
+def another_set(name: str, day: int) -> Run:
+    made = run([model(name)], started_utc=builders.STARTED_UTC + timedelta(days=day))
+    return made.model_copy(
+        update={"prompt_set": made.prompt_set.model_copy(update={"id": "notes", "sha256": "7" * 64})}
+    )
+
+
+def test_a_prompt_set_can_be_asked_for() -> None:
+    runs = [run([model("a"), model("b")]), another_set("b", 1)]
+
+    newest, asked = candidates(runs, "laptop"), candidates(runs, "laptop", "test")
+
+    assert ([one.name for _, one in newest.entries], newest.prompts) == (["b"], "notes")
+    assert newest.left_out == {"a": ("test",)}
+    assert ([one.name for _, one in asked.entries], asked.left_out) == (["a", "b"], {})
+    with pytest.raises(ValueError, match="no run on laptop has the prompt set json"):
+        candidates(runs, "laptop", "json")
+
+
+def in_turns(made: Run) -> Run:
+    pairing = Pairing(side="A", other="laptop/other", blocks=("A", "B"))
+    return made.model_copy(update={"run": made.run.model_copy(update={"pairing": pairing})})
+
+
+def test_a_run_in_turns_counts_only_where_there_is_no_other() -> None:
+    alone = run([model("a")])
+    turned = in_turns(run([model("a"), model("b")], started_utc=builders.STARTED_UTC + timedelta(days=1)))
+
+    both = candidates([alone, turned], "laptop")
+
+    assert [(one.name, result.run.id) for result, one in both.entries] == [("a", alone.run.id)]
+    assert both.left_out == {"b": ("test",)}
+    assert [one.name for _, one in candidates([turned], "laptop").entries] == ["a", "b"]
 
 
 def recommend(results: Path, *arguments: str) -> Result:
@@ -148,6 +185,21 @@ def test_the_command_answers_in_one_screen(tmp_path: Path) -> None:
     assert "peak resident memory 500 MB, within 2.15 GB; licence: permissive: keep the copyright notice" in said
     assert "Fails: 1" in said
     assert "peak resident memory 3.22 GB, above 2.15 GB" in said
+
+
+def test_the_command_says_which_prompts_it_goes_by_and_who_answered_others(tmp_path: Path) -> None:
+    save(run([model("a"), model("b")]), tmp_path)
+    save(another_set("b", 1), tmp_path)
+
+    newest, asked = recommend(tmp_path), recommend(tmp_path, "--prompts", "test")
+    wrong = recommend(tmp_path, "--prompts", "nots")
+
+    assert "Models on laptop with the prompts notes, newest run 2026-01-06" in newest.output
+    assert "Not compared, asked other prompts or with other settings (--prompts chooses): a (test)" in newest.output
+    assert "Models on laptop with the prompts test, newest run 2026-01-05" in asked.output
+    assert "Not compared" not in asked.output
+    assert wrong.exit_code == 2
+    assert "--prompts nots: the results of laptop are of notes, test" in wrong.output
 
 
 def test_the_command_exits_with_1_if_nothing_is_left(tmp_path: Path) -> None:

@@ -1,13 +1,12 @@
 """What else differs between two runs."""
 
-from bench.analysis.conditions import AnswerChange, ConditionChange, changed_answers, changed_conditions
+from bench.analysis.conditions import ConditionChange, changed_conditions
 from tests import builders
-from tests.builders import failed_sample, machine, model_run, prompt, result, sample
+from tests.builders import machine, model_run, result
 
 
 def test_equal_runs_differ_in_nothing() -> None:
     assert changed_conditions(result(), result()) == ()
-    assert changed_answers(result(), result()) == ()
 
 
 def test_what_differs_in_order() -> None:
@@ -58,47 +57,3 @@ def test_two_things_of_one_name_are_compared_as_a_whole() -> None:
     before, after = (result(config=builders.config(resolved={"cards": one})) for one in (cards, newer))
 
     assert [change.field for change in changed_conditions(before, after)] == ["config.cards"]
-
-
-def test_answers_that_changed() -> None:
-    before = model_run(
-        samples=(
-            sample(prompt="p1", output="a"),
-            sample(prompt="p1", output="b", round=2),
-            sample(prompt="p2", output="a"),
-            sample(prompt="p3", output="a"),
-            sample(prompt="p4", output="a"),
-        )
-    )
-    after = model_run(
-        samples=(
-            sample(prompt="p1", output="b"),
-            sample(prompt="p1", output="a", round=2),
-            sample(prompt="p2", output="c"),
-            sample(prompt="p2", output="a", round=2),
-            failed_sample(prompt="p3", output="a"),
-            sample(prompt="p5", output="c"),
-        )
-    )
-    names = [f"p{number}" for number in range(1, 6)]
-    runs = [
-        result([model], prompts=[prompt(id=name) for name in some])
-        for model, some in ((before, names[:4]), (after, names))
-    ]
-
-    assert changed_answers(*runs) == (
-        AnswerChange("tiny", "p2", ("text of a",), ("text of c", "text of a")),
-        AnswerChange("tiny", "p3", ("text of a",), ()),
-        AnswerChange("tiny", "p4", ("text of a",), ()),
-    )
-
-
-def test_equal_texts_under_other_keys_are_the_same_answer() -> None:
-    before = result([model_run(samples=(sample(output="k1"),))], outputs={"k1": "Paris."})
-    after = result([model_run(samples=(sample(output="k2"),))], outputs={"k2": "Paris."})
-
-    assert changed_answers(before, after) == ()
-
-
-def test_models_of_one_run_alone_have_no_changed_answers() -> None:
-    assert changed_answers(result([model_run(name="a")]), result([model_run(name="b")])) == ()

@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.analysis.compared import ASSUMED_NOISE, COMPARED, UNKNOWN_NOISE, Difference
+from bench.analysis.compared import ASSUMED_NOISE, COMPARED, UNKNOWN_NOISE, UNSTEADY
 from bench.analysis.difference import compare
+from bench.analysis.gate import regressions
+from bench.analysis.sides import Difference
 from bench.analysis.verdict import More
 from bench.results.schema import Grade, Result
 from bench.runner.sample import Sample
 from tests import builders
 from tests.builders import MILLISECOND_NS as MS
 from tests.builders import failed_model, failed_sample, grade, model_run, prompt, result, sample
+from tests.daily_runs import watched
 
 PROMPTS = tuple(f"p{number}" for number in range(8))
 
@@ -119,6 +122,20 @@ def test_noise_from_run_to_run_widens_an_interval() -> None:
     assert moody.change.interval.high == pytest.approx(1.2 * exp(0.2772), rel=0.02)
 
 
+def test_an_unsteady_machine_is_a_caution_of_what_it_may_have_done_itself() -> None:
+    noise: dict[tuple[str, ...], float] = {("tiny", "e2e_s"): 0.01, ("tiny", "memory_peak_bytes"): 0.01}
+    before = run_of(1.0, model={"machine_watch": watched(steady=True)})
+    after = run_of(1.2, seed=2, model={"machine_watch": watched(steady=False), "footprint_bytes": 9_000_000})
+
+    found = differences(before, after, run_noise=noise)
+
+    assert (found["e2e_s"].verdict, found["e2e_s"].caution) == ("worse", UNSTEADY)
+    assert (found["footprint_bytes"].verdict, found["footprint_bytes"].caution) == ("worse", None)
+    assert [one.difference.metric_id for one in regressions(compare(before, after, seed=1, run_noise=noise))] == [
+        "footprint_bytes"
+    ]
+
+
 def test_what_is_read_once_goes_by_the_noise_from_run_to_run() -> None:
     before, after = (run_of(1, model={"memory_peak_bytes": size}) for size in (100_000_000, 110_000_000))
     assumed = differences(before, after)["memory_peak_bytes"]
@@ -172,6 +189,24 @@ def test_scores_are_compared_in_points() -> None:
     assert verdicts(lower, little, score_floor=0.01)["score"] == "better"
 
 
+def test_a_score_that_two_prompts_of_eight_lost_is_not_real() -> None:
+    def graded(lost: int) -> Result:
+        grades = tuple(
+            grade({"f1": 0.0 if place < lost else 1.0}, prompt=name, output="out1")
+            for place, name in enumerate(PROMPTS)
+        )
+        return run_of(1, grades=grades)
+
+    found = differences(graded(0), graded(2))["score"]
+
+    # Two of eight scores fall from 5 to 1; some draws of eight prompts have neither of them.
+    assert found.change.value == pytest.approx(-1.0)
+    assert found.change.interval is not None
+    assert found.change.interval.high == 0.0
+    assert found.verdict == "unresolved"
+    assert found.more == More(None, "more prompts tell, not more rounds")
+
+
 def test_prompt_by_prompt_and_all_together_may_disagree() -> None:
     # The four short prompts take twice as long, of the long ones two a little less: over all, the median is lower.
     def by_level(levels_ms: Sequence[int]) -> Result:
@@ -197,13 +232,17 @@ def test_prompt_by_prompt_and_all_together_may_disagree() -> None:
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        ({"model": {"execution_provider": "CUDAExecutionProvider"}}, "execution_provider"),
+        ({"model": {"execution_provider": "CUDAExecutionProvider"}}, "execution provider"),
         ({"machine_name": "desk"}, "machine"),
         (
             {"prompt_set": builders.prompt_set([prompt(id=name) for name in PROMPTS], sha256="6" * 64)},
-            "prompt_set_sha256",
+            "prompts",
         ),
-        ({"config": builders.config(resolved={"stream": False, "generation": {}})}, "generation"),
+        ({"config": builders.config(resolved=builders.config().resolved | {"stream": False})}, "streaming"),
+        (
+            {"config": builders.config(resolved=builders.config().resolved | {"generation": {"seed": 1}})},
+            "generation max_output_tokens, generation seed, generation temperature",
+        ),
     ],
 )
 def test_numbers_of_different_contexts_are_not_compared(fields: Mapping[str, Any], field: str) -> None:

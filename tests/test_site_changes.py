@@ -1,5 +1,6 @@
 """Changes on the site: the page, the feed, the marks on a model's history, and what is new since the last run."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -13,6 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from bench.analysis.history import Differing
+from bench.analysis.shifts import RUNS_FOR_CONFIRMED, RUNS_TO_SUSPECT
 from bench.cli import main
 from bench.results.schema import Pairing, Result
 from bench.results.store import Ledger, save
@@ -30,7 +32,8 @@ from bench.site.runs import run_data
 from bench.site.since import Since, since_last_run
 from bench.site.tables import Table
 from tests import builders
-from tests.daily_runs import daily_runs, watched
+from tests import daily_runs as made_up
+from tests.daily_runs import watched
 from tests.site_project import HOSTILE_TEXTS, TEMPLATES, write_project
 from tests.test_site_pages import MarkdownExtension
 
@@ -42,6 +45,12 @@ STEP = 12
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which pictures and the charts' program are kept."""
     return tmp_path_factory.mktemp("drawn")
+
+
+def daily_runs(days: Iterable[int], **fields: Any) -> tuple[Result, ...]:
+    """Return runs of a quiet machine: what is shown of a change is tested here, and not how soon it is seen."""
+    defaults: dict[str, Any] = {"noise": 0.005}
+    return made_up.daily_runs(days, **(defaults | fields))
 
 
 def slower(day: int, name: str) -> float:
@@ -201,8 +210,8 @@ def test_one_run_only() -> None:
     page = page_of(site_of(*daily_runs(range(1))))
 
     assert page.sentence == (
-        "There is one run so far, and a change takes a history. A change can be suspected from 6 runs in one context "
-        "on, and confirmed from 8 on."
+        f"There is one run so far, and a change takes a history. A change can be suspected from {RUNS_TO_SUSPECT} runs "
+        f"in one context on, and confirmed from {RUNS_FOR_CONFIRMED} on."
     )
     assert page.notes == ()
 
@@ -252,11 +261,25 @@ def test_contexts_that_nobody_shares_say_which_field_made_them_so() -> None:
     turned = turned.model_copy(update={"run": turned.run.model_copy(update={"pairing": pairing})})
 
     assert notes_of(page_of(site_of(*daily_runs(range(8)), *gpu, *kiosk, turned)))["Runs alone in their context"] == (
-        "tiny on laptop (CPU), 2026-01-15 09:00 UTC: differs from its other runs in load one stream → one stream, in "
-        "turns",
+        "tiny on laptop (CPU), in turns, 2026-01-15 09:00 UTC: differs from its other runs in load one stream → one "
+        "stream, in turns",
         "tiny on kiosk (CPU), 2026-01-14 09:00 UTC: the only run of this model on this machine",
         "tiny on laptop (GPU), 2026-01-13 09:00 UTC: differs from its other runs in device CPU → GPU",
     )
+
+
+def test_runs_that_began_in_the_same_second_say_how_they_are_ordered() -> None:
+    twice = daily_runs(range(6), run=lambda day: {"started_utc": moment(max(day, 1))})
+    pairing = Pairing(side="A", other="laptop/other", blocks=("A", "B"))
+    turned = [
+        one.model_copy(update={"run": one.run.model_copy(update={"pairing": pairing})})
+        for one in daily_runs([6, 7], run=lambda day: {"started_utc": moment(9)})
+    ]
+
+    notes = notes_of(page_of(site_of(*twice, *turned)))
+
+    assert notes["Runs that began in the same second"] == ("laptop, 2026-01-06 09:00 UTC: 2 runs",)
+    assert "Runs that began in the same second" not in notes_of(page_of(site_of(*turned)))
 
 
 def test_more_notes_than_fit_are_counted() -> None:
@@ -339,8 +362,8 @@ def test_since_the_last_run_something_is_suspected_then_confirmed_then_known() -
     assert [[news.status for news in some] for some in states.values()] == [[], ["suspected"], ["confirmed"], []]
     (news,) = states[STEP + 1]
     assert news.names == "tiny"
-    assert news.text.startswith("1 metric is worse since 2026-01-17 09:00 UTC: Decode −")
-    assert news.text.endswith("%. Changed with it: onnxruntime 1.30.0 → 1.31.0.")
+    assert news.text.startswith("3 metrics are worse since 2026-01-17 09:00 UTC: Decode −")
+    assert news.text.endswith("% and 1 more. Changed with it: onnxruntime 1.30.0 → 1.31.0.")
     assert news.href == f"report/changes.html#{entry_of(stepped(STEP + 1)).id}"
 
 

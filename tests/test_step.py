@@ -49,13 +49,13 @@ def test_the_middle_leaves_out_a_quarter_on_either_side() -> None:
 
 
 def test_a_background_by_hand() -> None:
-    # The middle four of eight lie at 0; the spread of the squares 4 * 0.01² and of the prior's 3 * 0.03² over 7 + 3.
+    # The middle four of eight lie at 0. Squares 4 * 0.01² and the prior's 0.5 * 0.05², over 7 + 0.5 degrees.
     runs = [1.01, 0.99, 1.0, 1.0, 1.0, 1.0, 1.01, 0.99]
 
     known = background(runs)
 
     assert known.level == pytest.approx(1.0)
-    assert known.spread == pytest.approx(sqrt((4 * 0.0001 + 3 * 0.0009) / 10))
+    assert known.spread == pytest.approx(sqrt((4 * 0.0001 + 0.5 * 0.0025) / 7.5))
     assert known.runs == 8
 
 
@@ -95,15 +95,15 @@ def test_runs_at_older_levels_tell_of_the_noise_alone() -> None:
 
 def test_an_interval_without_autocorrelation_is_student_s() -> None:
     # 30 alternating runs speak against any positive autocorrelation. Squares 30 * 0.02² + 4 * 0 and the prior's
-    # 3 * 0.03² over 34 - 2 + 3 = 35 degrees; Student's quantile for those is 2.0301.
+    # 0.5 * 0.05² over 34 - 2 + 0.5 = 32.5 degrees; Student's quantile is 2.0369 for 32 and 2.0345 for 33.
     known = background([0.02, -0.02] * 15)
 
     found = shift(known, [0.1, 0.1, 0.1, 0.1])
 
-    error = sqrt((30 * 0.0004 + 0.0027) / 35 * (1 / 30 + 1 / 4))
+    error = sqrt((30 * 0.0004 + 0.00125) / 32.5 * (1 / 30 + 1 / 4))
     assert found.size == pytest.approx(0.1)
     assert found.error == pytest.approx(error, rel=0.02)
-    assert found.reach / found.error == pytest.approx(2.0301, rel=1e-3)
+    assert found.reach / found.error == pytest.approx(2.0357, rel=1e-4)
     assert found.real
 
 

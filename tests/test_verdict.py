@@ -17,7 +17,9 @@ SMALL = "it changed, but nobody can tell whether by more than the floor"
     [
         (0.2, 0.1, 0.3, Judged("worse", REAL)),
         (-0.2, -0.3, -0.1, Judged("better", REAL)),
-        (0.2, 0.0, 0.4, Judged("worse", REAL)),
+        (0.2, 0.0, 0.4, Judged("unresolved", PERHAPS)),
+        (-0.2, -0.4, 0.0, Judged("unresolved", PERHAPS)),
+        (0.2, 0.2, 0.2, Judged("worse", REAL)),
         (0.01, -0.03, 0.05, Judged("same", "the interval lies within the floor")),
         (0.0, 0.0, 0.0, Judged("same", "the interval lies within the floor")),
         (0.03, 0.02, 0.04, Judged("same", "the interval lies within the floor")),

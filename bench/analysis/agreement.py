@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from bench.analysis.coefficients import Coefficient, krippendorff_alpha, quadratic_kappa
+from bench.analysis.coefficients import Coefficient, Metric, krippendorff_alpha, quadratic_kappa
 from bench.analysis.ratings import Item, Ranking, Ratings, Source, ranking, ratings
 from bench.quality.review import Reviews
 from bench.results.schema import Result
@@ -13,9 +13,6 @@ from bench.results.schema import Result
 STATED_AGREEMENT: Final = 0.6
 """Kappa of a judge with people below which it is flagged: above it agreement is called substantial (Landis and Koch,
 The Measurement of Observer Agreement for Categorical Data, 1977)."""
-
-ALPHA_METRIC: Final = "interval"
-"""How alpha weighs a difference: by its square, the steps from 1 to 5 taken as equal."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +36,15 @@ class PairAgreement:
 
 @dataclass(frozen=True)
 class GroupAgreement:
-    """Krippendorff's alpha of two or more sources: 'people', 'judges' or 'all sources'."""
+    """Krippendorff's alpha of two or more sources: 'people', 'judges' or 'all sources'.
+
+    `overall` and `facets` take the steps from 1 to 5 as equal, as kappa does; `ordinal` goes by their order alone.
+    """
 
     group: str
     sources: tuple[Source, ...]
     overall: Coefficient
+    ordinal: Coefficient
     facets: tuple[FacetAgreement, ...]
 
 
@@ -122,15 +123,15 @@ def _group(found: Ratings, name: str, members: Sequence[Source], seed: int) -> G
     items = list(dict.fromkeys(item for one in scores for item in one))
     common = [item for item in items if sum(item in one for one in scores) > 1]
 
-    def alpha(chosen: Sequence[Item]) -> Coefficient:
+    def alpha(chosen: Sequence[Item], metric: Metric = "interval") -> Coefficient:
         units = [[one[item] for one in scores if item in one] for item in chosen]
-        return krippendorff_alpha(units, _answers(chosen), seed)
+        return krippendorff_alpha(units, _answers(chosen), seed, metric=metric)
 
     facets = tuple(
         FacetAgreement(facet, len({item.prompt for item in chosen}), alpha(chosen))
         for facet, chosen in _by_facet(common).items()
     )
-    return GroupAgreement(name, tuple(members), alpha(common), facets)
+    return GroupAgreement(name, tuple(members), alpha(common), alpha(common, "ordinal"), facets)
 
 
 def _standing(found: Ratings, judge: Source, people: Sequence[Source], seed: int, needed: float) -> JudgeStanding:

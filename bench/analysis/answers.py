@@ -73,6 +73,19 @@ class AnswerChanges:
     why: str | None
 
 
+@dataclass(frozen=True)
+class AnswerChange:
+    """A prompt that a model answered differently in two runs: the distinct texts on each side, most frequent first.
+
+    Empty where there was no good answer.
+    """
+
+    model: str
+    prompt: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
 def said(result: Result, model: ModelRun) -> tuple[Said, ...]:
     """Return what a model said to each prompt that it has a good answer to, in the order of the prompt set."""
     outputs: dict[str, list[str]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
@@ -122,6 +135,31 @@ def answer_changes(results: Iterable[Result], result: Result, model: ModelRun) -
                 changed = tuple(_changed(old, new) for old, new in both if not _was_said(old, new))
                 return AnswerChanges(model.name, earlier.run.id, len(both), changed, None)
     return AnswerChanges(model.name, None, 0, (), "no earlier run in the same context")
+
+
+def changed_answers(before: Result, after: Result) -> tuple[AnswerChange, ...]:
+    """Return where the distinct answers to a prompt differ, for models and prompts of both runs.
+
+    In the order of `after`. How often each was given does not matter, nor in which context or at which temperature.
+    """
+    models = {model.name: model for model in before.models}
+    prompts = {prompt.id for prompt in before.prompt_set.prompts}
+    found = []
+    for model in after.models:
+        if model.name not in models:
+            continue
+        was, now = _texts(before, models[model.name]), _texts(after, model)
+        for prompt in after.prompt_set.prompts:
+            texts = was.get(prompt.id, ()), now.get(prompt.id, ())
+            if prompt.id in prompts and set(texts[0]) != set(texts[1]):
+                found.append(AnswerChange(model.name, prompt.id, *texts))
+    return tuple(found)
+
+
+def _texts(result: Result, model: ModelRun) -> dict[str, tuple[str, ...]]:
+    folded = {one.prompt: tuple(answer.text for answer in one.answers) for one in said(result, model)}
+    # A file may keep one text under two keys.
+    return {prompt: tuple(dict.fromkeys(texts)) for prompt, texts in folded.items()}
 
 
 def _drawn(result: Result) -> str | None:

@@ -4,9 +4,10 @@ Scores are numbers on one scale with equal steps. Intervals are percentile boots
 resample whole answers: the facets of one answer are not independent of each other.
 """
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ _NOTHING = 1e-9
 _MIDDLE = 3.0
 
 Floats = NDArray[np.float64]
+Metric = Literal["interval", "ordinal"]
 
 
 @dataclass(frozen=True)
@@ -58,22 +60,33 @@ def quadratic_kappa(
 
 
 def krippendorff_alpha(
-    units: Sequence[Sequence[float]], answers: Sequence[Hashable], seed: int, needed: int = ANSWERS_NEEDED
+    units: Sequence[Sequence[float]],
+    answers: Sequence[Hashable],
+    seed: int,
+    needed: int = ANSWERS_NEEDED,
+    metric: Metric = "interval",
 ) -> Coefficient:
-    """Return Krippendorff's alpha, interval metric, of any number of raters of whom some may have missed a unit.
+    """Return Krippendorff's alpha of any number of raters of whom some may have missed a unit.
 
     A unit is what one facet of one answer got, in any order; `answers` says to which answer it belongs. Units with
     fewer than two scores say nothing and are left out. 1 - observed / expected squared difference: Krippendorff,
-    Content Analysis (2004), chapter 11. The interval metric takes the steps from 1 to 5 as equal.
+    Content Analysis (2004), chapter 11. The interval metric takes the steps from 1 to 5 as equal; the ordinal one
+    knows their order alone, and takes two scores to be as far apart as there are scores between them.
     """
-    kept = [(unit, answer) for unit, answer in zip(units, answers, strict=True) if len(unit) > 1]
+    # A partial credit may be reckoned in two ways, and is one score all the same.
+    kept = [(np.round(np.asarray(unit, float), 9), answer) for unit, answer in zip(units, answers, strict=True)]
+    kept = [(unit, answer) for unit, answer in kept if len(unit) > 1]
+    scored = [unit for unit, _ in kept]
+    of = [answer for _, answer in kept]
+    if metric == "ordinal":
+        return _estimated(_coincidences(scored), of, _ordinal_alpha, len(kept), seed, needed)
     rows = np.empty((len(kept), 4))
-    for place, (unit, _) in enumerate(kept):
-        values = np.asarray(unit, dtype=np.float64) - _MIDDLE
+    for place, unit in enumerate(scored):
+        values = unit - _MIDDLE
         total, squares = float(values.sum()), float((values * values).sum())
         differences = 2 * (len(unit) * squares - total * total)
         rows[place] = (len(unit), total, squares, differences / (len(unit) - 1))
-    return _estimated(rows, [answer for _, answer in kept], _alpha, len(kept), seed, needed)
+    return _estimated(rows, of, _alpha, len(kept), seed, needed)
 
 
 def _kappa(totals: Floats) -> tuple[Floats, Floats]:
@@ -86,6 +99,34 @@ def _alpha(totals: Floats) -> tuple[Floats, Floats]:
     """Return the observed and the expected squared difference, from totals of n, x, x² and differences a row."""
     n, x, squares, differences = totals.T
     return differences / n, 2 * (n * squares - x * x) / (n * (n - 1))
+
+
+def _coincidences(units: Sequence[Floats]) -> Floats:
+    """Return how often each two values stand in each unit together, a row of all pairs of values for each unit.
+
+    A unit of m scores has m (m - 1) pairs, each weighted with 1 / (m - 1), so that a row sums to m.
+    """
+    values = np.unique(np.concatenate(units)) if units else np.empty(0)
+    rows = np.empty((len(units), len(values) ** 2))
+    for place, unit in enumerate(units):
+        counts = (unit[:, None] == values[None, :]).sum(axis=0).astype(np.float64)
+        pairs = np.outer(counts, counts) - np.diag(counts)
+        rows[place] = pairs.ravel() / (len(unit) - 1)
+    return rows
+
+
+def _ordinal_alpha(totals: Floats) -> tuple[Floats, Floats]:
+    """Return the observed and the expected squared difference of ranks, from totals of coincidences a row."""
+    size = math.isqrt(totals.shape[1])
+    together = totals.reshape(-1, size, size)
+    counts = together.sum(axis=2)
+    n = counts.sum(axis=1)
+    # The rank of a value is the middle of the ranks of all scores that have it.
+    ranks = np.cumsum(counts, axis=1) - counts / 2
+    squared = (ranks[:, :, None] - ranks[:, None, :]) ** 2
+    observed = (together * squared).sum(axis=(1, 2)) / n
+    expected = (counts[:, :, None] * counts[:, None, :] * squared).sum(axis=(1, 2)) / (n * (n - 1))
+    return observed, expected
 
 
 def _estimated(
@@ -119,7 +160,7 @@ def _estimated(
 def _resampled(sums: Floats, differences: Callable[[Floats], tuple[Floats, Floats]], seed: int) -> Floats:
     count = len(sums)
     random = np.random.default_rng(seed)
-    batch = max(1, min(RESAMPLES, _BATCH_CELLS // count))
+    batch = max(1, min(RESAMPLES, _BATCH_CELLS // max(sums.shape)))
     parts = []
     for start in range(0, RESAMPLES, batch):
         size = min(batch, RESAMPLES - start)

@@ -1,25 +1,20 @@
 """One model before and after: each compared metric with its verdict."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log, log1p
 from typing import Final
 
-from bench.analysis.exact_tests import SIGNIFICANT, Failed, failure_test
+from bench.analysis.failed_share import FAILED_SHARE, failures_of
 from bench.analysis.intervals import ONE_READING, Estimate, Interval
 from bench.analysis.matched import NO_RATIO, Change, Scale, change, scale_of
 from bench.analysis.measured import Measured, measured
 from bench.analysis.resampling import THESE, About, limits
+from bench.analysis.sides import Difference, Rules, Sides
 from bench.analysis.summary import model_value, summarise_model
-from bench.analysis.verdict import More, Verdict, judged, more_rounds, noisy
-from bench.results.schema import Result
-from bench.runner.record import ModelRun
-from bench.runner.sample import Sample
-
-FAILED_SHARE: Final = "failed_share"
-"""Failed samples / samples: compared here, though no metric of a model."""
+from bench.analysis.verdict import More, judged, more_rounds, noisy
 
 UNKNOWN_NOISE: Final = "how much a run differs from the next is not known, and not in the interval"
+UNSTEADY: Final = "a machine was unsteady, so that this may be its own and confirms nothing"
 ASSUMED_NOISE: Final = "how much a run differs from the next is assumed"
 NOISE_ALONE: Final = "of the noise from run to run alone"
 EXACT: Final = "it does not change from run to run by itself"
@@ -54,50 +49,21 @@ COMPARED: Final = (
 """Every metric that is compared, in order."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One metric of one model before and after, in its base unit.
+@dataclass(frozen=True, eq=False)
+class Both:
+    """One metric on both sides: its values in its base unit, what can be drawn again, and why one has no value.
 
-    `change` is after / before, or after - before on a `scale` of 'points', with its interval. It is taken prompt by
-    prompt, as `bench.analysis.matched` says, so it may differ a little from the ratio of the two values. `p_value`
-    stands where an exact test takes the place of an interval. `why` gives the reason for the verdict, `caution` what
-    weakens it, and `more` the rounds that would resolve it, for an unresolved one. `left_out` are prompts without a
-    value on one side.
+    `no_interval` says why nothing can be drawn again, if so. `level` is the level of load in words, where it is of one.
     """
 
-    model: str
     metric_id: str
     before: float | None
     after: float | None
-    change: Estimate
-    scale: Scale
-    verdict: Verdict
-    why: str
-    p_value: float | None = None
-    caution: str | None = None
-    more: More | None = None
-    left_out: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How differences are judged; see `bench.analysis.difference.compare`."""
-
-    seed: int
-    floor: float
-    score_floor: float
-    run_noise: Mapping[tuple[str, str], float]
-
-
-@dataclass(frozen=True)
-class Sides:
-    """A model in two runs, and the fields of the context in which these differ."""
-
-    before: Result
-    was: ModelRun
-    after: Result
-    now: ModelRun
-    differing: tuple[str, ...]
+    was: Measured
+    now: Measured
+    why_missing: str
+    no_interval: str | None = None
+    level: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,49 +78,66 @@ class _Span:
 
 
 def difference(sides: Sides, row: Compared, rules: Rules) -> Difference:
-    """Return the difference of one compared metric, with its verdict."""
+    """Return the difference of one compared metric of a model, with its verdict."""
     if row.metric_id == FAILED_SHARE:
-        return _of_failures(sides)
+        return failures_of(sides)
     before = model_value(sides.before, sides.was, row.metric_id)
     after = model_value(sides.after, sides.now, row.metric_id)
-    if before is None or after is None:
-        return _missing(sides, row.metric_id, before, after, _why_missing(sides, row.metric_id, before, after))
-    was, now = measured(sides.before, sides.was, row.metric_id), measured(sides.after, sides.now, row.metric_id)
-    scale = scale_of(was)
-    published = _published(before, after, scale)
-    told = None if published is None else _told(published, scale)
-    known = Difference(
-        model=sides.now.name,
+    was = measured(sides.before, sides.was, row.metric_id)
+    both = Both(
         metric_id=row.metric_id,
         before=before,
         after=after,
-        change=Estimate(told, None, NO_RATIO),
-        scale=scale,
-        verdict="unresolved",
-        why=NO_RATIO,
+        was=was,
+        now=measured(sides.after, sides.now, row.metric_id),
+        why_missing=_why_missing(sides, row.metric_id, before, after),
+        no_interval=ONE_READING if was.kind == "reading" else None,
     )
+    return difference_of(sides, both, row, rules)
+
+
+def difference_of(sides: Sides, both: Both, row: Compared, rules: Rules) -> Difference:
+    """Return the difference of a metric, given what was measured of it on both sides."""
+    scale = scale_of(both.now)
+    known = Difference(
+        model=sides.now.name,
+        metric_id=both.metric_id,
+        before=both.before,
+        after=both.after,
+        change=Estimate(None, None, both.why_missing),
+        scale=scale,
+        verdict="missing",
+        why=both.why_missing,
+        level=both.level,
+    )
+    if both.before is None or both.after is None:
+        return known
+    published = _published(both.before, both.after, scale)
+    told = None if published is None else _told(published, scale)
     if sides.differing:
-        why = _why_not_comparable(sides)
+        why = sides.why_not_comparable
         return replace(known, change=Estimate(told, None, why), verdict="not comparable", why=why)
+    known = replace(known, change=Estimate(told, None, NO_RATIO), verdict="unresolved", why=NO_RATIO)
     if published is None:
-        return replace(known, verdict="same", why="both are 0") if before == after else known
-    return _judged(known, row, rules, was, now, published)
+        return replace(known, verdict="same", why="both are 0") if both.before == both.after else known
+    return _judged(known, sides, row, rules, both, published)
 
 
-def _judged(
-    known: Difference, row: Compared, rules: Rules, was: Measured, now: Measured, published: float
-) -> Difference:
-    found = ONE_READING if was.kind == "reading" else change(was, now, seed=rules.seed)
-    history = rules.run_noise.get((known.model, row.metric_id)) if row.varies else None
+def _judged(known: Difference, sides: Sides, row: Compared, rules: Rules, both: Both, published: float) -> Difference:
+    was, now = both.was, both.now
+    found = both.no_interval or change(was, now, seed=rules.seed)
+    history = rules.run_noise.get(noise_key(known.model, known.metric_id, known.level)) if row.varies else None
     noise = row.assumed_noise if history is None else history
     if row.varies and history is None:
         known = replace(known, caution=UNKNOWN_NOISE if noise is None else ASSUMED_NOISE)
+    elif row.varies and sides.unsteady:
+        known = replace(known, caution=UNSTEADY)
     if isinstance(found, Change):
         known = replace(known, left_out=found.left_out)
     floor = rules.score_floor if known.scale == "points" else log1p(rules.floor)
     span = _span(found, published, row, noise)
     if isinstance(span, str):
-        more = _more(was, now, found, published, floor, noise, rules.seed)
+        more = _more(both, found, published, floor, noise, rules.seed)
         return replace(known, change=Estimate(known.change.value, None, span), why=span, more=more)
     outcome = judged(span.value, span.low, span.high, floor, was.metric.better)
     interval = Interval(_told(span.low, known.scale), _told(span.high, known.scale), span.about, span.why)
@@ -162,9 +145,14 @@ def _judged(
     if outcome.verdict in ("better", "worse") and span.value * published < 0:
         return replace(known, why=DISAGREE, more=More(None, DISAGREE))
     if outcome.verdict == "unresolved":
-        more = _more(was, now, found, span.value, floor, noise, rules.seed)
+        more = _more(both, found, span.value, floor, noise, rules.seed)
         return replace(known, why=outcome.why, more=more)
     return replace(known, verdict=outcome.verdict, why=outcome.why)
+
+
+def noise_key(model: str, metric_id: str, level: str | None) -> tuple[str, ...]:
+    """Return by what `Rules.run_noise` has the noise of a metric: its model, its id, and its level of load if any."""
+    return (model, metric_id) if level is None else (model, metric_id, level)
 
 
 def _span(found: Change | str, published: float, row: Compared, noise: float | None) -> _Span | str:
@@ -182,10 +170,9 @@ def _span(found: Change | str, published: float, row: Compared, noise: float | N
     return _Span(published, *noisy(published, published, published, noise), THESE, NOISE_ALONE)
 
 
-def _more(
-    was: Measured, now: Measured, found: Change | str, value: float, floor: float, noise: float | None, seed: int
-) -> More:
-    if was.kind == "reading":
+def _more(both: Both, found: Change | str, value: float, floor: float, noise: float | None, seed: int) -> More:
+    was, now = both.was, both.now
+    if both.no_interval == ONE_READING:
         return More(None, "one reading a run: more runs tell, not more rounds")
     if was.kind == "loads":
         return More(None, "more loads tell, not more rounds")
@@ -193,6 +180,8 @@ def _more(
         return More(None, "more prompts tell, not more rounds")
     if isinstance(found, str):
         return More(None, found)
+    if both.level is not None:
+        return More(None, "more requests at this level tell, not more rounds")
     low, high = limits(found.resampled, found.drawn)
     of_rounds = change(was, now, seed=seed, about=THESE)
     within = None
@@ -218,11 +207,6 @@ def _published(before: float, after: float, scale: Scale) -> float | None:
     return log(after / before) if before > 0 and after > 0 else None
 
 
-def _missing(sides: Sides, metric_id: str, before: float | None, after: float | None, why: str) -> Difference:
-    scale: Scale = "points" if metric_id in ("score", FAILED_SHARE) else "ratio"
-    return Difference(sides.now.name, metric_id, before, after, Estimate(None, None, why), scale, "missing", why)
-
-
 def _why_missing(sides: Sides, metric_id: str, before: float | None, after: float | None) -> str:
     reasons = []
     for side, value, result, model in (
@@ -234,58 +218,3 @@ def _why_missing(sides: Sides, metric_id: str, before: float | None, after: floa
             failure = None if model.failure is None else f"{model.failure.kind}: {model.failure.message}"
             reasons.append(f"{side}: {model.skipped or failure or undefined}")
     return "; ".join(reasons)
-
-
-def _why_not_comparable(sides: Sides) -> str:
-    return f"the runs differ in {', '.join(sides.differing)}"
-
-
-def _of_failures(sides: Sides) -> Difference:
-    """Return the difference of the shares of failed samples, judged by an exact test prompt by prompt."""
-    shares = [
-        _failed(model.samples) / len(model.samples) if model.samples else None for model in (sides.was, sides.now)
-    ]
-    before, after = shares
-    if before is None or after is None:
-        empty = (("before", before, sides.was), ("after", after, sides.now))
-        why = "; ".join(f"{side}: {_why_not_asked(model)}" for side, share, model in empty if share is None)
-        return _missing(sides, FAILED_SHARE, before, after, why)
-    known = Difference(
-        model=sides.now.name,
-        metric_id=FAILED_SHARE,
-        before=before,
-        after=after,
-        change=Estimate(after - before, None, "an exact test takes the place of an interval"),
-        scale="points",
-        verdict="not comparable",
-        why=_why_not_comparable(sides),
-    )
-    if sides.differing:
-        return known
-    p_value = failure_test(_failed_by_prompt(sides))
-    known = replace(known, p_value=p_value)
-    if p_value < SIGNIFICANT and before != after:
-        verdict: Verdict = "worse" if after > before else "better"
-        return replace(known, verdict=verdict, why="an exact test by prompt tells them apart")
-    if before == after:
-        return replace(known, verdict="same", why="the same share failed")
-    why = "so few failures may be chance"
-    return replace(known, verdict="unresolved", why=why, more=More(None, why))
-
-
-def _failed_by_prompt(sides: Sides) -> list[Failed]:
-    prompts = dict.fromkeys(sample.prompt for sample in (*sides.was.samples, *sides.now.samples))
-    counted = []
-    for prompt in prompts:
-        was, now = ([one for one in model.samples if one.prompt == prompt] for model in (sides.was, sides.now))
-        counted.append(Failed(_failed(was), len(was), _failed(now), len(now)))
-    return counted
-
-
-def _failed(samples: Sequence[Sample]) -> int:
-    return sum(sample.failure is not None for sample in samples)
-
-
-def _why_not_asked(model: ModelRun) -> str:
-    failure = None if model.failure is None else f"{model.failure.kind}: {model.failure.message}"
-    return model.skipped or failure or "nothing was asked"

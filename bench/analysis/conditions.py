@@ -1,13 +1,11 @@
-"""What was different between two runs besides their numbers: machine, versions, config, models; and what was said."""
+"""What was different between two runs besides their numbers: machine, versions, config, models."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench.analysis.timing import good_samples
 from bench.results.schema import Result
-from bench.runner.record import ModelRun
 
 MODEL_FIELDS: Final = (
     "provider",
@@ -38,19 +36,6 @@ class ConditionChange:
     after: str | None
 
 
-@dataclass(frozen=True)
-class AnswerChange:
-    """A prompt that a model answered differently: the distinct texts of good samples on each side, in order of coming.
-
-    Empty where there was no good answer.
-    """
-
-    model: str
-    prompt: str
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-
-
 def changed_conditions(before: Result, after: Result) -> tuple[ConditionChange, ...]:
     """Return the fields that differ: of the run, the machine, the models of both runs, the prompt set and the config.
 
@@ -64,33 +49,6 @@ def changed_conditions(before: Result, after: Result) -> tuple[ConditionChange, 
     return tuple(
         ConditionChange(field, was.get(field), now.get(field)) for field in fields if was.get(field) != now.get(field)
     )
-
-
-def changed_answers(before: Result, after: Result) -> tuple[AnswerChange, ...]:
-    """Return where the distinct answers to a prompt differ, for models and prompts of both runs.
-
-    In the order of `after`. How often each was given does not matter.
-    """
-    models = {model.name: model for model in before.models}
-    prompts = {prompt.id for prompt in before.prompt_set.prompts}
-    found = []
-    for model in after.models:
-        if model.name not in models:
-            continue
-        was, now = _answers(before, models[model.name]), _answers(after, model)
-        for prompt in after.prompt_set.prompts:
-            texts = was.get(prompt.id, ()), now.get(prompt.id, ())
-            if prompt.id in prompts and set(texts[0]) != set(texts[1]):
-                found.append(AnswerChange(model.name, prompt.id, *texts))
-    return tuple(found)
-
-
-def _answers(result: Result, model: ModelRun) -> dict[str, tuple[str, ...]]:
-    texts: dict[str, dict[str, None]] = {}
-    for sample in good_samples(model):
-        if sample.output is not None:
-            texts.setdefault(sample.prompt, {})[result.outputs[sample.output]] = None
-    return {prompt: tuple(distinct) for prompt, distinct in texts.items()}
 
 
 def _fields(result: Result, models: set[str]) -> Iterator[tuple[str, str]]:

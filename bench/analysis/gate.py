@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from math import inf
 
-from bench.analysis.compared import UNKNOWN_NOISE, Difference
+from bench.analysis.compared import UNKNOWN_NOISE, UNSTEADY
 from bench.analysis.difference import Comparison
+from bench.analysis.level_series import SCHEDULED
+from bench.analysis.metrics import ITL
+from bench.analysis.sides import Difference
 
 
 @dataclass(frozen=True)
@@ -19,20 +22,30 @@ def regressions(comparison: Comparison) -> tuple[Regression, ...]:
     """Return the differences that are worse for certain and beyond their limit, in the comparison's order.
 
     Limits are those of `gate` in the config of the later run: by metric, the relative change, or the points of a score
-    or of a share, up to which worse is let through. A metric without a limit has none: worse is worse, where the
-    noise from run to run is known; else a gate would close on every other run.
+    or of a share, up to which worse is let through. A metric without a limit has none: worse is worse, where the noise
+    from run to run is known and neither machine was unsteady; else a gate would close on every other run. At a level of
+    load each percentile of a metric goes by the metric's own limit.
     """
     limits = comparison.after.config.resolved.get("gate")
     known = limits if isinstance(limits, dict) else {}
     found = []
     for difference in comparison.differences:
-        limit = known.get(difference.metric_id)
+        limit = known.get(_limited_as(difference))
         bound = float(limit) if isinstance(limit, int | float) else None
         if difference.verdict != "worse":
             continue
-        if difference.caution != UNKNOWN_NOISE if bound is None else _size(difference) > bound:
+        sure = difference.caution not in (UNKNOWN_NOISE, UNSTEADY)
+        if sure if bound is None else _size(difference) > bound:
             found.append(Regression(difference, bound))
     return tuple(found)
+
+
+def _limited_as(difference: Difference) -> str:
+    """Return the key of the limit that a difference is held to."""
+    if difference.level is None:
+        return difference.metric_id
+    name, _, statistic = difference.metric_id.removeprefix(SCHEDULED).partition(".")
+    return f"{name}.{statistic}" if name == ITL.id else name
 
 
 def _size(difference: Difference) -> float:

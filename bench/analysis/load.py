@@ -39,6 +39,11 @@ class LevelKey(NamedTuple):
             return f"closed loop, {self.streams} {noun}"
         return f"{self.arrivals}, {self.rate_per_s:g}/s, up to {self.streams} {noun}"
 
+    @property
+    def place(self) -> tuple[float, ...]:
+        """Where a level stands among others: closed loops by their streams, then schedules by their rate."""
+        return (0, self.streams) if self.rate_per_s is None else (1, self.rate_per_s, self.streams)
+
 
 @dataclass(frozen=True)
 class LevelSummary:

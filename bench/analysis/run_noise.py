@@ -1,13 +1,18 @@
 """How much a metric differs from one run to the next though nothing changed: the noise of a series."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import log, sqrt
 from statistics import median
 from typing import Final
 
-from bench.analysis.compared import COMPARED, FAILED_SHARE
+from bench.analysis.compared import COMPARED, noise_key
+from bench.analysis.failed_share import FAILED_SHARE
 from bench.analysis.history import context_key
+from bench.analysis.level_compared import COMPARED_AT_LOAD, by_key
+from bench.analysis.level_metrics import level_value
+from bench.analysis.level_series import at_level
+from bench.analysis.load import LevelKey, summarise_level
 from bench.analysis.summary import model_value, oldest_first
 from bench.results.schema import Result
 from bench.runner.record import ModelRun
@@ -32,8 +37,8 @@ def noise(values: Sequence[float]) -> float | None:
     return median(steps) / DIFFERENCE_TO_DEVIATION
 
 
-def run_noise(history: Iterable[Result], before: Result, after: Result) -> dict[tuple[str, str], float]:
-    """Return the noise from run to run of each compared metric of each model, for `compare`.
+def run_noise(history: Iterable[Result], before: Result, after: Result) -> dict[tuple[str, ...], float]:
+    """Return the noise from run to run of each compared metric of each model and of its levels of load, for `compare`.
 
     From whole runs in the context of `after`, the two compared ones left out. What has too few runs is not in it.
     """
@@ -42,7 +47,7 @@ def run_noise(history: Iterable[Result], before: Result, after: Result) -> dict[
         for result in oldest_first(history)
         if result.run.status == "complete" and result.run.id not in (before.run.id, after.run.id)
     ]
-    found = {}
+    found: dict[tuple[str, ...], float] = {}
     for model in after.models:
         context = context_key(after, model)
         alike = [
@@ -54,8 +59,24 @@ def run_noise(history: Iterable[Result], before: Result, after: Result) -> dict[
         for row in COMPARED:
             level = None if row.metric_id == FAILED_SHARE or not row.varies else noise(_values(alike, row.metric_id))
             if level is not None:
-                found[model.name, row.metric_id] = level
+                found[noise_key(model.name, row.metric_id, None)] = level
+        for key in by_key(model):
+            found |= _at_level(alike, model.name, key)
     return found
+
+
+def _at_level(alike: Sequence[tuple[Result, ModelRun]], name: str, key: LevelKey) -> Mapping[tuple[str, ...], float]:
+    levels = [
+        summarise_level(result, model, found)
+        for result, model in alike
+        if (found := by_key(model).get(key)) is not None
+    ]
+    known: dict[tuple[str, ...], float] = {}
+    for metric_id in (at_level(row.metric_id, key) for row in COMPARED_AT_LOAD if row.varies):
+        deviation = noise([value for level in levels if (value := level_value(level, metric_id))])
+        if deviation is not None:
+            known[noise_key(name, metric_id, key.words)] = deviation
+    return known
 
 
 def _values(alike: Iterable[tuple[Result, ModelRun]], metric_id: str) -> list[float]:

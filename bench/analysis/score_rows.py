@@ -29,6 +29,7 @@ SCORE_COLUMNS: Final = (
 """Every column of a row, in order."""
 
 SCORE_MARKDOWN: Final = {
+    "run": "Run",
     "prompt": "Prompt",
     "models": "Models",
     "facet": "Facet",
@@ -39,7 +40,7 @@ SCORE_MARKDOWN: Final = {
 }
 """Column -> its header in Markdown, which shows only these."""
 
-SCORE_WORDS: Final = ("prompt", "models", "facet", "source", "by", "why")
+SCORE_WORDS: Final = ("run", "prompt", "models", "facet", "source", "by", "why")
 
 
 def score_rows(reviewed: Iterable[tuple[Result, Reviews]]) -> list[Row]:

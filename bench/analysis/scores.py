@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from bench.analysis.timing import good_samples
+from bench.quality.checks import JUDGED
 from bench.quality.score import score
 from bench.results.schema import Result
 from bench.runner.record import ModelRun
@@ -41,7 +42,15 @@ def score_why(result: Result, model: ModelRun, scores: Mapping[str, float | None
     Example: '2 of 3 prompts scored: no good answer to p3'.
     """
     answered = {sample.prompt for sample in good_samples(model)}
-    left_out: dict[str, list[str]] = {"no rubric for": [], "no good answer to": [], "no grade for": []}
+    grades = {(grade.prompt, grade.output) for grade in result.grades}
+    graded = {sample.prompt for sample in good_samples(model) if (sample.prompt, sample.output) in grades}
+    left_out: dict[str, list[str]] = {
+        "no rubric for": [],
+        "no good answer to": [],
+        "only a judge or a person can score": [],
+        "no facet could be told of": [],
+        "no grade for": [],
+    }
     for prompt in result.prompt_set.prompts:
         if scores[prompt.id] is not None:
             continue
@@ -49,6 +58,10 @@ def score_why(result: Result, model: ModelRun, scores: Mapping[str, float | None
             left_out["no rubric for"].append(prompt.id)
         elif prompt.id not in answered:
             left_out["no good answer to"].append(prompt.id)
+        elif all(facet.check == JUDGED for facet in prompt.facets):
+            left_out["only a judge or a person can score"].append(prompt.id)
+        elif prompt.id in graded:
+            left_out["no facet could be told of"].append(prompt.id)
         else:
             left_out["no grade for"].append(prompt.id)
     reasons = "; ".join(f"{reason} {_listed(prompts)}" for reason, prompts in left_out.items() if prompts)

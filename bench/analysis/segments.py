@@ -7,7 +7,7 @@ and docs/changes-measured.md has what came out.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import exp, log, sqrt
 from typing import Final
 
 from bench.analysis.step import Background, Shift, background, held_in, middle, shift
@@ -33,16 +33,29 @@ RUNS_ALL_AGREE: Final = 5
 
 NEEDED: Final = 5.5
 """Evidence, a natural logarithm, that confirms four runs. By simulation: the least with which fewer than 1 history of
-50 runs in 100 has a false confirmed change, whichever kind of noise it has."""
+50 runs in 100 has a false confirmed change, at 3%, 6% and 10% of every kind of noise but drift and lasting states."""
 
-NEEDED_MORE: Final = {1: 1.0, 2: 1.0, 3: 3.0}
-"""... and what fewer runs need beyond that: few agree by chance more easily where the noise has heavy tails."""
+NEEDED_OF_THREE: Final = NEEDED + 3.0
+"""The same of three runs: so few agree by chance more easily where the noise has heavy tails."""
 
-NEEDED_MORE_A_RUN: Final = 0.1
+NEEDED_MORE_OF_FEW: Final = 1.0
+"""What one, two or three runs need beyond four, to be suspected or confirmed."""
+
+NEEDED_MORE_A_RUN: Final = 0.15
 """... and what each run beyond the fourth adds: the more splits are tried, the more may come out by chance."""
 
-P_CONSTANT: Final = -1.9
-P_SLOPE: Final = 1.07
+SHORT: Final = 20
+NEEDED_MORE_SHORT: Final = 3.5
+"""... and what no run before would add, less with each run up to 20: few runs at one level may be an autocorrelated
+stretch, and no rule finds the small steps of a short history anyway."""
+
+USUAL_NOISE: Final = 0.03
+NOISE_RANGE: Final = (0.02, 0.1)
+"""... and the noise adds its logarithm in units of 3%, as far as from 2% to 10%: below, the floor already keeps small
+shifts out, above it keeps out none."""
+
+P_CONSTANT: Final = -2.3
+P_SLOPE: Final = 0.95
 """Chance that the newest run of a steady history shows at least so much evidence: exp(constant - slope * evidence). A
 line through the simulated chances under autocorrelated noise, the worst kind."""
 
@@ -75,8 +88,17 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        """The evidence beyond what the number of runs asks for."""
-        return self.shift.evidence - NEEDED_MORE.get(self.runs, NEEDED_MORE_A_RUN * (self.runs - 4))
+        """The evidence beyond what the numbers of runs and the noise ask for."""
+        least, most = NOISE_RANGE
+        few = NEEDED_MORE_OF_FEW if self.runs < 4 else NEEDED_MORE_A_RUN * (self.runs - 4)
+        short = NEEDED_MORE_SHORT * max(0.0, 1 - len(self.before.residuals) / SHORT)
+        noisy = log(min(max(self.before.spread, least), most) / USUAL_NOISE)
+        return self.shift.evidence - few - short - noisy
+
+    @property
+    def confirms(self) -> bool:
+        """Whether it is enough to confirm the shift."""
+        return self.score >= (NEEDED_OF_THREE if self.runs == RUNS_TO_CONFIRM else NEEDED)
 
     @property
     def p(self) -> float:
@@ -102,8 +124,8 @@ class Levels:
     def add(self, run: float) -> None:
         """Take in the next run, which may confirm a shift, or move or take back one that is on trial."""
         self._take(run)
-        found = self._newest(CONFIRMING_SPLITS)
-        if found is not None and found.score >= NEEDED:
+        found = _strongest([found for found in self._newest(CONFIRMING_SPLITS) if found.confirms])
+        if found is not None:
             self._begin(self._place(found.start))
         elif len(self.starts) > 1 and self.count(-1) <= RUNS_ON_TRIAL:
             self._try()
@@ -122,16 +144,16 @@ class Levels:
         steady, spike = len(self._runs), self._spike
         self._runs.extend(late)
         self._spike = len(self._runs) if late else spike
-        found = self._newest([split for split in SPLITS if split >= len(late)])
+        found = _strongest(self._newest([split for split in SPLITS if split >= len(late)]))
         del self._runs[steady:]
         self._spike = spike
         return found if found is not None and found.p <= P_SUSPECTED else None
 
-    def _newest(self, splits: Sequence[int]) -> Candidate | None:
-        """Return the shift within the newest runs that has the most evidence, None where there is none at all."""
+    def _newest(self, splits: Sequence[int]) -> list[Candidate]:
+        """Return the possible shifts within the newest runs."""
         most = len(self._runs) - self.starts[-1] - self._needed_before()
         candidates = [self._candidate(split) for split in splits if split <= most and self._remarkable(split)]
-        return max((found for found in candidates if found), key=lambda found: found.score, default=None)
+        return [found for found in candidates if found is not None]
 
     def _remarkable(self, split: int) -> bool:
         """Return whether it is worth while to weigh so many of the newest runs."""
@@ -211,3 +233,7 @@ class Levels:
 def _weighed(before: Background, start: int, runs: Sequence[float]) -> Candidate:
     away, agreeing = held_in(before, runs)
     return Candidate(start, before, len(runs), agreeing, shift(before, away))
+
+
+def _strongest(some: Sequence[Candidate]) -> Candidate | None:
+    return max(some, key=lambda found: found.score, default=None)

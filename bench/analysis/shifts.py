@@ -20,8 +20,8 @@ from bench.results.schema import Result
 RUNS_TO_SUSPECT: Final = RUNS_BEFORE + 1
 """Runs with a value that a series needs before anything can be suspected."""
 
-RUNS_FOR_CONFIRMED: Final = RUNS_BEFORE + RUNS_TO_CONFIRM
-"""The same before anything can be confirmed."""
+RUNS_FOR_CONFIRMED: Final = RUNS_BEFORE + RUNS_TO_CONFIRM + 1
+"""The same before anything can be confirmed: after so few runs three do not outweigh what a short history asks for."""
 
 NOT_RECORDED: Final = (None, "null")
 """What `bench.analysis.conditions` has for a field that a run does not record: it is no suspect."""
@@ -103,15 +103,16 @@ class Shifts:
 def shifts(summaries: Sequence[RunSummary]) -> Shifts:
     """Return the level shifts of all runs, given oldest first.
 
-    The series that end with one run are a family: of the changes at it, 5% of the confirmed and 20% of the suspected
-    may be false. A run in which a model gave no good answer is no run of its history; one on an unsteady machine can
-    make a change suspected, not confirmed.
+    The series that end with one run are a family, those of its levels of load another one: of the changes in each, 5%
+    of the confirmed and 20% of the suspected may be false. A run in which a model gave no good answer is no run of its
+    history; one on an unsteady machine can make a change suspected, not confirmed.
     """
-    families: dict[str, dict[SeriesKey, Watched]] = {}
+    families: dict[tuple[str, bool], dict[SeriesKey, Watched]] = {}
     lengths = []
     known = histories(summaries)
     for history in known:
-        family = families.setdefault(history.runs[-1].result.run.id, {})
+        # Levels of load are many, and not in every run: what is known of the rest must not come and go with them.
+        family = families.setdefault((history.runs[-1].result.run.id, history.level is not None), {})
         for one in watched(history):
             usable = one.usable
             lengths.append(len(usable))

@@ -19,13 +19,14 @@ from typing import Final
 
 CORRELATIONS: Final = ((0.0, 0.3), (0.5, 0.5), (0.8, 0.2))
 """Lag-one autocorrelation that the noise may have, and what each is believed beforehand. Less belief in 0.5 finds steps
-sooner and cries wolf more: the page shows the exchange."""
+sooner and cries wolf more: `--table beliefs` shows the exchange."""
 
-PRIOR_NOISE: Final = 0.03
-PRIOR_RUNS: Final = 3
+PRIOR_NOISE: Final = 0.05
+PRIOR_RUNS: Final = 0.5
 PRIOR_SQUARES: Final = PRIOR_RUNS * PRIOR_NOISE**2
-"""What is believed of the noise beforehand: 3% between runs, as firmly as three runs would say it. It keeps a few equal
-values from looking like certainty, and is outvoted soon."""
+"""What is believed of the noise beforehand: 5% between runs, as firmly as half a run would say it. It keeps a few equal
+values from looking like certainty. A firmer belief finds steps sooner where it is right, and cries wolf where the noise
+is larger."""
 
 SHIFT_SCALE: Final = 4.0
 """Size of a shift, in units of the noise, that is expected where there is one: standard deviation of a normal prior."""
@@ -36,7 +37,7 @@ CLIP: Final = 4.0
 MAD_TO_DEVIATION: Final = 1.4826
 """Standard deviation of a normal distribution in median absolute deviations."""
 
-SMALLEST_DEVIATION: Final = 0.2 * PRIOR_NOISE
+SMALLEST_DEVIATION: Final = 0.006
 """Least robust deviation that is clipped by: where more than half of the runs are equal it would be 0."""
 
 NEAR_NOISE: Final = 3.0

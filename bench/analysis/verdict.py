@@ -44,11 +44,12 @@ def judged(value: float, low: float, high: float, floor: float, better: Literal[
     """Return the verdict on a change and its 95% interval; `floor` is the smallest change of interest, above 0.
 
     It is real where the interval excludes 0 and the change is larger than the floor, and there is none where the
-    interval lies within the floor on either side. An interval that ends at 0 or at the floor excludes it.
+    interval lies within the floor on either side, its ends included. An interval that ends at 0 holds it: where two of
+    ten prompts changed and the others not at all, as scores do, some of what is drawn again has none of the two.
     """
     if max(abs(low), abs(high)) <= floor:
         return Judged("same", "the interval lies within the floor")
-    if low < 0 < high:
+    if low <= 0 <= high:
         return Judged("unresolved", "the interval holds no change at all, and one larger than the floor")
     if abs(value) <= floor:
         return Judged("unresolved", "it changed, but nobody can tell whether by more than the floor")

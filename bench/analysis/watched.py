@@ -7,8 +7,11 @@ from typing import Final, NamedTuple
 
 from bench.analysis.changes import Series
 from bench.analysis.history import Context, context_key
-from bench.analysis.metrics import Metric, e2e_s, metric
+from bench.analysis.level_series import AT_LOAD, at_level, level_values, without_load
+from bench.analysis.load import LevelKey, LevelSummary, level_key, summarise_level
+from bench.analysis.metrics import Metric, e2e_s
 from bench.analysis.summary import ModelSummary, RunSummary
+from bench.runner.load_record import LoadLevel
 
 GOOD_SHARE: Final = Metric(
     id="good_share",
@@ -45,32 +48,50 @@ PROMPT_RUNS: Final = 100
 
 
 class SeriesKey(NamedTuple):
-    """One series: a metric of a model in a context, of one prompt or (None) of them all."""
+    """One series: a metric of a model in a context, of one prompt or (None) of them all; or of one level of load."""
 
     context: Context
     model: str
     metric_id: str
     prompt: str | None = None
+    level: LevelKey | None = None
 
     @property
     def metric(self) -> Metric:
-        """The metric, without its statistic."""
-        name = self.metric_id.partition(".")[0]
-        return GOOD_SHARE if name == GOOD_SHARE.id else metric(name)
+        """The metric, without its statistic; that of a level of load goes by the name that it has without load."""
+        return GOOD_SHARE if self.metric_id == GOOD_SHARE.id else without_load(self.metric_id)
 
 
 @dataclass(frozen=True)
 class History:
-    """The runs of a model in one context in which it gave a good answer, oldest first, and which of them drifted."""
+    """The runs of a model in one context in which it gave a good answer, oldest first, and which of them drifted.
+
+    In a context of load `levels` has the level of each run; else it is empty.
+    """
 
     context: Context
     model: str
     runs: tuple[ModelSummary, ...]
     drifted: tuple[bool, ...]
+    levels: tuple[LevelSummary, ...] = ()
+
+    @property
+    def level(self) -> LevelKey | None:
+        """The level of load; None for a model's own samples, one after the other."""
+        return self.levels[0].key if self.levels else None
+
+    @property
+    def metric_ids(self) -> tuple[str, ...]:
+        """Every metric that is watched here, in order."""
+        return WATCHED if self.level is None else watched_at(self.level)
 
     def values(self, metric_id: str) -> tuple[float | None, ...]:
         """Return the value of a watched metric in each run."""
-        return tuple(_value(one, metric_id) for one in self.runs)
+        if not self.levels:
+            return tuple(_value(one, metric_id) for one in self.runs)
+        if metric_id == GOOD_SHARE.id:
+            return tuple(one.good / one.measured for one in self.levels)
+        return level_values(self.levels, metric_id)
 
 
 @dataclass(frozen=True)
@@ -88,29 +109,44 @@ class Watched:
         return tuple(value for value in self.series.values if value is not None and value > 0)
 
 
+@dataclass(frozen=True)
+class _Run:
+    model: ModelSummary
+    drifted: bool
+    level: LoadLevel | None = None
+
+
 def histories(summaries: Sequence[RunSummary]) -> tuple[History, ...]:
     """Return the history of each model in each context, given all runs, oldest first; in order of first appearance.
 
-    A run in which a model gave no good answer is in none. A run on an unsteady machine drifted.
+    Each level of load is a context of its own. A run in which a model gave no good answer, or none at a level, is in
+    none. A run on an unsteady machine drifted. Of equal levels in a run the first counts.
     """
-    found: dict[tuple[Context, str], list[tuple[ModelSummary, bool]]] = {}
+    found: dict[tuple[Context, str], list[_Run]] = {}
     for summary in summaries:
         drifted = summary.steadiness.verdict == "unsteady"
         for one in summary.models:
             if one.good_samples:
-                found.setdefault((context_key(one.result, one.model), one.model.name), []).append((one, drifted))
-    return tuple(
-        History(context, model, tuple(one for one, _ in runs), tuple(drifted for _, drifted in runs))
-        for (context, model), runs in found.items()
-    )
+                found.setdefault((context_key(one.result, one.model), one.model.name), []).append(_Run(one, drifted))
+            for key, level in _levels(one).items():
+                context = context_key(one.result, one.model, key.words)
+                found.setdefault((context, one.model.name), []).append(_Run(one, drifted, level))
+    return tuple(_history(context, model, runs) for (context, model), runs in found.items())
+
+
+def watched_at(key: LevelKey) -> tuple[str, ...]:
+    """Return every metric that is watched at a level of load, in order."""
+    return (*(at_level(metric_id, key) for metric_id in AT_LOAD), GOOD_SHARE.id)
 
 
 def watched(history: History) -> Iterator[Watched]:
-    """Yield each series of a history: those of WATCHED, then prompt by prompt."""
+    """Yield each series of a history: those of its metrics, then prompt by prompt where it is of no level of load."""
     context, model = history.context, history.model
-    for metric_id in WATCHED:
+    for metric_id in history.metric_ids:
         series = Series(history.values(metric_id), history.drifted)
-        yield Watched(SeriesKey(context, model, metric_id), history, 0, series)
+        yield Watched(SeriesKey(context, model, metric_id, level=history.level), history, 0, series)
+    if history.levels:
+        return
     offset = max(0, len(history.runs) - PROMPT_RUNS)
     newest, drifted = history.runs[offset:], history.drifted[offset:]
     latencies = [_latencies(one) for one in newest]
@@ -123,6 +159,27 @@ def watched(history: History) -> Iterator[Watched]:
         for metric_id in WATCHED_BY_PROMPT:
             key = SeriesKey(context, model, metric_id, prompt.id)
             yield Watched(key, history, offset, Series(values[metric_id], drifted))
+
+
+def _history(context: Context, model: str, runs: Sequence[_Run]) -> History:
+    return History(
+        context=context,
+        model=model,
+        runs=tuple(one.model for one in runs),
+        drifted=tuple(one.drifted for one in runs),
+        levels=tuple(
+            summarise_level(one.model.result, one.model.model, one.level) for one in runs if one.level is not None
+        ),
+    )
+
+
+def _levels(one: ModelSummary) -> dict[LevelKey, LoadLevel]:
+    """Return the levels of load at which a model gave a good answer to a measured request."""
+    levels: dict[LevelKey, LoadLevel] = {}
+    for level in one.model.load:
+        if any(sample.failure is None and sample.phase == "measured" for sample in level.samples):
+            levels.setdefault(level_key(level), level)
+    return levels
 
 
 def _value(one: ModelSummary, metric_id: str) -> float | None:

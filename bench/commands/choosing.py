@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
@@ -13,6 +13,9 @@ from rich.text import Text
 from bench.commands.options import CONTEXT, results_option
 from bench.commands.quantities import DURATION, MEMORY, NUMBER
 from bench.errors import EmptyLedger, UsageError
+
+if TYPE_CHECKING:
+    from bench.analysis.choosing import Candidates
 
 LIMITS = (
     ("max_memory", "memory_peak_bytes"),
@@ -64,9 +67,16 @@ WORDS = {
     help="What to order the models by.",
 )
 @click.option("--machine", help="The machine; needed where the results are of several.")
+@click.option("--prompts", help="The prompt set, by its id; that of the machine's newest run unless given.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON, in base units.")
 def recommend(
-    results_dir: Path, use: str | None, prefer: str, machine: str | None, as_json: bool, **bounds: float | None
+    results_dir: Path,
+    use: str | None,
+    prefer: str,
+    machine: str | None,
+    prompts: str | None,
+    as_json: bool,
+    **bounds: float | None,
 ) -> None:
     """Say which models meet your limits for certain, which may, and which fail and on what.
 
@@ -85,12 +95,15 @@ def recommend(
         click.echo(f"bench: left out {results_dir / refused.path}: {refused.reason}", err=True)
     chosen = _machine(results_dir, sorted({result.machine.name for result in ledger.results}), machine)
     limits = [Limit(metric_id, bounds[name] or 0.0) for name, metric_id in LIMITS if bounds[name] is not None]
-    entries = candidates(ledger.results, chosen)
-    made = choices(entries, limits, use, prefer)  # type: ignore[arg-type]
+    sets = sorted({one.prompt_set.id for one in ledger.results if one.machine.name == chosen})
+    if prompts is not None and prompts not in sets:
+        raise UsageError(f"--prompts {prompts}: the results of {chosen} are of {', '.join(sets)}")
+    found = candidates(ledger.results, chosen, prompts)
+    made = choices(found.entries, limits, use, prefer)  # type: ignore[arg-type]
     if as_json:
         click.echo(json.dumps([_row(one) for one in made], indent=2))
     else:
-        _show(made, limits, chosen, prefer)
+        _show(made, limits, chosen, prefer, found)
     if all(one.verdict == "fails" for one in made):
         click.get_current_context().exit(1)
 
@@ -107,7 +120,7 @@ def _machine(results_dir: Path, machines: list[str], asked: str | None) -> str:
     raise UsageError(f"--machine {asked}: {results_dir} has results of {', '.join(machines)}")
 
 
-def _show(made: Any, limits: Any, machine: str, prefer: str) -> None:
+def _show(made: Any, limits: Any, machine: str, prefer: str, found: "Candidates") -> None:
     from bench.analysis.choosing import PREFERENCES
     from bench.analysis.metrics import metric
     from bench.site.format import day, with_unit
@@ -115,7 +128,8 @@ def _show(made: Any, limits: Any, machine: str, prefer: str) -> None:
     console = Console() if Console().is_terminal else Console(width=140)
     newest = max((one.result.run.started_utc for one in made), default=None)
     when = f", newest run {day(newest)}" if newest is not None else ""
-    console.print(Text(f"Models on {machine}{when}; ordered by {prefer}.", style="bold"))
+    asked = f"with the prompts {found.prompts}"
+    console.print(Text(f"Models on {machine} {asked}{when}; ordered by {prefer}.", style="bold"))
     preferred = metric(PREFERENCES[prefer])
     for verdict, heading in HEADINGS.items():
         group = [one for one in made if one.verdict == verdict]
@@ -136,7 +150,11 @@ def _show(made: Any, limits: Any, machine: str, prefer: str) -> None:
         console.print(table)
     if not made:
         console.print("No model has answered on this machine.")
+        return
     console.print(Text("front: no other model that is left is as good in quality, speed and memory and better in one."))
+    if found.left_out:
+        names = ", ".join(f"{name} ({', '.join(sets)})" for name, sets in found.left_out.items())
+        console.print(Text(f"Not compared, asked other prompts or with other settings (--prompts chooses): {names}"))
 
 
 def _telling(one: Any) -> list[Any]:

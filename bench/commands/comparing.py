@@ -176,15 +176,13 @@ def _fail(found: "Sequence[tuple[Comparison, Sequence[Any]]]") -> None:
     for run, regression in worse:
         difference = regression.difference
         limit = f", limit {regression.limit:g}" if regression.limit is not None else ""
-        click.echo(
-            f"bench: regression in {run}: {difference.model}, {difference.metric_id}: {change_text(difference)}{limit}",
-            err=True,
-        )
+        what = ", ".join(part for part in (difference.model, difference.level, difference.metric_id) if part)
+        click.echo(f"bench: regression in {run}: {what}: {change_text(difference)}{limit}", err=True)
     weak = sum(one.verdict == "worse" for both, _ in found for one in both.differences) - len(worse)
     if weak:
         click.echo(
             f"bench: let through: {weak} worse, within a limit of `gate`, or without one while fewer than 5 runs tell "
-            "how much a run differs from the next",
+            "how much a run differs from the next, or where a machine was unsteady",
             err=True,
         )
     if worse:

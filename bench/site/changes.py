@@ -1,17 +1,18 @@
 """Changes: what shifted, how sure that is, and what else changed with it."""
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bench.analysis.changes import FALSE_CONFIRMED, FALSE_SUSPECTED, FLOOR, Status
-from bench.analysis.history import ONE_STREAM, differing
+from bench.analysis.history import IN_TURNS, ONE_STREAM, differing
 from bench.analysis.presence import missing
 from bench.analysis.segments import RUNS_TO_CONFIRM
 from bench.analysis.shifts import RUNS_FOR_CONFIRMED, RUNS_TO_SUSPECT
 from bench.analysis.summary import RunSummary
-from bench.analysis.watched import WATCHED, History, SeriesKey
+from bench.analysis.watched import History, SeriesKey
 from bench.results.schema import Result
 from bench.site import format as form
 from bench.site.entries import (
@@ -28,6 +29,7 @@ from bench.site.entries import (
     suspect_sentence,
     suspect_texts,
     verdict_text,
+    without_level,
 )
 from bench.site.feed import ADDRESS
 from bench.site.ledger import Site, model_page, run_page
@@ -108,7 +110,9 @@ def changes_page(site: Site) -> ChangesPage | None:
         suspected=tuple(one for one in shown if one.status == "suspected"),
         feed_href=relative(PAGE, ADDRESS),
         needed=_needed(),
-        notes=tuple(one for one in (_short(site), _gaps(site), _missing(site), _alone(site)) if one.lines),
+        notes=tuple(
+            one for one in (_short(site), _gaps(site), _missing(site), _alone(site), _at_once(site)) if one.lines
+        ),
     )
 
 
@@ -127,7 +131,7 @@ def changes_section(site: Site, summary: RunSummary) -> list[Json]:
 
 
 def _shown(site: Site, one: Entry) -> Shown:
-    context = one.leading.key.context
+    context = without_level(one.leading.key.context)
     parts = (context.device, context.execution_provider, "" if context.load == ONE_STREAM else context.load)
     return Shown(
         id=one.id,
@@ -184,7 +188,8 @@ def _sentence(site: Site, found: Sequence[Entry]) -> str:
 
 def _needed() -> str:
     return (
-        "A series is one metric of a model in one context, or of a model and a prompt. A change is suspected as soon "
+        "A series is one metric of a model in one context, or of a model and a prompt; each level of load is a context "
+        "of its own. A change is suspected as soon "
         f"as a run stands out, and confirmed once {RUNS_TO_CONFIRM} runs or more agree. Intervals are of 95 %. Changes "
         f"below {form.share(FLOOR)} are left out. Many series are watched at once: the limits are set so that of the "
         f"changes at one run {form.share(FALSE_CONFIRMED)} of the confirmed and {form.share(FALSE_SUSPECTED)} of the "
@@ -195,18 +200,19 @@ def _needed() -> str:
 
 def _short(site: Site) -> Notes:
     some = [one for one in reversed(site.shifts.histories) if 1 < len(one.runs) < RUNS_TO_SUSPECT]
-    lines = [f"{_whose(one)}: {form.count(len(one.runs), 'run')}" for one in some]
+    lines = [f"{whose}: {runs}" for whose, runs in _each([(one, form.count(len(one.runs), "run")) for one in some])]
     return _notes("Too short to say", f"Histories with fewer than {RUNS_TO_SUSPECT} runs in one context.", lines)
 
 
 def _gaps(site: Site) -> Notes:
-    lines = []
+    found = []
     for one in reversed(site.shifts.histories):
-        for metric_id in WATCHED:
+        for metric_id in one.metric_ids:
             empty = one.values(metric_id).count(None)
             if 0 < empty < len(one.runs):
                 what = label(SeriesKey(one.context, one.model, metric_id))
-                lines.append(f"{_whose(one)}: {what} has no value in {empty} of {form.count(len(one.runs), 'run')}")
+                found.append((one, f"{what} has no value in {empty} of {form.count(len(one.runs), 'run')}"))
+    lines = [f"{whose}: {gap}" for whose, gap in _each(found)]
     return _notes("Series with gaps", "Runs without a value are passed over.", lines)
 
 
@@ -223,7 +229,8 @@ def _missing(site: Site) -> Notes:
 def _alone(site: Site) -> Notes:
     if len(site.results) == 1:
         return _notes("", "", [])
-    lines = [_why_alone(site, one) for one in reversed(site.shifts.histories) if len(one.runs) == 1]
+    alone = [(one, _why_alone(site, one)) for one in reversed(site.shifts.histories) if len(one.runs) == 1]
+    lines = [f"{whose}, {why}" for whose, why in _each(alone)]
     return _notes("Runs alone in their context", "Nothing can be compared with them.", lines)
 
 
@@ -231,17 +238,46 @@ def _why_alone(site: Site, one: History) -> str:
     others = [
         differing(other.context, one.context)
         for other in reversed(site.shifts.histories)
-        if other.model == one.model and other.context.machine == one.context.machine and other is not one
+        if other.model == one.model
+        and other.context.machine == one.context.machine
+        and other.level == one.level
+        and other is not one
     ]
     when = form.minute(one.runs[0].result.run.started_utc)
     if not others:
-        return f"{_whose(one)}, {when}: the only run of this model on this machine"
-    return f"{_whose(one)}, {when}: differs from its other runs in {joined(suspect_texts(min(others, key=len)))}"
+        what = "this model" if one.level is None else "the level"
+        return f"{when}: the only run of {what} on this machine"
+    return f"{when}: differs from its other runs in {joined(suspect_texts(min(others, key=len)))}"
+
+
+def _at_once(site: Site) -> Notes:
+    """Return the moments at which several runs of a machine began; the two sides of a run in turns always do."""
+    began = Counter((one.machine.name, one.run.started_utc) for one in site.results if one.run.pairing is None)
+    lines = [
+        f"{machine}, {form.minute(moment)}: {form.count(runs, 'run')}"
+        for (machine, moment), runs in reversed(began.items())
+        if runs > 1
+    ]
+    return _notes("Runs that began in the same second", "In a history they stand in the order of their ids.", lines)
+
+
+def _each(said: Sequence[tuple[History, str]]) -> list[tuple[str, str]]:
+    """Return whose each text is; levels of load of one model of which the same is said are told together."""
+    levels: dict[tuple[str, str, bool], list[History]] = {}
+    for one, text in said:
+        levels.setdefault((_whose(one), text, one.level is None), []).append(one)
+    found = []
+    for (whose, text, whole), some in levels.items():
+        words = [one.level.words for one in reversed(some) if one.level is not None]
+        load = words[0] if len(words) == 1 else form.count(len(words), "level") + " of load"
+        found.append((whose if whole else f"{whose}, {load}", text))
+    return found
 
 
 def _whose(one: History) -> str:
     device = f" ({one.context.device})" if one.context.device else ""
-    return f"{shortened(one.model, 40)} on {one.context.machine}{device}"
+    turns = f", {IN_TURNS}" if one.context.load.endswith(IN_TURNS) else ""
+    return f"{shortened(one.model, 40)} on {one.context.machine}{device}{turns}"
 
 
 def _notes(heading: str, says: str, lines: Sequence[str]) -> Notes:

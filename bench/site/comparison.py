@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.analysis.compared import FAILED_SHARE, Difference
-from bench.analysis.conditions import AnswerChange
+from bench.analysis.answers import AnswerChange
 from bench.analysis.difference import Comparison
+from bench.analysis.failed_share import FAILED_SHARE
+from bench.analysis.level_series import without_load
 from bench.analysis.markdown import escaped, table
-from bench.analysis.metrics import metric
+from bench.analysis.sides import Difference
 from bench.analysis.word_diff import word_diff
 from bench.quality.reading import one_line
 from bench.site import format as form
@@ -143,16 +144,17 @@ def _unresolved(some: Sequence[Difference]) -> Grid:
 
 
 def _row(one: Difference) -> tuple[str, str, str, str, str]:
-    unit = "share" if one.metric_id == FAILED_SHARE else metric(one.metric_id.partition(".")[0]).unit
+    unit = "share" if one.metric_id == FAILED_SHARE else without_load(one.metric_id).unit
     before, after = (form.with_unit(value, unit) for value in (one.before, one.after))
     return one.model, _label(one), before, after, change_text(one)
 
 
 def _label(one: Difference) -> str:
+    load = "" if one.level is None else f" ({one.level})"
     if one.metric_id == FAILED_SHARE:
-        return "Failed samples"
-    name, _, statistic = one.metric_id.partition(".")
-    return f"{metric(name).symbol} {statistic}".strip()
+        return f"Failed samples{load}"
+    symbol, statistic = without_load(one.metric_id).symbol, one.metric_id.partition(".")[2]
+    return f"{symbol} {statistic}".strip() + load
 
 
 def _more(one: Difference) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from bench.analysis.changes import Status
-from bench.analysis.history import Context, Differing
+from bench.analysis.history import IN_TURNS, ONE_STREAM, Context, Differing
 from bench.analysis.shifts import LevelShift
-from bench.analysis.watched import WATCHED, SeriesKey
+from bench.analysis.watched import WATCHED, SeriesKey, watched_at
 from bench.results.schema import Result
 from bench.site import format as form
 from bench.site.comparison import ARROWS
@@ -43,8 +43,9 @@ NEIGHBOURS: Final = 1
 class Entry:
     """What shifted for one model at one run: its shifts of whole runs in the order of WATCHED, then prompt by prompt.
 
-    It is confirmed where one of its shifts is. `sure` are the shifts that are as sure as the entry, of whole runs, or
-    of prompts where there is no such. `leading` stands for all: the first of the sure ones that begin where most do.
+    Those of its levels of load come after those of whole runs, and are among them. It is confirmed where one of its
+    shifts is. `sure` are the shifts that are as sure as the entry, of whole runs, or of prompts where there is no such.
+    `leading` stands for all: the first of the sure ones that begin where most do.
     """
 
     id: str
@@ -72,12 +73,24 @@ class Entry:
 
 
 def entries(shifts: Iterable[LevelShift]) -> tuple[Entry, ...]:
-    """Return shifts grouped by model and run, the newest run first. Shifts at neighbouring runs are one entry."""
+    """Return shifts grouped by model and run, the newest run first. Shifts at neighbouring runs are one entry.
+
+    What shifts at one run with one stream and at levels of load is one entry.
+    """
     histories: dict[tuple[Context, str], list[LevelShift]] = {}
     for one in shifts:
         histories.setdefault((one.key.context, one.key.model), []).append(one)
-    made = [_entry(group) for some in histories.values() for group in _groups(some)]
+    by_run: dict[tuple[Context, str, str], list[LevelShift]] = {}
+    for (context, model), some in histories.items():
+        for group in _groups(some):
+            by_run.setdefault((without_level(context), model, _leading(_sure(group)).after.run.id), []).extend(group)
+    made = [_entry(group) for group in by_run.values()]
     return tuple(sorted(made, key=lambda one: (one.after.run.started_utc, one.after.run.id), reverse=True))
+
+
+def without_level(context: Context) -> Context:
+    """Return the context of a model's own samples in a run, given that of one of its levels of load."""
+    return context._replace(load=f"{ONE_STREAM}, {IN_TURNS}" if context.load.endswith(IN_TURNS) else ONE_STREAM)
 
 
 def _groups(some: Iterable[LevelShift]) -> list[list[LevelShift]]:
@@ -92,28 +105,51 @@ def _groups(some: Iterable[LevelShift]) -> list[list[LevelShift]]:
 
 
 def _entry(some: Sequence[LevelShift]) -> Entry:
-    whole = sorted((one for one in some if one.key.prompt is None), key=lambda one: WATCHED.index(one.key.metric_id))
-    by_prompt = [one for one in some if one.key.prompt is not None]
-    status: Status = "confirmed" if any(one.change.status == "confirmed" for one in some) else "suspected"
-    sure = [one for one in whole if one.change.status == status] or [
-        one for one in by_prompt if one.change.status == status
-    ]
-    places = Counter(one.place for one in sure)
-    leading = max(sure, key=lambda one: (places[one.place], -one.place))
+    sure = _sure(some)
+    leading = _leading(sure)
     return Entry(
         id=f"change-{anchor(leading.after.run.id)}-{anchor(leading.key.model)}",
         model=leading.key.model,
-        status=status,
+        status=leading.change.status,
         leading=leading,
-        sure=tuple(sure),
-        whole=tuple(whole),
-        by_prompt=tuple(by_prompt),
+        sure=sure,
+        whole=tuple(_whole(some)),
+        by_prompt=tuple(one for one in some if one.key.prompt is not None),
     )
+
+
+def _whole(some: Iterable[LevelShift]) -> list[LevelShift]:
+    return sorted((one for one in some if one.key.prompt is None), key=lambda one: _order(one.key))
+
+
+def _sure(some: Sequence[LevelShift]) -> tuple[LevelShift, ...]:
+    """Return the shifts that are as sure as the surest, of whole runs, or of prompts where there is no such."""
+    status: Status = "confirmed" if any(one.change.status == "confirmed" for one in some) else "suspected"
+    whole = tuple(one for one in _whole(some) if one.change.status == status)
+    return whole or tuple(one for one in some if one.change.status == status)
+
+
+def _leading(sure: Sequence[LevelShift]) -> LevelShift:
+    """Return the first of the shifts that begin where most do."""
+    runs = Counter(one.after.run.id for one in sure)
+    return max(sure, key=lambda one: (runs[one.after.run.id], -one.after.run.started_utc.timestamp()))
+
+
+def _order(key: SeriesKey) -> tuple[float, ...]:
+    """Return where a metric stands among those of whole runs: levels of load come after."""
+    if key.level is None:
+        return (WATCHED.index(key.metric_id),)
+    return (len(WATCHED), *key.level.place, watched_at(key.level).index(key.metric_id))
 
 
 def label(key: SeriesKey) -> str:
     """Return what the metric of a series is called: 'Latency p95'."""
     return f"{key.metric.symbol} {key.metric_id.partition('.')[2]}".strip()
+
+
+def full_label(key: SeriesKey) -> str:
+    """Return the same with the level of load, where it is of one: 'Latency p95 (closed loop, 16 streams)'."""
+    return label(key) if key.level is None else f"{label(key)} ({key.level.words})"
 
 
 def size(one: LevelShift) -> str:
@@ -140,7 +176,7 @@ def runs_text(one: LevelShift) -> str:
 def in_short(entry: Entry, most: int = 2) -> str:
     """Return the first of the sure shifts in a clause: 'Decode speed −10.8 %, ITL p99 +11.9 % and 3 more'."""
     shown = entry.sure
-    named = [f"{label(one.key)} {form.effect(one.change.effect)}" for one in shown[:most]]
+    named = [f"{full_label(one.key)} {form.effect(one.change.effect)}" for one in shown[:most]]
     rest = len(shown) - len(named)
     return f"{', '.join(named)} and {rest} more" if rest else joined(named)
 
@@ -190,11 +226,11 @@ def shift_table(
 ) -> Table:
     """Return shifts as rows: what, by how much, from where to where, and how many runs agree.
 
-    `titles` name what the rows are of, where that is not all prompts of a model together. A row that begins at another
-    run than `entry`, or is less sure, says so.
+    `titles` name what the rows are of, where that is not all prompts of a model together. A row that is of a level of
+    load, begins at another run than `entry`, or is less sure, says so.
     """
     names = [
-        Cell(label(one.key), small=" · ".join(part for part in (title, _other_run(one, entry)) if part))
+        Cell(label(one.key), small=" · ".join(part for part in (title, _load(one), _other_run(one, entry)) if part))
         for one, title in zip(shown, titles or [""] * len(shown), strict=True)
     ]
     verdicts = [Cell(ARROWS[one.verdict].replace(" ", form.NO_BREAK), small=_less_sure(one, entry)) for one in shown]
@@ -214,6 +250,10 @@ def shift_table(
 def prompt_title(one: LevelShift) -> str:
     """Return the title of the prompt that a shift is of; empty where it is of them all."""
     return next((prompt.title for prompt in one.after.prompt_set.prompts if prompt.id == one.key.prompt), "")
+
+
+def _load(one: LevelShift) -> str:
+    return "" if one.key.level is None else one.key.level.words
 
 
 def _other_run(one: LevelShift, entry: Entry | None) -> str:

@@ -10,7 +10,7 @@ from mkdocs.exceptions import ConfigurationError
 from mkdocs.utils.yaml import yaml_load
 
 from bench.site import format as form
-from bench.site.entries import Entry, entries, label, levels_text, runs_text, size, suspect_sentence, verdict_text
+from bench.site.entries import Entry, entries, full_label, levels_text, runs_text, size, suspect_sentence, verdict_text
 from bench.site.ledger import Site
 from bench.site.text import key, relative, run_key, visible
 
@@ -81,7 +81,7 @@ def _add_entry(root: ElementTree.Element, one: Entry, confirmed: str, site_url: 
 
 def _summary(one: Entry) -> str:
     rows = [
-        f"{label(shift.key)}: {levels_text(shift)}, {size(shift)}, {shift.verdict}, {runs_text(shift)}."
+        f"{full_label(shift.key)}: {levels_text(shift)}, {size(shift)}, {shift.verdict}, {runs_text(shift)}."
         for shift in one.sure
     ]
     since = f"Since {form.minute(one.after.run.started_utc)}."

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
+from bench.analysis.changes import FALSE_CONFIRMED, FALSE_SUSPECTED
+from bench.analysis.changes import FLOOR as CHANGE_FLOOR
 from bench.analysis.interaction import FLOOR as INTERACTION_FLOOR
 from bench.analysis.level_metrics import LEVEL_METRICS
 from bench.analysis.load import CLIENT_LIMIT
 from bench.analysis.metrics import METRICS
 from bench.analysis.resolution import TIMES_THE_ERROR
 from bench.analysis.saturation import GROWTH_LIMIT, KEPT_SHARE, KNEE_LEVELS, KNEE_SHARE, REQUESTS_NEEDED
+from bench.analysis.segments import RUNS_BEFORE, RUNS_TO_CONFIRM
+from bench.analysis.shifts import RUNS_TO_SUSPECT
 from bench.analysis.steadiness import DRIFT_LIMIT, LATE_MEDIAN_LIMIT_S, LATE_WORST_LIMIT_S, STEAL_LIMIT
 from bench.analysis.timing import NANOSECONDS_PER_SECOND, STALL_NS
 from bench.analysis.verdict import FLOOR, SCORE_FLOOR
@@ -94,4 +98,10 @@ def limits() -> dict[str, str]:
         "floor": form.share(FLOOR),
         "score_floor": form.short(SCORE_FLOOR),
         "interaction": form.share(INTERACTION_FLOOR),
+        "suspect": form.short(RUNS_TO_SUSPECT),
+        "confirm": form.short(RUNS_TO_CONFIRM),
+        "before": form.short(RUNS_BEFORE),
+        "change": form.share(CHANGE_FLOOR),
+        "false_confirmed": form.share(FALSE_CONFIRMED),
+        "false_suspected": form.share(FALSE_SUSPECTED),
     }

@@ -33,9 +33,9 @@ def rows_section(heading: str, columns: Sequence[Json], rows: Sequence[Sequence[
     return {"heading": heading, "kind": "table", "fold": True, "columns": list(columns), "rows": visible_rows(rows)}
 
 
-def column(label: str, unit: str = "", numeric: bool = False, kind: str = "") -> Json:
+def column(label: str, unit: str = "", numeric: bool = False) -> Json:
     """Return the head of a column."""
-    return {"label": label, "unit": unit, "numeric": numeric, "kind": kind}
+    return {"label": label, "unit": unit, "numeric": numeric}
 
 
 def visible_rows(rows: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -63,7 +63,8 @@ def since_last_run(site: Site, board: Board, here: str) -> Since:
     ending = [one for one in site.shifts.histories if one.runs[-1].result.run.id == newest.run.id]
     continued = [one for one in ending if len(one.runs) > 1]
     changed = [_changed(one, here) for one in _fresh(site, continued, newest)]
-    news = [*changed, *_gone(site, newest, here), *_first(site, [one for one in ending if len(one.runs) == 1], here)]
+    alone = [one for one in ending if len(one.runs) == 1 and one.level is None]
+    news = [*changed, *_gone(site, newest, here), *_first(site, alone, here)]
     before = max((one.runs[-2].result for one in continued), key=lambda one: one.run.started_utc, default=None)
     return Since(
         sentence=_sentence(continued, bool(changed)),
@@ -127,7 +128,10 @@ def _first(site: Site, alone: Sequence[History], here: str) -> list[News]:
         before = [
             other
             for other in site.shifts.histories
-            if other.model == one.model and other.context.machine == machine and other is not one
+            if other.model == one.model
+            and other.context.machine == machine
+            and other.level is None
+            and other is not one
         ]
         if not before:
             by_text.setdefault("first run on this machine.", []).append(one.model)
@@ -158,6 +162,9 @@ def _sentence(continued: Sequence[History], changed: bool) -> str:
             f"Too early to say what changed: there are {form.count(longest, 'run')} in this context, and a change can "
             f"be suspected from {RUNS_TO_SUSPECT} on."
         )
-    against = f"{form.count(len(WATCHED), 'metric')} of {form.count(len(continued), 'model')} against up to "
-    compared = f"{against}{form.count(longest - 1, 'run')} before in the same context"
+    loads = sum(one.level is not None for one in continued)
+    models = len(continued) - loads
+    what = [f"{form.count(len(WATCHED), 'metric')} of {form.count(models, 'model')}"] if models else []
+    what += [f"{form.count(loads, 'level')} of load"] if loads else []
+    compared = f"{joined(what)} against up to {form.count(longest - 1, 'run')} before in the same context"
     return f"Compared: {compared}." if changed else f"Nothing changed. Compared: {compared}."

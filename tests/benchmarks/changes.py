@@ -8,7 +8,7 @@ is said to have a change at most one run from it. asv and Apache Otava are asked
     python -m tests.benchmarks.changes --table peers --asv asv/bin/python
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,17 @@ import numpy as np
 
 from bench.analysis import step
 from bench.analysis.changes import Change
-from tests.benchmarks.detectors import Project, Seen, by_project, by_ratio, false_share, found_share, our_changes
+from tests.benchmarks.bounds import bounds
+from tests.benchmarks.detectors import (
+    Project,
+    Seen,
+    by_project,
+    by_ratio,
+    false_share,
+    found_share,
+    our_changes,
+    ours_by_limit,
+)
 from tests.benchmarks.detectors import ours as our_reports
 from tests.benchmarks.histories import NOISES, Kind, Truth
 from tests.benchmarks.in_use import afterwards, many, promises, speed
@@ -30,24 +40,30 @@ SIZE: Final = 0.03
 STEADY: Final = {noise: Kind(noise, SIZE, RUNS) for noise in NOISES}
 """What should raise no alarm. Nobody can tell a drift from small steps, nor a state that lasts from a level."""
 
+NOISY: Final = {noise: Kind(noise, 0.1, RUNS) for noise in list(NOISES)[:4]}
+"""The same with noise that hides no shift below the floor."""
+
 STEPS: Final = ((0.1, 0.03, 3), (-0.1, 0.03, 3), (0.05, 0.02, 8), (-0.05, 0.02, 8))
 """What must be found: ratio, noise, and by how many runs after its first."""
 
-BEFORE: Final = (10, 20, 30, 40, 60, 100)
+BEFORE: Final = (10, 20, 30, 40, 60)
 """How many runs there are before a step, for the table by length."""
 
 SHORT: Final = 30
-LONG: Final = 60
-"""... and for the others."""
+LONG: Final = 40
+"""... and for the others: a history of 50 runs has no more than 41 before a step that 8 further runs follow."""
 
 PS: Final = (1e-2, 3e-3, 1e-3, 5e-4, 2e-4, 1e-4, 3e-5, 1e-5)
 BELIEFS: Final = (0.0, 0.02, 0.1, 0.3, 0.5, 0.7)
 """Shares of the belief in autocorrelated noise, against which the price of one kind of noise is seen."""
 
 
-def stepped(ratio: float, size: float, further: int, before: int = LONG) -> Kind:
+def stepped(ratio: float, size: float, further: int, before: int) -> Kind:
     """Return the kind of history with a step, as long as is looked at."""
     return Kind("independent", size, before, further + 1, ratio)
+
+
+STEPPED: Final = tuple(stepped(*each, before=before) for before in (SHORT, LONG) for each in STEPS)
 
 
 def step_name(ratio: float, size: float, further: int) -> str:
@@ -71,12 +87,12 @@ def ours(task: Task) -> list[Seen]:
 
 def ours_and_ratios(task: Task) -> dict[str, list[Seen]]:
     """Return our reports, and those of the ratios to the run before."""
-    seen = ours(task)
-    return {"ours": seen, **by_ratio([each.truth for each in seen])}
+    truths = task.truths()
+    return {**ours_by_limit(truths), **by_ratio(truths)}
 
 
 def least_p(task: Task) -> list[float]:
-    """Return the least p, in any prefix, of a change of three runs or more; of a step, of one where it is."""
+    """Return the least p, in any prefix, of a change of four runs or more; of a step, of one where it is."""
     return [
         min((each.p for found in our_changes(truth) for each in found if counted(each, truth)), default=1.0)
         for truth in task.truths()
@@ -85,7 +101,7 @@ def least_p(task: Task) -> list[float]:
 
 def counted(change: Change, truth: Truth) -> bool:
     """Return whether a change may be the step of a history."""
-    return change.runs >= 3 and (truth.step is None or abs(change.index - truth.step) <= 1)
+    return change.runs >= 4 and (truth.step is None or abs(change.index - truth.step) <= 1)
 
 
 def theirs(task: Task) -> dict[str, list[Seen]]:
@@ -96,18 +112,23 @@ def theirs(task: Task) -> dict[str, list[Seen]]:
 
 def peers(bench: Bench) -> Iterator[Row]:
     """False alarms and steps found, side by side on the same histories."""
-    kinds = [*STEADY.values(), *(stepped(*each, before=before) for before in (SHORT, LONG) for each in STEPS)]
-    yield ("method (histories a cell)", *(_column(kind) for kind in kinds))
-    yield from _rows(kinds, bench.all(ours_and_ratios, bench.tasks(kinds), "ours"), bench.count)
+    kinds = [*STEADY.values(), *NOISY.values(), *STEPPED]
+    columns = dict(_shares(kinds, bench.all(ours_and_ratios, bench.tasks(kinds), "ours"), bench.count))
     for project in bench.projects:
         tasks = [Task(kind, bench.peer_count, bench.seed, project=project) for kind in kinds]
-        yield from _rows(kinds, bench.all(theirs, tasks, project.name), bench.peer_count)
+        columns |= _shares(kinds, bench.all(theirs, tasks, project.name), bench.peer_count)
+    yield ("histories", *columns)
+    for number, kind in enumerate(kinds):
+        yield (_column(kind), *(cells[number] for cells in columns.values()))
 
 
-def _rows(kinds: Sequence[Kind], found: Iterator[dict[str, list[Seen]]], count: int) -> Iterator[Row]:
-    cells = [{name: _cell(kind, seen) for name, seen in each.items()} for kind, each in zip(kinds, found, strict=True)]
-    for name in cells[0]:
-        yield (f"{name} ({count:,})", *(each[name] for each in cells))
+def _shares(kinds: Sequence[Kind], found: Iterable[dict[str, list[Seen]]], count: int) -> dict[str, list[str]]:
+    """Return for each method, named with the number of histories, what it makes of each kind."""
+    columns: dict[str, list[str]] = {}
+    for kind, each in zip(kinds, found, strict=True):
+        for name, seen in each.items():
+            columns.setdefault(f"{name} ({count:,})", []).append(_cell(kind, seen))
+    return columns
 
 
 def _cell(kind: Kind, seen: Sequence[Seen]) -> str:
@@ -132,7 +153,7 @@ def lengths(bench: Bench) -> Iterator[Row]:
 
 def limits(bench: Bench) -> Iterator[Row]:
     """False alarms against steps found as the limit of p moves."""
-    kinds = [*list(STEADY.values())[:6], *(stepped(*each, before=before) for before in (SHORT, LONG) for each in STEPS)]
+    kinds = [*list(STEADY.values())[:6], NOISY["autocorrelated 0.5"], *STEPPED]
     yield ("p", *(_column(kind) for kind in kinds))
     least = list(bench.all(least_p, bench.tasks(kinds), "limits"))
     for p in PS:
@@ -141,7 +162,7 @@ def limits(bench: Bench) -> Iterator[Row]:
 
 def beliefs(bench: Bench) -> Iterator[Row]:
     """False alarms against steps found as the belief in autocorrelated noise moves."""
-    kinds = [*list(STEADY.values())[:6], *(stepped(*each, before=before) for before in (SHORT, LONG) for each in STEPS)]
+    kinds = [*list(STEADY.values())[:6], NOISY["autocorrelated 0.5"], *STEPPED]
     yield ("belief", *(_column(kind) for kind in kinds))
     tasks = [task for belief in BELIEFS for task in bench.tasks(kinds, belief)]
     found = iter(bench.all(ours, tasks, "beliefs"))
@@ -150,7 +171,9 @@ def beliefs(bench: Bench) -> Iterator[Row]:
 
 
 def _column(kind: Kind) -> str:
-    return f"{step_name(kind.ratio, kind.size, kind.after - 1)}, {kind.before} before" if kind.after else kind.noise
+    if kind.after:
+        return f"{step_name(kind.ratio, kind.size, kind.after - 1)}, {kind.before} before"
+    return f"{kind.noise}, {kind.size:.0%}"
 
 
 def others(bench: Bench) -> Iterator[Row]:
@@ -167,6 +190,7 @@ def others(bench: Bench) -> Iterator[Row]:
 TABLES: Final[dict[str, Callable[[Bench], Iterator[Row]]]] = {
     "peers": peers,
     "lengths": lengths,
+    "bounds": bounds,
     "limits": limits,
     "beliefs": beliefs,
     "others": others,

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.analysis.changes import Change, replay
+from bench.analysis.segments import RUNS_TO_CONFIRM
 from tests.benchmarks.histories import Truth
+
+LOOSER: Final = (1e-3, 3e-3)
+"""Limits of p above ours, for a comparison at equal power."""
 
 RATIOS: Final = (1.1, 2.0)
 """How far from the run before a run may be: what users set, and github-action-benchmark's own 200%."""
@@ -51,6 +55,23 @@ def our_changes(truth: Truth) -> list[tuple[Change, ...]]:
 def ours(truth: Truth) -> Reports:
     """Return where ours confirms a change."""
     return [[each.index for each in found if each.status == "confirmed"] for found in our_changes(truth)]
+
+
+def within(found: Sequence[Change], p: float) -> list[int]:
+    """Return where ours would confirm a change if so large a p were enough."""
+    sure = RUNS_TO_CONFIRM
+    return [each.index for each in found if each.status == "confirmed" or (each.runs >= sure and each.p <= p)]
+
+
+def ours_by_limit(truths: Sequence[Truth]) -> dict[str, list[Seen]]:
+    """Return our reports, and those of looser limits."""
+    seen: dict[str, list[Seen]] = {}
+    for truth in truths:
+        said = our_changes(truth)
+        seen.setdefault("ours", []).append(Seen(truth, [within(found, 0.0) for found in said]))
+        for p in LOOSER:
+            seen.setdefault(f"ours, p {p:.0e}", []).append(Seen(truth, [within(found, p) for found in said]))
+    return seen
 
 
 def ratio(truth: Truth, limit: float) -> Reports:

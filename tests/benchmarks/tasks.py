@@ -12,6 +12,7 @@ from tests.benchmarks.detectors import Project
 from tests.benchmarks.histories import Kind, Truth, histories
 
 T = TypeVar("T")
+W = TypeVar("W")
 Row = Sequence[str]
 
 
@@ -49,7 +50,7 @@ class Bench:
         """Return the tasks for some kinds of history."""
         return [Task(kind, self.count, self.seed, belief) for kind in kinds]
 
-    def all(self, work: Callable[[Task], T], tasks: Sequence[Task], name: str) -> Iterator[T]:
+    def all(self, work: Callable[[W], T], tasks: Sequence[W], name: str) -> Iterator[T]:
         """Yield what the work makes of each task, in order, and show how far it is."""
         with Progress(console=Console(stderr=True)) as progress, ProcessPoolExecutor(self.jobs) as pool:
             yield from progress.track(pool.map(work, tasks), total=len(tasks), description=name)
