@@ -12,6 +12,12 @@ from pydantic import BaseModel, ValidationError
 
 from bench.errors import ConfigError, Mistake
 
+MOST_LEVELS = 100
+"""Lists and mappings that may stand within each other: far more than any file of ours has."""
+
+MOST_REPEATED = 100_000
+"""Values that the aliases of a file may repeat, those within each other counted every time."""
+
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -37,7 +43,11 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Read a YAML or JSON file. Raises ConfigError if it is missing, is not text or does not parse."""
+    """Read a YAML or JSON file.
+
+    Raises ConfigError if it is missing, is not text, does not parse, has more than 100 levels, or aliases that repeat
+    more than 100,000 values or themselves.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -46,22 +56,65 @@ def read_source(path: Path) -> Source:
         ) from error
     except OSError as error:
         raise ConfigError(path, [Mistake(None, "", f"cannot be read: {error.strerror}")]) from error
+    lines: dict[Place, int] = {}
+    twice: list[Mistake] = []
     try:
+        excess = _excess(text)
+        if excess is not None:
+            raise ConfigError(path, [excess])
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         value = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise ConfigError(path, [Mistake(line, "", f"is not YAML: {error.problem or error.context}")]) from error
     except yaml.YAMLError as error:
-        raise ConfigError(path, [Mistake(None, "", f"is not YAML: {error}")]) from error
-    except ValueError as error:
-        # PyYAML lets an impossible date (2026-02-31) through to datetime.
-        raise ConfigError(path, [Mistake(None, "", f"is not YAML: {error}")]) from error
-    lines: dict[Place, int] = {}
-    twice: list[Mistake] = []
+        reason = " ".join(str(error).split())
+        raise ConfigError(path, [Mistake(None, "", f"is not YAML: {reason}")]) from error
+    except (AttributeError, LookupError, ValueError) as error:
+        # PyYAML lets an impossible date (2026-02-31), or a value that its tag does not fit, through to Python.
+        raise ConfigError(path, [Mistake(None, "", f"is not YAML: a value cannot be read ({error})")]) from error
     if node is not None:
         _walk(node, (), lines, twice)
     return Source(path, value, lines, tuple(twice))
+
+
+def _excess(text: str) -> Mistake | None:
+    """Return where a text goes deeper, or its aliases repeat more, than can be read; None where it does not.
+
+    Raises yaml.YAMLError where it is not YAML as far as it was looked at.
+    """
+    sizes: dict[str, int] = {}
+    around: list[tuple[str | None, int]] = []
+    repeated = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else None
+        if isinstance(event, yaml.CollectionStartEvent):
+            around.append((event.anchor, 1))
+            if len(around) > MOST_LEVELS:
+                return Mistake(line, "", f"has more than {MOST_LEVELS} levels of nesting; is a bracket left open?")
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = around.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            if any(name == event.anchor for name, _ in around):
+                return Mistake(line, "", f"the alias *{event.anchor} stands within what it names; take it out")
+            anchor, size = None, sizes.get(event.anchor or "", 1)
+            repeated += size
+            if repeated > MOST_REPEATED:
+                message = (
+                    f"the aliases up to *{event.anchor} repeat more than {MOST_REPEATED:,} values; write less of them"
+                )
+                return Mistake(line, "", message)
+        elif isinstance(event, yaml.ScalarEvent):
+            anchor, size = event.anchor, 1
+        else:
+            continue
+        if anchor is not None:
+            sizes[anchor] = size
+        if around:
+            outer, before = around[-1]
+            around[-1] = (outer, before + size)
+    return None
 
 
 def validated(source: Source, model: type[Model], tags: Sequence[str] = ()) -> Model:
@@ -151,8 +204,14 @@ def _message(problem: Mapping[str, Any], model: type[BaseModel], tags: Sequence[
     if kind == "value_error":
         return str(context["error"])
     text = _EXPECTED.get(kind)
-    text = problem["msg"][0].lower() + problem["msg"][1:] if text is None else text.format(**context)
+    limits = {name: _plain(value) for name, value in context.items()}
+    text = problem["msg"][0].lower() + problem["msg"][1:] if text is None else text.format(**limits)
     return f"{text}, found {shown(found)}"
+
+
+def _plain(value: object) -> object:
+    """Return a limit as a person writes it: 0 and not 0.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 _EXPECTED = {

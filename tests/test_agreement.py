@@ -52,6 +52,37 @@ def test_alpha_of_krippendorffs_own_example() -> None:
     assert (alpha.scored, alpha.answers) == (11, 11)
 
 
+def test_ordinal_alpha_of_krippendorffs_own_example() -> None:
+    units = [[score for score in unit if score is not None] for unit in zip(*KRIPPENDORFF, strict=True)]
+
+    alpha = krippendorff_alpha(units, range(12), seed=1, metric="ordinal")
+
+    assert alpha.value == pytest.approx(0.815, abs=0.0005)
+    assert (alpha.scored, alpha.answers) == (11, 11)
+    assert alpha.low is not None
+    assert alpha.high is not None
+    assert alpha.low < 0.815 < alpha.high
+
+
+def test_ordinal_alpha_worked_out_by_hand() -> None:
+    # Of 20 scores ten are 1, five are 2 and five are 9: their ranks are 5, 12.5 and 17.5 from the lowest.
+    alpha = krippendorff_alpha([(1, 1)] * 5 + [(2, 9)] * 5, TEN, seed=1, metric="ordinal")
+
+    # Observed: ten of 20 scores stand beside one that is 5 ranks off. Expected: pairs of unlike scores over 20 * 19.
+    expected = 2 * (10 * 5 * 7.5**2 + 10 * 5 * 12.5**2 + 5 * 5 * 5**2) / (20 * 19)
+    assert alpha.value == pytest.approx(1 - (10 * 5**2 / 20) / expected)
+
+
+def test_ordinal_alpha_minds_the_order_of_scores_and_not_how_far_they_are_apart() -> None:
+    stretched = [[score**3 for score in unit] for unit in zip(ONE, OTHER, strict=True)]
+
+    plain = krippendorff_alpha(list(zip(ONE, OTHER, strict=True)), TEN, seed=1, metric="ordinal")
+    cubed = krippendorff_alpha(stretched, TEN, seed=1, metric="ordinal")
+
+    assert cubed == plain
+    assert krippendorff_alpha(stretched, TEN, seed=1).value != plain.value
+
+
 def test_alpha_worked_out_by_hand() -> None:
     alpha = krippendorff_alpha(list(zip(ONE, OTHER, strict=True)), TEN, seed=1)
 
@@ -74,8 +105,9 @@ def test_a_rater_who_always_says_the_same_agrees_as_by_chance() -> None:
 def test_where_every_score_is_the_same_nothing_can_be_told() -> None:
     kappa = quadratic_kappa([5] * 10, [5] * 10, TEN, seed=1)
     alpha = krippendorff_alpha([[5, 5, 5]] * 10, TEN, seed=1)
+    ordinal = krippendorff_alpha([[5, 5, 5]] * 10, TEN, seed=1, metric="ordinal")
 
-    for coefficient in (kappa, alpha):
+    for coefficient in (kappa, alpha, ordinal):
         assert (coefficient.value, coefficient.low, coefficient.high) == (None, None, None)
         assert coefficient.why == "every score is the same: agreement cannot be told from chance"
 

@@ -1,5 +1,12 @@
 """Scores by a person: the blind session step by step, the keys in the terminal, and the form for an editor."""
 
+import datetime as dt
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -103,6 +110,17 @@ def test_a_later_score_replaces_an_earlier_one_and_entries_are_sorted() -> None:
     ]
 
 
+def test_an_entry_has_the_date_of_its_last_score() -> None:
+    then, later = dt.date(2026, 1, 5), dt.date(2026, 1, 6)
+    before = with_scores(annotations({}), {("p1", "aa", "right"): 5, ("p1", "cc", "right"): 2}, then)
+
+    after = with_scores(before, {("p1", "aa", "right"): 5, ("p1", "cc", "right"): 3, ("p2", "dd", "right"): 1}, later)
+
+    # A score that is given again is none that was given later.
+    assert [(entry.output, entry.date) for entry in after.entries] == [("aa", then), ("cc", later), ("dd", later)]
+    assert after.date == later
+
+
 def test_a_whole_session_through_a_pipe(tmp_path: Path, run_path: Path) -> None:
     done = annotate(tmp_path, keys="12345123")
 
@@ -176,6 +194,45 @@ def test_a_sample_is_kept_for_the_next_session(tmp_path: Path, run_path: Path) -
     assert again.stdout.startswith("2 of 3 facets to score. ")
 
 
+def press(keys: Sequence[str], command: Sequence[str]) -> tuple[str, int]:
+    """Run a command in a terminal, with a key each time that it waits for one; return what it showed, and its exit."""
+    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
+    terminal, inside = pty.openpty()
+    process = subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside)
+    os.close(inside)
+    shown, waiting, before = b"", list(keys), 0
+    while True:
+        if select.select([terminal], [], [], 0.05)[0]:
+            try:
+                read = os.read(terminal, 65_536)
+            except OSError:
+                # That the other side was closed.
+                break
+            if not read:
+                break
+            shown += read
+        asked = re.search(rb"(\[\d+/\d+\] [^\r\n]*|quit: )$", shown[before:]) is not None
+        # Keys that come before the terminal gives them one by one are thrown away.
+        if waiting and asked and not termios.tcgetattr(terminal)[3] & termios.ICANON:
+            before = len(shown)
+            os.write(terminal, waiting.pop(0).encode())
+    os.close(terminal)
+    return shown.decode(), process.wait()
+
+
+def test_a_session_in_a_terminal_until_ctrl_c(tmp_path: Path, run_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "annotate", RUN, "--results", str(tmp_path), "--annotator", "ann"]
+
+    shown, code = press(["5", "u", "x", "4", "s", "\x03"], command)
+
+    assert code == 0
+    assert "1 not met at all ... 5 fully met, s skip, u undo, q quit: " in shown, (
+        "x means nothing, and the keys are told"
+    )
+    assert "1 of 8 facets scored by ann.\r\n" in shown
+    assert list(scored(run_path).values()) == [4]
+
+
 def test_a_form_for_an_editor_there_and_back(tmp_path: Path, run_path: Path) -> None:
     form = tmp_path / "form.yaml"
     annotate(tmp_path, keys="5q")
@@ -190,7 +247,7 @@ def test_a_form_for_an_editor_there_and_back(tmp_path: Path, run_path: Path) -> 
     command = f"bench annotate {RUN} --results {tmp_path} --annotator 'ann' --import {form}"
     assert wrote.stdout == f"Wrote {form}, with 5 answers. Fill it in, then: {command}\n"
     path = annotations_path(run_path, "ann")
-    assert read.stdout == f"Read 2 scores from {form}, 0 of them in place of others. Wrote {path}\n"
+    assert read.stdout == f"Read 2 scores from {form}, 0 in place of others. Wrote {path}\n"
     assert sorted(scored(run_path).values()) == [2, 5]
     assert "too long" in {entry.note for entry in load_annotations(path).entries}
 
@@ -206,7 +263,7 @@ def test_a_form_is_read_over_what_is_there(tmp_path: Path, run_path: Path) -> No
     done = annotate(tmp_path, "--import", form)
 
     assert "Read 2 scores" in done.stdout
-    assert "1 of them in place of others" in done.stdout
+    assert "1 in place of others" in done.stdout
     assert scored(run_path) == {("p1", "aa", "right"): 5, ("p1", "aa", "short"): 1, ("p2", "dd", "right"): 1}
 
 
@@ -225,6 +282,25 @@ def test_a_form_with_mistakes_changes_nothing(tmp_path: Path, run_path: Path) ->
         f"bench: {form}:{line}: entries[{index}].facets.short: must be a whole number from 1 to 5, found 7\n"
     )
     assert not annotations_path(run_path, "ann").exists()
+
+
+def test_two_people_whose_names_make_one_file_name(tmp_path: Path, run_path: Path) -> None:
+    annotate(tmp_path, keys="5q", name="Zoë")
+
+    same = annotate(tmp_path, keys="4q", name="ZOË")
+    other = annotate(tmp_path, keys="1q", name="Zoé")
+
+    path = annotations_path(run_path, "Zoë")
+    assert same.exit_code == 0
+    assert other.exit_code == 2
+    assert other.stderr == (
+        f"bench: {path}: has the scores of 'Zoë', and 'Zoé' would be written to the same file; "
+        "choose another name with --annotator\n"
+    )
+    assert sorted(score for entry in load_annotations(path).entries for score in entry.facets.values() if score) == [
+        4,
+        5,
+    ]
 
 
 def test_a_form_of_another_person(tmp_path: Path, run_path: Path) -> None:

@@ -373,6 +373,18 @@ def test_our_own_set_needs_no_import(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_neither_a_test_nor_a_setting_is_told_from_settings(tmp_path: Path) -> None:
+    text = PROMPTFOO + "scenarios: [{config: [], tests: []}]\nevaluateOptions: {maxConcurrency: 1}\ntest: []\n"
+
+    imported = import_prompt_set(written(tmp_path, "p.yaml", text))
+
+    assert [(one.key, one.message) for one in imported.left_out] == [
+        ("scenarios", "is not understood"),
+        ("test", "is not understood"),
+    ]
+    assert [one.key for one in imported.set_aside] == ["providers", "evaluateOptions"]
+
+
 def test_the_command_writes_a_set_and_lists_what_it_leaves_out(tmp_path: Path) -> None:
     source = written(tmp_path, "p.yaml", PROMPTFOO + "      - {type: latency, threshold: 200}\n")
     target = tmp_path / "set.yaml"

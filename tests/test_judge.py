@@ -224,6 +224,25 @@ def test_an_endpoint_that_goes_down_half_way_leaves_the_rest_to_be_asked(tmp_pat
     assert judged.judgement.sittings[-1].variant_id == "m-variant:2"
 
 
+def test_verdicts_of_an_earlier_sitting_that_could_not_be_read_are_counted_on(tmp_path: Path, run_path: Path) -> None:
+    script = Script(events(chunk("I cannot grade this."), chunk(finish="stop")))
+    seen: list[Standing] = []
+
+    def fail_after_two(standing: Standing) -> None:
+        if standing.done == 2:
+            script.status = 503
+
+    with endpoint(script) as url:
+        path = endpoint_config(tmp_path, url)
+        with pytest.raises(BenchError):
+            asked(run_path, path, fail_after_two)
+        script.status, script.body = 200, WHOLE
+        asked(run_path, path, seen.append)
+
+    assert (seen[0].done, seen[0].unread) == (2, 2)
+    assert (seen[-1].done, seen[-1].total, seen[-1].unread) == (5, 5, 2)
+
+
 def test_ctrl_c_keeps_what_was_judged(tmp_path: Path, run_path: Path) -> None:
     path = config(tmp_path)
 

@@ -184,7 +184,10 @@ prompts:
       - {{id: f, says: It is kind., check: judged, weight: 0}}
   - {{id: c, title: C, text: {"x" * 200_000}}}
 """
-    assert mistakes_of(tmp_path, text) == [":8: prompts[1].facets[0].weight: must be above 0.0, found 0"]
+    assert mistakes_of(tmp_path, text) == [":8: prompts[1].facets[0].weight: must be above 0, found 0"]
+    assert mistakes_of(tmp_path, text.replace("weight: 0", "weight: 1.0e+308")) == [
+        ":8: prompts[1].facets[0].weight: must be at most 1000000, found 1e+308"
+    ]
     assert mistakes_of(tmp_path, text.replace("weight: 0", "weight: 1")) == [
         ":3: prompts[0].facets: has no facet; add one, or take facets out to leave the answers without a score",
         ":9: prompts[2].text: has 200,000 characters; a prompt has at most 100,000",
@@ -245,7 +248,7 @@ prompts:
         (b" \n", ": is empty; a prompt set has at least one prompt"),
         (b"id: own\nprompts: \xff", ": is not UTF-8 text (byte 17); save it as UTF-8"),
         (b"id: own\nprompts:\n  - a\x00b", ":3: has the control character U+0000; take it out"),
-        (b"[" * 500, ": is nested too deeply"),
+        (b"[" * 500, ":1: has more than 100 levels of nesting; is a bracket left open?"),
         (b"id: own\nprompts: [", ":2: is not YAML: expected the node content, but found '<stream end>'"),
         (b"x" * 20_000_001, ": has more than 20,000,000 bytes; divide it"),
     ],

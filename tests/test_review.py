@@ -125,6 +125,25 @@ def test_a_damaged_judgement_is_refused_and_the_other_reviews_are_kept(
     assert len(reviews.annotations) == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\xff", "is not UTF-8 text (byte 0); save it as UTF-8"),
+        (b"[" * 500, "line 1: has more than 100 levels of nesting; is a bracket left open?"),
+        (b"", "line 1: must hold keys and values (see docs/configuration.md), found nothing"),
+    ],
+    ids=["latin-1", "deep", "empty"],
+)
+def test_a_persons_file_that_cannot_be_read_is_refused_with_the_reason(
+    content: bytes, reason: str, run_path: Path, tmp_path: Path
+) -> None:
+    annotations_path(run_path, "ann").write_bytes(content)
+
+    (refused,) = reviews_of(tmp_path, RUN).refused
+
+    assert (refused.path, refused.reason) == (f"laptop/{run_path.stem}.by-ann.yaml", reason)
+
+
 def test_a_review_of_another_run_is_refused(run_path: Path, tmp_path: Path) -> None:
     other = result(config_name="other")
     judgement_path(run_path, "judy").write_text(judge_lines(judgement(run=other)))
@@ -184,7 +203,7 @@ def test_every_mistake_of_a_persons_file_is_told_by_line_and_key(run_path: Path)
         f"{path}:6: entries[0].facets.right: must be a whole number from 1 to 5, found 7",
         f'{path}:6: entries[0].facets.short: must be a whole number from 1 to 5, found "four"',
         f"{path}:7: entries[1].facets.right: must be a whole number from 1 to 5, found true",
-        f"{path}:7: entries[1].score: is not a known key (known keys: facets, note, output, prompt)",
+        f"{path}:7: entries[1].score: is not a known key (known keys: date, facets, note, output, prompt)",
         f"{path}:8: entries[2].output: must be text, found 12",
         f"{path}:8: entries[2].facets.right: must be a whole number from 1 to 5, found 3.5",
     ]

@@ -62,4 +62,8 @@ def test_the_command_gives_csv_json_and_markdown(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(texts["csv"])))
     assert tuple(rows[0]) == SCORE_COLUMNS
     assert len(rows) == len(json.loads(texts["json"])) == 8
-    assert texts["md"].splitlines()[2].startswith("| p1 | big; mid | right | program | program | 5.00 |")
+    assert (
+        texts["md"]
+        .splitlines()[2]
+        .startswith(f"| {reviewed_result().run.id} | p1 | big; mid | right | program | program | 5.00 |")
+    )

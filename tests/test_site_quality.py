@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ from bench.site.disagreements import TEXT_LENGTH
 from bench.site.evidence import MOST_MARKS, marked
 from bench.site.ledger import Site, prompt_page, site
 from bench.site.pages import pages_of, write_site
+from bench.site.quality import quality_page
 from bench.site.repeats import model_repeats, prompt_findings
+from bench.site.runs import run_data
 from bench.site.score_history import quality_over_time
 from bench.site.sources import SourceMatrix, source_matrices
 from tests import builders
@@ -35,6 +38,7 @@ from tests.site_project import TEMPLATES, fixture_ledger
 from tests.test_site_pages import MarkdownExtension, reviewable
 
 HERE = "report/quality.html"
+LATER = builders.STARTED_UTC + timedelta(days=3)
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +241,91 @@ def test_a_source_that_was_never_asked_about_an_answer_says_so_once() -> None:
     assert [one.by for one in answer.facets[0].opinions] == ["judge other-alias", "judge right"]
 
 
+def viewed(shown: Site) -> dict[str, Any]:
+    """Return the data of the newest run in the viewer, its sections by heading."""
+    run = shown.summaries[-1]
+    data = run_data(run, hearing=shown.hearings.of(run.result) if shown.hearings.has(run.result) else None)
+    return data | {"sections": {section["heading"]: section for section in data["sections"]}}
+
+
+def test_the_viewer_has_what_each_source_says_of_each_facet_and_the_words_that_decided() -> None:
+    run = reviewed_run()
+
+    found = viewed(of(run, reviewed={run.run.id: reviews(run)}))
+
+    assert [prompt["title"] for prompt in found["prompts"]] == [f"Question {name}" for name in PROMPTS]
+    assert found["prompts"][0]["says"] == ["It says yes.", "It is clear."]
+    # Twelve answers of each of two models: the first one of the second model is the thirteenth.
+    assert found["sections"]["Answers of steady"]["rows"][0] == [0, 0, "in every round", "ended: stop"]
+    assert found["sections"]["Answers of other"]["rows"][0] == [0, 12, "in every round", "ended: stop"]
+    answer = found["answers"][0]
+    assert answer["score"] == "5.0\u00a0of\u00a05 by the program"
+    assert answer["text"] == [["yes", "for", "speaks for: It says yes."], ", p01, by 5 May"]
+    assert [(one["by"], one["score"], one["words"]) for one in answer["others"]] == [
+        ("judge other-alias", "1.0\u00a0of\u00a05", "doubted"),
+        ("judge right", "5.0\u00a0of\u00a05", ""),
+        ("ann", "5.0\u00a0of\u00a05", ""),
+    ]
+    first, second = answer["facets"]
+    assert (first["state"], first["why"]) == ("passed", "has 'yes'")
+    assert [(one["by"], one["score"], one["why"]) for one in first["said"]] == [
+        ("judge other-alias", "1 of 5", "it says nothing of it"),
+        ("judge right", "5 of 5", "it says so"),
+        ("ann", "5 of 5", ""),
+    ]
+    assert (second["state"], second["said"][2]["score"]) == ("unknown", "5 of 5")
+
+
+def test_the_viewer_has_the_mean_of_each_source_and_says_which_judge_is_doubted() -> None:
+    run = reviewed_run()
+
+    found = viewed(of(run, reviewed={run.run.id: reviews(run)}))["sections"]
+
+    sources = found["Quality by source"]
+    assert [column["label"] for column in sources["columns"]] == [
+        "Model",
+        "Program",
+        "Judge other-alias",
+        "Judge right",
+        "ann",
+    ]
+    assert [[(cell["t"], cell["s"]) for cell in row] for row in sources["rows"]] == [
+        [("steady", ""), ("5.0", ""), ("1.0", "doubted"), ("5.0", ""), ("5.0", "over 6 prompts")],
+        [("other", ""), ("1.0", ""), ("5.0", "doubted"), ("1.0", ""), ("1.0", "over 6 prompts")],
+    ]
+    assert found["What to know of the judges"]["rows"][0].startswith("judge other-alias is greyed and doubted: ")
+
+
+def test_the_viewer_has_an_answer_that_two_models_gave_once() -> None:
+    models = [
+        builders.model_run(name=name, samples=tuple(builders.sample(round=turn, output=key) for turn, key in said))
+        for name, said in {"a": ((1, "x"), (2, "x")), "b": ((1, "y"), (2, "x"))}.items()
+    ]
+
+    found = viewed(of(builders.result(models, outputs={"x": "X", "y": ""})))
+
+    assert found["sections"]["Answers of a"]["rows"] == [[0, 0, "in every round", "ended: stop"]]
+    assert [row[1:3] for row in found["sections"]["Answers of b"]["rows"]] == [
+        [1, "1 of 2 samples"],
+        [0, "1 of 2 samples"],
+    ]
+    assert (found["answers"][0]["text"], found["answers"][1]["hint"]) == (["X"], "The answer has no text.")
+
+
+def test_a_run_that_nobody_reviewed_has_the_program_s_evidence_alone() -> None:
+    found = viewed(of(reviewed_run()))
+
+    assert "Quality by source" not in found["sections"]
+    assert found["answers"][12] == {
+        "score": "1.0\u00a0of\u00a05",
+        "text": ["no, not p01"],
+        "facets": [
+            {"state": "failed", "sign": "✗", "why": "has none of 'yes'"},
+            {"state": "unknown", "sign": "?", "why": "only a judge or a person can tell"},
+        ],
+    }
+
+
 def test_a_long_answer_is_cut_and_says_where_all_of_it_is() -> None:
     run = reviewed_run(outputs={output("steady", "p01"): "y" * 1_000_000})
     shown = of(run)
@@ -280,6 +369,57 @@ def test_each_source_has_a_column_of_each_model() -> None:
         ("1.0", "1"),
     ]
     assert [one.doubted for one in found.rows[0].squares[:3]] == [False, True, False]
+
+
+def test_each_set_of_prompts_that_somebody_scored_is_shown_though_another_was_asked_since() -> None:
+    scored, newer = reviewed_run(), reviewed_run(day=1)
+    other_set = newer.prompt_set.model_copy(update={"id": "notes", "title": "Notes"})
+    notes = newer.model_copy(update={"prompt_set": other_set})
+    shown = of(scored, notes, reviewed={one.run.id: reviews(one) for one in (scored, notes)})
+
+    page = agreement_page(shown)
+
+    assert [(one.prompt_set, one.when, one.is_newest) for one in page.scored] == [
+        ("Notes", "2026-01-06 09:00 UTC", True),
+        ("Test prompts", "2026-01-05 09:00 UTC", True),
+    ]
+    assert [one.anchor for one in page.scored] == ["machine-laptop", "machine-laptop-test"]
+    assert [one.prompt_set for one in source_matrices(shown, HERE)] == ["Notes", "Test prompts"]
+
+
+def test_a_facet_that_no_program_can_tell_is_left_to_others() -> None:
+    row = quality_page(of(reviewed_run())).matrices[0].rows[0]
+
+    assert [[square.text for square in facet.squares] for facet in row.facets] == [
+        ["met", "not met"],
+        ["left to judges and people", "left to judges and people"],
+    ]
+
+
+def test_a_single_model_is_first_of_nothing() -> None:
+    run = reviewed_run()
+    alone = run.model_copy(update={"models": run.models[:1]})
+    shown = of(alone, reviewed={alone.run.id: reviews(alone)})
+
+    assert matrix(shown).sentence == (
+        "steady alone has answers that were scored: 5.0 by the program, 1.0 by judge other-alias, "
+        "5.0 by judge right and 5.0 by ann."
+    )
+    assert agreement_page(shown).scored[0].slopes.sentence == (
+        "One model alone has answers that were scored: there is no order."
+    )
+
+
+def test_a_prompt_that_no_newest_run_asks_has_no_page_to_lead_to() -> None:
+    scored = reviewed_run()
+    newer = builders.result([builders.model_run(samples=(builders.sample(prompt="p01"),))], started_utc=LATER)
+    shown = of(scored, newer, reviewed={scored.run.id: reviews(scored)})
+
+    (found,) = source_matrices(shown, HERE)
+
+    assert [row.href for row in found.rows[:2]] == ["prompts/p01.html", ""]
+    hrefs = {row.title: row.href for row in agreement_page(shown).scored[0].disagreements.rows}
+    assert (hrefs["Question p01"], hrefs["Question p02"]) == ("prompts/p01.html", "")
 
 
 def test_what_has_no_score_is_unscored_and_says_why() -> None:

@@ -11,9 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench.analysis.agreement import agreement
 from bench.analysis.guards import guards
+from bench.quality.answers import visible
 from bench.quality.judge import Judged, Standing
 from bench.quality.review import Reviewed, reviews_beside
-from bench.site.format import count, number, share
+from bench.site.format import coefficient, count, number, share
 
 PLAIN_EVERY_S = 5.0
 """How often a line is printed where the output is no terminal."""
@@ -58,7 +59,7 @@ def tell(reviewed: Reviewed, judged: Judged) -> None:
     if not judged.asked:
         click.echo("  nothing was left to ask")
     if header.judges_itself:
-        click.echo(f"  it judges itself: {', '.join(header.judges_itself)}")
+        click.echo(f"  it judges itself: {', '.join(map(visible, header.judges_itself))}")
     measured = guards(reviewed.result, judged.judgement)
     consistency, position, verbosity = measured.consistency, measured.position, measured.verbosity
     if consistency.equal_share is None or consistency.mean_absolute_difference is None:
@@ -78,8 +79,8 @@ def tell(reviewed: Reviewed, judged: Judged) -> None:
     if verbosity.correlation is None:
         click.echo(f"  score against length: {verbosity.why}")
     else:
-        program = "" if verbosity.program is None else f" (the program's: {number(verbosity.program, 2)})"
-        click.echo(f"  score against length: rank correlation {number(verbosity.correlation, 2)}{program}")
+        program = "" if verbosity.program is None else f" (the program's: {coefficient(verbosity.program)})"
+        click.echo(f"  score against length: rank correlation {coefficient(verbosity.correlation)}{program}")
     for standing in agreement(reviewed.result, reviews_beside(reviewed.path, header.run)).judges:
         if standing.judge.name == header.judge:
             value = standing.agreement.value
@@ -87,5 +88,5 @@ def tell(reviewed: Reviewed, judged: Judged) -> None:
                 click.echo(f"  agreement with people: {standing.agreement.why}")
             else:
                 low = f", below the {standing.needed:g} that is asked for" if standing.below else ""
-                click.echo(f"  agreement with people: kappa {number(value, 2)}{low}")
+                click.echo(f"  agreement with people: kappa {coefficient(value)}{low}")
     click.echo(f"Wrote {judged.path}; commit it beside the result.")

@@ -166,7 +166,8 @@ def _read_form(reviewed: "Reviewed", form: Path, annotator: str | None) -> None:
     merged = with_notes(with_scores(known, scores, _now().date()), read)
     save_annotations(merged, path)
     changed = sum(before.get(key, score) != score for key, score in scores.items())
-    click.echo(f"Read {len(scores)} scores from {form}, {changed} of them in place of others. Wrote {path}")
+    counted = f"{len(scores)} score{'' if len(scores) == 1 else 's'}"
+    click.echo(f"Read {counted} from {form}, {changed} in place of others. Wrote {path}")
     _warn_of_uncounted(merged, reviewed)
 
 
@@ -174,10 +175,16 @@ def _known(reviewed: "Reviewed", path: Path, name: str, seed: int | None, sample
     """Return what a person has scored so far, with the seed and sample that are asked for, else those of the file."""
     from bench.quality.annotate import nobody_yet
     from bench.quality.annotation_file import load_annotations
+    from bench.quality.judgement_file import name_slug
 
     if not path.exists():
         return nobody_yet(reviewed.result, name, 42 if seed is None else seed, sample, _now().date())
     known = load_annotations(path, reviewed.result)
+    if name.casefold() not in (known.annotator.casefold(), name_slug(known.annotator)):
+        raise UsageError(
+            f"{path}: has the scores of {known.annotator!r}, and {name!r} would be written to the same file; "
+            "choose another name with --annotator"
+        )
     _warn_of_uncounted(known, reviewed)
     asked = {"seed": seed, "sample": sample}
     return known.model_copy(update={key: value for key, value in asked.items() if value is not None})

@@ -109,16 +109,27 @@ def given(annotations: Annotations) -> dict[Key, int]:
 def with_scores(annotations: Annotations, scores: Mapping[Key, int], today: dt.date) -> Annotations:
     """Return a person's file with these scores as well; one that is there already is replaced, notes are kept.
 
-    Entries are sorted by prompt and output, so that the file's order tells nothing and its diff is short.
+    `today` dates the file, and each entry with a score that it did not have. Entries are sorted by prompt and output,
+    so that the file's order tells nothing and its diff is short.
     """
     facets: dict[tuple[str, str], dict[str, int | None]] = {
         (entry.prompt, entry.output): dict(entry.facets) for entry in annotations.entries
     }
     notes = {(entry.prompt, entry.output): entry.note for entry in annotations.entries}
+    dates = {(entry.prompt, entry.output): entry.date for entry in annotations.entries}
     for (prompt, output, facet), score in scores.items():
-        facets.setdefault((prompt, output), {})[facet] = score
+        known = facets.setdefault((prompt, output), {})
+        if known.get(facet) != score:
+            dates[prompt, output] = today
+        known[facet] = score
     entries = tuple(
-        Annotation(prompt=prompt, output=output, facets=facets[prompt, output], note=notes.get((prompt, output), ""))
+        Annotation(
+            prompt=prompt,
+            output=output,
+            date=dates[prompt, output],
+            facets=facets[prompt, output],
+            note=notes.get((prompt, output), ""),
+        )
         for prompt, output in sorted(facets)
     )
     return annotations.model_copy(update={"entries": entries, "date": today})

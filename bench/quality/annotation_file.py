@@ -108,6 +108,8 @@ def _lines(
             yield from (f"  # {line}".rstrip() + "\n" for line in comment(place, entry))
         yield f"  - prompt: {_quoted(entry.prompt)}\n"
         yield f"    output: {_quoted(entry.output)}\n"
+        if entry.date is not None:
+            yield f"    date: {entry.date.isoformat()}\n"
         yield "    facets:\n" if entry.facets else "    facets: {}\n"
         for facet, score in entry.facets.items():
             if says is not None:

@@ -6,6 +6,7 @@ control characters, and is not escaped: whoever shows it does that.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from bench.quality import parameters as must_be
 from bench.quality.covers import covers
@@ -37,6 +38,9 @@ from bench.source import suggestion
 
 EVIDENCE_LENGTH = 120
 """Characters that a piece of evidence has at most."""
+
+JUDGED: Final = "judged"
+"""The check that leaves a facet to judges and people."""
 
 Test = Callable[[object], str | None]
 
@@ -109,7 +113,7 @@ CHECKS: dict[str, Check] = {
     ),
     "no_repetition": Check(no_repetition, "does not repeat itself", optional={"most": must_be.share_mistake}),
     "language": Check(language, "is written in the language", {"is": must_be.language_mistake}),
-    "judged": Check(judged, "a program cannot tell: left to a judge or a person"),
+    JUDGED: Check(judged, "a program cannot tell: left to a judge or a person"),
 }
 """Every check, by the name that a rubric uses."""
 
@@ -157,7 +161,7 @@ def _evidence(facet: FacetRecord, answer: Answer) -> Evidence:
     mistakes = parameter_mistakes(facet.check, facet.parameters, answer.prompt)
     if mistakes:
         return unscored(f"not evaluated: {mistakes[0]}")
-    if not answer.text.strip() and facet.check != "judged":
+    if not answer.text.strip() and facet.check != JUDGED:
         return Evidence(0.0, "the answer is empty")
     try:
         evidence = CHECKS[facet.check].function(answer, facet.parameters)

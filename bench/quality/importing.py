@@ -59,8 +59,6 @@ def read_prompts(path: Path) -> Source:
         if path.suffix != ".json":
             raise
         source = Source(path, None, {}, ())
-    except RecursionError as error:
-        raise ConfigError(path, [Mistake(None, "", "is nested too deeply")]) from error
     if path.suffix != ".json":
         return source
     # JSON is YAML but for tabs and pairs of escapes, as json.dumps writes them for an emoji.

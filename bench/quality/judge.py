@@ -80,7 +80,8 @@ def judge(
     done = _done(known, asking.retry)
     left = tuple(question for question in asked if question.key not in done)
     if left:
-        session = _Session(reviewed, asking, path, left, len(asked), known, on_progress, now)
+        unread = sum(done.get(question.key, False) for question in asked)
+        session = _Session(reviewed, asking, path, left, len(asked), unread, known, on_progress, now)
         session.run()
     return Judged(path, load_judgement(path), len(left))
 
@@ -95,6 +96,7 @@ class _Session:
         path: Path,
         left: tuple[Question, ...],
         total: int,
+        unread: int,
         known: Judgement | None,
         on_progress: Callable[[Standing], None],
         now: Callable[[], datetime],
@@ -112,7 +114,7 @@ class _Session:
         self._file: JudgementFile | None = None
         self._identity: Identity | None = None
         self._answered = 0
-        self._unread = 0
+        self._unread = unread
         self._in_a_row = 0
         self._last: Failure | None = None
 
@@ -209,8 +211,9 @@ def _as_prompt(position: int, question: Question) -> PromptRecord:
     )
 
 
-def _done(known: Judgement | None, retry: bool) -> set[tuple[object, ...]]:
+def _done(known: Judgement | None, retry: bool) -> dict[tuple[object, ...], bool]:
+    """Return what is not asked again, and whether its verdict is not whole."""
     if known is None:
-        return set()
+        return {}
     verdicts: tuple[Verdict | PairVerdict, ...] = (*known.verdicts, *known.pairs)
-    return {key(verdict) for verdict in verdicts if not (retry and verdict.problem)}
+    return {key(one): one.problem is not None for one in verdicts if not (retry and one.problem)}

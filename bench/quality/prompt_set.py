@@ -25,6 +25,9 @@ from bench.source import Source, suggestion, validated
 
 PROMPT_DIR = Path(__file__).parent.parent / "prompts"
 
+MOST_WEIGHT = 1_000_000.0
+"""Weight that a facet has at most: weights of the largest numbers there are would have no sum."""
+
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
 
 
@@ -39,7 +42,7 @@ class _Facet(BaseModel):
     id: Id
     says: str = Field(min_length=1)
     check: str
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(1.0, gt=0, le=MOST_WEIGHT)
 
 
 class _Prompt(_Entry):

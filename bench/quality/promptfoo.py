@@ -21,6 +21,22 @@ MOST_PROMPTS = 10_000
 """Prompts that the prompts, tests and lists of variables of a file make at most."""
 
 TOP_KEYS = ("description", "prompts", "tests", "defaultTest", "$schema")
+SETTINGS = (
+    "providers",
+    "targets",
+    "env",
+    "evaluateOptions",
+    "commandLineOptions",
+    "outputPath",
+    "sharing",
+    "tags",
+    "extensions",
+    "writeLatestResults",
+    "metadata",
+    "tracing",
+)
+"""Keys with the tool's settings: they ask nothing of a model and test no answer."""
+
 TEST_KEYS = ("description", "vars", "assert")
 ASSERT_KEYS = ("type", "value", "weight", "metric")
 MARKS = ("tests", "defaultTest", "providers", "targets", "scenarios")
@@ -77,10 +93,13 @@ class _Import:
             raise ConfigError(self.source.path, self.mistakes)
         title = str(self.value.get("description") or self.source.path.stem)
         document = {"id": set_id(self.source.path), "title": title_of(title), "prompts": self.prompts}
+        for key in self.value:
+            if key not in (*TOP_KEYS, *SETTINGS):
+                self._leave((str(key),), "is not understood")
         set_aside = [
             self.source.mistake((key,), "is no part of a prompt set; models and settings stand in a config")
             for key in self.value
-            if key not in TOP_KEYS
+            if key in SETTINGS
         ]
         left_out = sorted(self.left_out, key=lambda mistake: mistake.line or 0)
         return Imported(document, self.lines, tuple(left_out), tuple(set_aside))

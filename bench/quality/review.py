@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bench.errors import ConfigError, ResultError, UsageError
+from bench.errors import ConfigError, Mistake, ResultError, UsageError
 from bench.quality.annotation_file import load_annotations
 from bench.quality.judgement_file import load_judgement
 from bench.quality.review_record import (
@@ -101,8 +101,7 @@ def reviews_beside(result_path: Path, run_id: str) -> Reviews:
             refused.append(Refused(place, error.reason))
             continue
         except ConfigError as error:
-            reasons = (f"line {one.line}: {one.key}: {one.message}" for one in error.mistakes)
-            refused.append(Refused(place, "; ".join(reasons)))
+            refused.append(Refused(place, "; ".join(map(_told, error.mistakes))))
             continue
         told = review.header.run if isinstance(review, Judgement) else review.run
         if told != run_id:
@@ -147,6 +146,11 @@ def judges_itself(judge: JudgeHeader | Judgement, model: ModelRun) -> bool:
     if isinstance(judge, Judgement):
         ids |= {sitting.variant_id for sitting in judge.sittings}
     return not _names(ids).isdisjoint(_names({model.requested, model.variant_id}))
+
+
+def _told(mistake: Mistake) -> str:
+    parts = (f"line {mistake.line}" if mistake.line else "", mistake.key, mistake.message)
+    return ": ".join(part for part in parts if part)
 
 
 def _names(ids: Iterable[str | None]) -> set[str]:

@@ -118,6 +118,7 @@ class Annotation(Record):
 
     prompt: str
     output: str = Field(description="key of the answer in the result's outputs: the start of its SHA-256")
+    date: dt.date | None = Field(None, description="of the last of these scores, UTC; null: only the file's is known")
     facets: dict[str, Score]
     note: str = ""
 

@@ -95,7 +95,9 @@ def number_equals(answer: Answer, parameters: Parameters) -> Evidence:
     goal = f"{wanted:f}" + (f" \u00b1 {tolerance:f}" if tolerance else "")
     if not found:
         return verdict(False, f"no number; wanted {goal}")
-    return verdict(abs(found[-1] - wanted) <= tolerance, f"last number is {found[-1]:f}; wanted {goal}")
+    # Compared, not subtracted: a model that loops writes numbers of a million digits, which no difference can hold.
+    near = wanted - tolerance <= found[-1] <= wanted + tolerance
+    return verdict(near, f"last number is {found[-1]:f}; wanted {goal}")
 
 
 def judged(answer: Answer, parameters: Parameters) -> Evidence:

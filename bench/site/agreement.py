@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.analysis.ratings import Source
-from bench.analysis.summary import RunSummary
 from bench.site import format as form
 from bench.site.agreement_tables import ByFacet, by_facet, group_table, in_words, judge_table, pair_table
 from bench.site.basis import Basis, bases
 from bench.site.disagreements import Disagreements, disagreements
 from bench.site.guarding import Guarded, guarded
 from bench.site.ledger import Board, Site, run_page
-from bench.site.scored import AGREEMENT, VoiceLine, reviewed_run, voice_lines
+from bench.site.scored import AGREEMENT, Scored, VoiceLine, scored_runs, voice_lines
 from bench.site.slopes import Slopes, slopes
 from bench.site.tables import Table
 from bench.site.text import relative, shortened
@@ -23,9 +22,10 @@ LEFT_OUT_SHOWN: Final = 20
 
 @dataclass(frozen=True)
 class OnRun:
-    """How far sources agree on the newest run of a machine that somebody scored."""
+    """How far sources agree on the newest run of a prompt set that somebody scored on a machine."""
 
     machine: str
+    prompt_set: str
     anchor: str
     sentence: str
     when: str
@@ -62,33 +62,35 @@ class AgreementPage:
 
 def agreement_page(site: Site) -> AgreementPage:
     """Return the page: machines with a scored run first, then what the program's scores rest on."""
-    found = [(board, reviewed_run(site, board.machine)) for board in site.boards]
+    found = [(board, scored_runs(site, board)) for board in site.boards]
     return AgreementPage(
-        scored=tuple(_on_run(site, board, summary) for board, summary in found if summary is not None),
-        unscored=tuple(Unscored(board.machine, board.anchor) for board, summary in found if summary is None),
+        scored=tuple(_on_run(site, board, one) for board, runs in found for one in runs),
+        unscored=tuple(Unscored(board.machine, board.anchor) for board, runs in found if not runs),
         basis=bases(site.boards),
     )
 
 
-def _on_run(site: Site, board: Board, summary: RunSummary) -> OnRun:
+def _on_run(site: Site, board: Board, one: Scored) -> OnRun:
+    summary = one.summary
     hearing = site.hearings.of(summary.result)
     labels = {voice.source: voice.label for voice in hearing.voices}
     left_out = (*_unread(hearing), *hearing.agreement.left_out)
     more = len(left_out) - LEFT_OUT_SHOWN
     return OnRun(
         machine=board.machine,
-        anchor=board.anchor,
+        prompt_set=shortened(summary.result.prompt_set.title, 60),
+        anchor=one.anchor,
         sentence=_sentence(hearing, labels),
         when=form.minute(summary.result.run.started_utc),
         run_href=relative(AGREEMENT, run_page(summary.result)),
-        is_newest=summary.result is board.result,
+        is_newest=one.is_newest,
         voices=voice_lines(hearing),
         judges=judge_table(hearing.agreement.judges, labels),
         pairs=pair_table(hearing, labels),
         groups=group_table(hearing, labels),
         by_facet=by_facet(hearing, labels),
-        guards=tuple(guarded(summary.result, one) for one in hearing.reviews.judgements),
-        disagreements=disagreements(summary.result, hearing),
+        guards=tuple(guarded(summary.result, each) for each in hearing.reviews.judgements),
+        disagreements=disagreements(site, summary.result, hearing),
         slopes=slopes(site, hearing),
         left_out=tuple(shortened(line, 300) for line in left_out[:LEFT_OUT_SHOWN]),
         more_left_out=f"{more} more are not shown." if more > 0 else "",
@@ -100,7 +102,7 @@ def _sentence(hearing: Hearing, labels: Mapping[Source, str]) -> str:
     if told:
         return " ".join(f"{_capital(labels[one.judge])} and people: {in_words(one.agreement)}." for one in told)
     program = [
-        f"{_capital(labels[pair.other])} and the program: {in_words(pair.overall)}."
+        f"The program and {labels[pair.other]}: {in_words(pair.overall)}."
         for pair in hearing.agreement.pairs
         if pair.one.kind == "program" and pair.overall.value is not None
     ]

@@ -143,6 +143,7 @@ def group_table(hearing: Hearing, labels: Mapping[Source, str]) -> Table | None:
             name_column("Sources", names),
             text_column("Alpha", [_value_cell(one.overall) for one in groups], numeric=True),
             text_column("In words", words),
+            text_column("Ordinal alpha", [_value_cell(one.ordinal) for one in groups], numeric=True),
             count_column("Facets", [one.overall.scored for one in groups], unit="of answers"),
             count_column("Answers", [one.overall.answers for one in groups]),
         ],

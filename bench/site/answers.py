@@ -13,7 +13,7 @@ from bench.quality.score import score
 from bench.results.schema import FacetGrade, Result
 from bench.rubric import PromptRecord
 from bench.site import format as form
-from bench.site.evidence import marked
+from bench.site.evidence import Piece, marked, pieces
 from bench.site.text import run_key, shortened
 from bench.site.voices import SILENT, WHY_LENGTH, Voice
 
@@ -74,6 +74,11 @@ class Answer:
     def shown(self) -> Markup:
         """The text with the words marked by which the program graded it."""
         return marked(self.text, self.prompt, self.grades, cut=bool(self.cut))
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The same in pieces, not escaped."""
+        return pieces(self.text, self.prompt, self.grades, cut=bool(self.cut))
 
     @property
     def empty(self) -> str:

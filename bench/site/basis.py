@@ -3,16 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from bench.quality.checks import CHECKS
+from bench.quality.checks import CHECKS, JUDGED
 from bench.site import format as form
 from bench.site.ledger import Board
 from bench.site.naming import joined
 from bench.site.tables import Cell, Table, count_column, name_column, table, text_column
-
-JUDGED: Final = "judged"
-"""The check that leaves a facet to judges and people."""
 
 
 @dataclass(frozen=True)

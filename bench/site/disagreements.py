@@ -9,10 +9,10 @@ from bench.results.schema import Result
 from bench.rubric import FacetRecord, PromptRecord
 from bench.site import format as form
 from bench.site.answers import run_data_page
-from bench.site.ledger import prompt_page
+from bench.site.ledger import Site
 from bench.site.naming import joined
-from bench.site.scored import AGREEMENT
-from bench.site.text import relative, shortened
+from bench.site.scored import AGREEMENT, page_of_prompt
+from bench.site.text import shortened
 from bench.site.voices import Hearing, Voice
 
 MOST_SHOWN: Final = 40
@@ -56,7 +56,7 @@ class Disagreements:
     whole: str
 
 
-def disagreements(result: Result, hearing: Hearing) -> Disagreements:
+def disagreements(site: Site, result: Result, hearing: Hearing) -> Disagreements:
     """Return where sources differ on a run. `compared` counts the facets of answers that two of them scored."""
     prompts = {prompt.id: prompt for prompt in result.prompt_set.prompts}
     facets = {(prompt.id, facet.id): facet for prompt in prompts.values() for facet in prompt.facets}
@@ -68,7 +68,7 @@ def disagreements(result: Result, hearing: Hearing) -> Disagreements:
     return Disagreements(
         sources=tuple(voice.label for voice in hearing.voices),
         rows=tuple(
-            _row(result, hearing, one, prompts[one.item.prompt], facets[one.item.prompt, one.item.facet])
+            _row(site, result, hearing, one, prompts[one.item.prompt], facets[one.item.prompt, one.item.facet])
             for one in found[:MOST_SHOWN]
         ),
         in_all=len(found),
@@ -77,13 +77,15 @@ def disagreements(result: Result, hearing: Hearing) -> Disagreements:
     )
 
 
-def _row(result: Result, hearing: Hearing, one: Disagreement, prompt: PromptRecord, facet: FacetRecord) -> Row:
+def _row(
+    site: Site, result: Result, hearing: Hearing, one: Disagreement, prompt: PromptRecord, facet: FacetRecord
+) -> Row:
     text = result.outputs[one.item.output]
     start = " ".join(text[: 4 * START_LENGTH].split())
     return Row(
         says=facet.says,
         title=shortened(prompt.title, 60),
-        href=relative(AGREEMENT, prompt_page(prompt.id)),
+        href=page_of_prompt(site, prompt.id, AGREEMENT),
         start=shortened(start, START_LENGTH) or "no text",
         text=text[:TEXT_LENGTH],
         cut=f"Cut here, after {TEXT_LENGTH:,} of {form.count(len(text), 'character')}."

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby, pairwise
-from typing import Final
+from typing import Final, Literal
 
 from markupsafe import Markup
 
@@ -55,11 +55,25 @@ class _Place:
     says: str
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A piece of an answer: what it speaks for or against, if anything, and that in words."""
+
+    text: str
+    kind: Literal["", "for", "against"] = ""
+    title: str = ""
+
+
 def marked(text: str, prompt: PromptRecord, grades: Sequence[FacetGrade], cut: bool = False) -> Markup:
     """Return an answer, escaped, with the words marked that speak for or against a facet.
 
     Where it was `cut`, nothing is said of its end.
     """
+    return Markup("").join(_mark(piece) for piece in pieces(text, prompt, grades, cut))
+
+
+def pieces(text: str, prompt: PromptRecord, grades: Sequence[FacetGrade], cut: bool = False) -> tuple[Piece, ...]:
+    """Return an answer, as it is, in pieces: words that speak for or against a facet, and what is between them."""
     facets = {facet.id: facet for facet in prompt.facets}
     known = [(facets[grade.facet], grade) for grade in grades if grade.facet in facets]
     places = [
@@ -70,10 +84,10 @@ def marked(text: str, prompt: PromptRecord, grades: Sequence[FacetGrade], cut: b
     ]
     places = sorted(places, key=lambda place: (place.start, place.end))[:MOST_MARKS]
     ends = sorted({0, len(text), *(place.start for place in places), *(place.end for place in places)})
-    pieces = [(_speaking(places, start, end), text[start:end]) for start, end in pairwise(ends)]
-    return Markup("").join(
-        _mark(speaking, "".join(piece for _, piece in group))
-        for speaking, group in groupby(pieces, key=lambda piece: piece[0])
+    found = [(_speaking(places, start, end), text[start:end]) for start, end in pairwise(ends)]
+    return tuple(
+        _piece(speaking, "".join(piece for _, piece in group))
+        for speaking, group in groupby(found, key=lambda piece: piece[0])
     )
 
 
@@ -83,12 +97,18 @@ def _speaking(places: Sequence[_Place], start: int, end: int) -> tuple[tuple[boo
     return tuple(dict.fromkeys((place.against, place.says) for place in here))
 
 
-def _mark(speaking: Sequence[tuple[bool, str]], piece: str) -> Markup:
+def _piece(speaking: Sequence[tuple[bool, str]], text: str) -> Piece:
     if not speaking:
-        return escape(piece)
-    kind = "against" if any(against for against, _ in speaking) else "for"
+        return Piece(text)
     words = (f"speaks {'against' if against else 'for'}: {shortened(says, 80)}" for against, says in speaking)
-    return Markup('<mark class="bl-{}" title="{}">{}</mark>').format(kind, escape("; ".join(words)), escape(piece))
+    return Piece(text, "against" if any(against for against, _ in speaking) else "for", "; ".join(words))
+
+
+def _mark(piece: Piece) -> Markup:
+    if not piece.kind:
+        return escape(piece.text)
+    mark = Markup('<mark class="bl-{}" title="{}">{}</mark>')
+    return mark.format(piece.kind, escape(piece.title), escape(piece.text))
 
 
 def _places(text: str, facet: FacetRecord, grade: FacetGrade) -> Iterator[_Place]:

@@ -163,7 +163,9 @@ def _data_files(site: Site) -> Iterator[tuple[str, str]]:
     yield from score_files(site)
     for summary in site.summaries:
         name = f"runs/{run_key(summary.result.run.id)}"
-        yield f"{name}.js", f"benchledger.show({embedded(run_data(summary, changes_section(site, summary)))});\n"
+        hearing = site.hearings.of(summary.result) if site.hearings.has(summary.result) else None
+        shown = run_data(summary, changes_section(site, summary), hearing)
+        yield f"{name}.js", f"benchledger.show({embedded(shown)});\n"
         yield f"{name}.json", dump(summary.result)
         yield f"{name}.csv", samples_csv(summary.result)
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from bench.analysis.ranking import Ranked
 from bench.analysis.summary import ModelSummary
-from bench.rubric import PromptRecord
+from bench.quality.checks import JUDGED
+from bench.rubric import FacetRecord, PromptRecord
 from bench.site import format as form
 from bench.site.answers import SIGNS, Grades, State, grades_of, state_of
 from bench.site.figures import Figure
@@ -154,7 +155,7 @@ def _row(prompt: PromptRecord, models: tuple[ModelSummary, ...], grades: Grades)
             FacetRow(
                 says=facet.says,
                 weight="" if facet.weight == 1 else f"weight {form.number(facet.weight)}",
-                squares=tuple(_facet_square(one, prompt, facet.id, grades) for one in models),
+                squares=tuple(_facet_square(one, prompt, facet, grades) for one in models),
             )
             for facet in prompt.facets
         ),
@@ -173,19 +174,20 @@ def _square(one: ModelSummary, prompt: PromptRecord) -> Square:
     return Square("no rubric" if not prompt.facets else "ungraded", "none")
 
 
-def _facet_square(one: ModelSummary, prompt: PromptRecord, facet_id: str, grades: Grades) -> FacetSquare:
+def _facet_square(one: ModelSummary, prompt: PromptRecord, facet: FacetRecord, grades: Grades) -> FacetSquare:
     found = [
         grade.credit
         for sample in one.model.samples
         if sample.prompt == prompt.id and sample.failure is None and sample.output is not None
         for grade in grades.get((prompt.id, sample.output), ())
-        if grade.facet == facet_id
+        if grade.facet == facet.id
     ]
     known = [credit for credit in found if credit is not None]
     if one.model.skipped is not None:
         return FacetSquare("unknown", SIGNS["unknown"], "skipped")
     if not known:
-        return FacetSquare("unknown", SIGNS["unknown"], "no good answer" if not found else "could not be checked")
+        untold = "left to judges and people" if facet.check == JUDGED else "could not be checked"
+        return FacetSquare("unknown", SIGNS["unknown"], untold if found else "no good answer")
     mean = sum(known) / len(known)
     state = state_of(mean)
     words = {"passed": "met", "failed": "not met", "partly": f"met to {form.share(mean)}", "unknown": ""}

@@ -9,16 +9,17 @@ from bench.results.schema import Result
 from bench.runner.machine_record import Machine
 from bench.runner.sample import FAILURE_KINDS, Sample
 from bench.site import format as form
-from bench.site.answers import answers, grades_of
 from bench.site.doubts import doubts
 from bench.site.ledger import Site, failure_text, metric_column, run_page
 from bench.site.licensing import licence_column
 from bench.site.load_sections import load_sections
 from bench.site.machine_sections import machine_sections
+from bench.site.said import Said, answers_section, said, source_sections
 from bench.site.sections import Json, column, facts_section, list_section, rows_section, table_section
 from bench.site.standing import Standing, standings
 from bench.site.tables import Cell, Table, name_column, table
 from bench.site.text import relative, run_key, shortened, visible
+from bench.site.voices import Hearing
 
 LIST = "report/runs.html"
 SAMPLE_COLUMNS = ("ttft_s", "decode_tokens_per_s", "longest_stall_s", "e2e_s")
@@ -48,16 +49,17 @@ def run_lines(site: Site) -> tuple[RunLine, ...]:
     return tuple(_line(summary) for summary in reversed(site.summaries))
 
 
-def run_data(summary: RunSummary, changed: Sequence[Json] = ()) -> Json:
+def run_data(summary: RunSummary, changed: Sequence[Json] = (), hearing: Hearing | None = None) -> Json:
     """Return a run as the viewer shows it: sections of facts and tables, every cell text that is ready to read.
 
-    `changed` are the sections on what shifted with the run.
+    `changed` are the sections on what shifted with the run; `hearing` is what judges and people said of its answers.
     """
     result = summary.result
     sections = [
         list_section("Reasons for doubt", doubts(summary)),
         facts_section("Run", _run_facts(result)),
         table_section("Models", _model_table(summary)),
+        *(source_sections(summary, hearing) if hearing is not None else ()),
         *changed,
         facts_section("Machine", _machine_facts(result.machine)),
         *(section for one in summary.models for section in load_sections(one)),
@@ -65,13 +67,16 @@ def run_data(summary: RunSummary, changed: Sequence[Json] = ()) -> Json:
         facts_section("Versions", sorted(result.machine.versions.items())),
         facts_section("Configuration", _flat(result.config.resolved)) | {"fold": True},
     ]
+    found = said(summary, hearing)
     for one in summary.models:
-        sections += _model_sections(one)
+        sections += _model_sections(one, found)
     return {
         "id": visible(result.run.id),
         "when": form.minute(result.run.started_utc),
         "standings": [{"kind": one.kind, "text": one.sentence} for one in standings(summary)],
         "sections": [section for section in sections if section["rows"]],
+        "prompts": found.prompts,
+        "answers": found.answers,
         "json": f"{run_key(result.run.id)}.json",
         "csv": f"{run_key(result.run.id)}.csv",
     }
@@ -166,20 +171,13 @@ def _state(one: ModelSummary) -> str:
     return f"{form.count(one.good_samples, 'good sample')}{failed}"
 
 
-def _model_sections(one: ModelSummary) -> list[Json]:
-    grades = grades_of(one.result)
+def _model_sections(one: ModelSummary, found: Said) -> list[Json]:
     titles = {prompt.id: prompt.title for prompt in one.result.prompt_set.prompts}
-    said = [
-        [titles[prompt.id], answer.score, answer.times, f"{answer.text}\n{answer.cut}" if answer.cut else answer.text]
-        for prompt in one.result.prompt_set.prompts
-        for answer in answers(one, prompt, grades).distinct
-    ]
-    columns = [column("Prompt"), column("Score"), column("Came"), column("Answer", kind="answer")]
     name = shortened(visible(one.model.name), 60)
     return [
         _sample_section(f"Samples of {name}", one.model.samples, titles),
         _sample_section(f"Warm-up of {name}", one.model.warmup, titles),
-        rows_section(f"Answers of {name}", columns, said),
+        answers_section(one, found),
     ]
 
 

@@ -1,13 +1,13 @@
-"""Which run of a machine somebody scored, and what must be known of those who did."""
+"""Which runs of a machine somebody scored, and what must be known of those who did."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from bench.analysis.summary import RunSummary
 from bench.site import format as form
-from bench.site.ledger import Board, Site
+from bench.site.ledger import Board, Site, prompt_page
 from bench.site.naming import joined
-from bench.site.text import relative, shortened
+from bench.site.text import anchor, relative, shortened
 from bench.site.voices import Hearing
 
 AGREEMENT: Final = "report/agreement.html"
@@ -31,18 +31,50 @@ class Earlier:
     href: str
 
 
-def reviewed_run(site: Site, machine: str) -> RunSummary | None:
-    """Return the newest run of a machine that a judge or a person scored; None where there is none."""
-    runs = (one for one in reversed(site.summaries) if one.result.machine.name == machine)
-    return next((one for one in runs if site.hearings.has(one.result)), None)
+@dataclass(frozen=True)
+class Scored:
+    """A run that somebody scored, and the id of its section on a page.
+
+    `is_newest` says that no later run of the machine asked the same prompts.
+    """
+
+    summary: RunSummary
+    anchor: str
+    is_newest: bool
+
+
+def scored_runs(site: Site, board: Board) -> tuple[Scored, ...]:
+    """Return the newest run of each prompt set that a judge or a person scored on a machine, the newest first."""
+    newest: dict[str, RunSummary] = {}
+    found: dict[str, RunSummary] = {}
+    for one in reversed(site.summaries):
+        if one.result.machine.name == board.machine:
+            newest.setdefault(one.result.prompt_set.id, one)
+            if site.hearings.has(one.result):
+                found.setdefault(one.result.prompt_set.id, one)
+    return tuple(
+        Scored(one, f"{board.anchor}-{anchor(prompt_set)}" if place else board.anchor, one is newest[prompt_set])
+        for place, (prompt_set, one) in enumerate(found.items())
+    )
 
 
 def scored_before(site: Site, board: Board, here: str) -> Earlier | None:
-    """Return the run of a machine that was scored, where its newest one was not, for the page `here`."""
-    scored = reviewed_run(site, board.machine)
-    if scored is None or scored.result is board.result:
+    """Return the run of a machine that was scored, where its newest one was not, for the page `here`.
+
+    One of the same prompts goes before a newer one of others.
+    """
+    found = () if site.hearings.has(board.result) else scored_runs(site, board)
+    if not found:
         return None
-    return Earlier(form.minute(scored.result.run.started_utc), relative(here, f"{AGREEMENT}#{board.anchor}"))
+    prompt_set = board.result.prompt_set.id
+    one = next((one for one in found if one.summary.result.prompt_set.id == prompt_set), found[0])
+    return Earlier(form.minute(one.summary.result.run.started_utc), relative(here, f"{AGREEMENT}#{one.anchor}"))
+
+
+def page_of_prompt(site: Site, prompt_id: str, here: str) -> str:
+    """Return the link from the page `here` to the page of a prompt; nothing where no newest run asks it."""
+    asked = any(prompt.id == prompt_id for board in site.boards for prompt in board.result.prompt_set.prompts)
+    return relative(here, prompt_page(prompt_id)) if asked else ""
 
 
 def voice_lines(hearing: Hearing) -> tuple[VoiceLine, ...]:

@@ -93,6 +93,8 @@ def _moved(before: int | None, now: int) -> str:
 def _sentence(shown: list[Ranking]) -> str:
     if not shown:
         return "No source scored answers of all models to one prompt: there is no order of models."
+    if len({place.model for one in shown for place in one.ranks}) == 1:
+        return "One model alone has answers that were scored: there is no order."
     if len(shown) == 1:
         return "One source alone orders the models."
     orders = {tuple(sorted((place.model, place.rank) for place in one.ranks)) for one in shown}

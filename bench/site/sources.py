@@ -7,14 +7,14 @@ from typing import Final
 from bench.analysis.intervals import Interval
 from bench.analysis.ratings import Item, prompt_scores_of
 from bench.analysis.scores import mean_score
-from bench.analysis.summary import ModelSummary, RunSummary
+from bench.analysis.summary import ModelSummary
 from bench.analysis.timing import good_samples
 from bench.rubric import PromptRecord
 from bench.site import format as form
-from bench.site.ledger import Board, Site, model_page, prompt_page, run_page
+from bench.site.ledger import Board, Site, model_page, run_page
 from bench.site.naming import joined
 from bench.site.palette import Mark
-from bench.site.scored import VoiceLine, reviewed_run, voice_lines
+from bench.site.scored import Scored, VoiceLine, page_of_prompt, scored_runs, voice_lines
 from bench.site.text import relative, shortened
 from bench.site.voices import Hearing, Voice, mean_interval
 
@@ -75,6 +75,7 @@ class SourceMatrix:
     """The rubric matrix of a run by source."""
 
     machine: str
+    prompt_set: str
     anchor: str
     sentence: str
     when: str
@@ -102,12 +103,12 @@ class _Notes:
 
 
 def source_matrices(site: Site, here: str) -> tuple[SourceMatrix, ...]:
-    """Return a matrix for each machine with a run that a judge or a person scored: its newest one."""
-    found = [(board, newest) for board in site.boards if (newest := reviewed_run(site, board.machine)) is not None]
-    return tuple(_matrix(site, board, summary, here) for board, summary in found)
+    """Return a matrix for each machine and prompt set with a run that a judge or a person scored: the newest one."""
+    return tuple(_matrix(site, board, one, here) for board in site.boards for one in scored_runs(site, board))
 
 
-def _matrix(site: Site, board: Board, summary: RunSummary, here: str) -> SourceMatrix:
+def _matrix(site: Site, board: Board, scored: Scored, here: str) -> SourceMatrix:
+    summary = scored.summary
     result = summary.result
     hearing = site.hearings.of(result)
     scores = {
@@ -124,14 +125,15 @@ def _matrix(site: Site, board: Board, summary: RunSummary, here: str) -> SourceM
         found = [(one, voice, scores[one.model.name, voice.source][prompt.id]) for one, voice in columns]
         squares = tuple(_square(one, voice, prompt, value, notes) for one, voice, value in found)
         facets = _facet_rows(columns, prompt, notes) if cells <= MOST_FACET_CELLS else ()
-        rows.append(Row(shortened(prompt.title, 80), relative(here, prompt_page(prompt.id)), squares, facets))
+        rows.append(Row(shortened(prompt.title, 80), page_of_prompt(site, prompt.id, here), squares, facets))
     return SourceMatrix(
         machine=board.machine,
-        anchor=f"sources-{board.anchor}",
+        prompt_set=shortened(result.prompt_set.title, 60),
+        anchor=f"sources-{scored.anchor}",
         sentence=_sentence(hearing),
         when=form.minute(result.run.started_utc),
         run_href=relative(here, run_page(result)),
-        is_newest=result is board.result,
+        is_newest=scored.is_newest,
         heads=tuple(
             Head(
                 shortened(one.model.name, 40),
@@ -232,12 +234,19 @@ def _outputs(one: ModelSummary, prompt: PromptRecord) -> list[str]:
 
 def _sentence(hearing: Hearing) -> str:
     first: dict[tuple[str, ...], list[str]] = {}
+    scores: list[str] = []
     names = {voice.source: voice.label for voice in hearing.voices}
     for ranking in hearing.agreement.rankings:
         best = tuple(shortened(one.model, 40) for one in ranking.ranks if one.rank == 1)
         if best:
             by = "the program" if ranking.source.kind == "program" else names.get(ranking.source, "")
             first.setdefault(best, []).append(by)
+            scores.append(f"{form.score(ranking.ranks[0].score)} by {by}")
+    ranked = {one.model for ranking in hearing.agreement.rankings for one in ranking.ranks}
+    if len(ranked) == 1:
+        return (
+            f"{joined([shortened(name, 40) for name in ranked])} alone has answers that were scored: {joined(scores)}."
+        )
     if not first:
         return "No source scored answers of all models to one prompt, so none can say which model is best."
     parts = [

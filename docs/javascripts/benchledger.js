@@ -62,6 +62,9 @@ var benchledger = (function () {
 
   /* The viewer of a run. All text is set as text, never as markup. */
 
+  var MARKS = "Marked in the answers: words by which the program found a facet met, and, with a wavy line, words that " +
+    "speak against one. Most facets go by more than single words.";
+
   function element(tag, name, text) {
     var made = document.createElement(tag);
     if (name) { made.className = name; }
@@ -90,10 +93,6 @@ var benchledger = (function () {
     var plain = typeof value === "string";
     var made = element(first ? "th" : "td", column.numeric ? "bl-number" : "");
     if (first) { made.scope = "row"; }
-    if (column.kind === "answer") {
-      made.append(element("div", "bl-text", value));
-      return made;
-    }
     made.append(plain ? value : value.t);
     if (!plain) {
       made.classList.add("bl-" + value.k);
@@ -138,8 +137,82 @@ var benchledger = (function () {
     return made;
   }
 
-  function shown(section) {
+  function opinion(one, tag, name, quoting) {
+    var made = element(tag, name + (one.words ? " bl-doubted" : ""));
+    made.append(element("span", "bl-by", one.by), (one.words ? " (" + one.words + ")" : "") + ": ");
+    made.append(element("b", "", one.score));
+    if (one.why) { made.append(" – ", element(quoting ? "q" : "span", "", one.why)); }
+    return made;
+  }
+
+  function said(pieces) {
+    var made = element("div", "bl-text");
+    pieces.forEach(function (piece) {
+      if (typeof piece === "string") {
+        made.append(piece);
+        return;
+      }
+      var mark = element("mark", "bl-" + piece[1], piece[0]);
+      mark.title = piece[2];
+      made.append(mark);
+    });
+    return made;
+  }
+
+  function facet(one, says) {
+    var made = element("li", "bl-" + one.state);
+    made.append(element("span", "bl-sign", one.sign), " " + says);
+    var program = element("small");
+    if (one.said) { program.append(element("span", "bl-by", "program"), ": "); }
+    program.append(one.state + ": " + one.why);
+    made.append(program);
+    (one.said || []).forEach(function (each) { made.append(opinion(each, "small", "bl-voice", true)); });
+    return made;
+  }
+
+  function answer(one, says, times, ended) {
+    var made = element("section", "bl-card");
+    var head = element("p", "bl-answer-head");
+    head.append(element("strong", "", one.score), element("span", "", times), element("span", "", ended));
+    made.append(head);
+    if (one.text) { made.append(said(one.text)); }
+    if (one.hint) { made.append(element("p", "bl-hint", one.hint)); }
+    if (one.others) {
+      var others = element("ul", "bl-others");
+      one.others.forEach(function (each) { others.append(opinion(each, "li", "", false)); });
+      made.append(others);
+    }
+    var rubric = element("ul", "bl-facets");
+    (one.facets || []).forEach(function (each, place) { rubric.append(facet(each, says[place])); });
+    made.append(rubric);
+    var remarks = element("div", "bl-remarks");
+    (one.notes || []).forEach(function (note) {
+      var remark = element("p");
+      remark.append(element("span", "bl-by", note[0]), " remarks: ", element("q", "", note[1]));
+      remarks.append(remark);
+    });
+    made.append(remarks);
+    return made;
+  }
+
+  function answers(rows, run) {
+    var made = element("div");
+    var cards, last;
+    made.append(element("p", "bl-context", MARKS));
+    rows.forEach(function (row) {
+      if (row[0] !== last) {
+        last = row[0];
+        cards = element("div", "bl-cards bl-heard");
+        made.append(element("h4", "bl-asked", run.prompts[last].title), cards);
+      }
+      cards.append(answer(run.answers[row[1]], run.prompts[last].says, row[2], row[3]));
+    });
+    return made;
+  }
+
+  function shown(section, run) {
     if (section.kind === "facts") { return facts(section.rows); }
+    if (section.kind === "answers") { return answers(section.rows, run); }
     if (section.kind === "list") { return list(section.rows); }
     return table(section);
   }
@@ -163,14 +236,14 @@ var benchledger = (function () {
         summary.append(element("span", "bl-summary-score", String(section.rows.length)));
         fold.append(summary);
         fold.addEventListener("toggle", function () {
-          if (fold.open && fold.children.length === 1) { fold.append(shown(section)); }
+          if (fold.open && fold.children.length === 1) { fold.append(shown(section, run)); }
         });
         place.append(fold);
         return;
       }
       if (section.heading) { place.append(element("h2", "", section.heading)); }
       if (section.says) { place.append(element("p", "bl-says", section.says)); }
-      place.append(shown(section));
+      place.append(shown(section, run));
       if (section.notes && section.notes.length) {
         var notes = element("ul", "bl-notes");
         section.notes.forEach(function (note) { notes.append(element("li", "", note)); });

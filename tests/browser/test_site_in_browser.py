@@ -281,6 +281,34 @@ def test_each_hostile_answer_stays_within_its_card(browser: Any, attacked_addres
     context.close()
 
 
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_the_viewer_shows_hostile_answers_and_reviews_as_text(
+    browser: Any, attacked_address: str, viewport: dict[str, int]
+) -> None:
+    context = browser.new_context(viewport=viewport)
+    page, problems = _watched(context)
+    page.goto(f"{attacked_address}report/run.html")
+    page.wait_for_selector("#bl-run h2")
+    page.evaluate(OPEN_ALL)
+    page.wait_for_selector("#bl-run .bl-card")
+
+    # Three models, two of which say one thing to each prompt and one two.
+    answers = page.locator("#bl-run .bl-card")
+    assert answers.count() == 4 * len(ATTACKS)
+    script = page.locator("#bl-run .bl-card", has_text=ATTACKS["script"]).first
+    assert script.locator(".bl-text").inner_text() == f"{ATTACKS['script']} 01"
+    assert script.locator("ul.bl-facets > li").count() == 2
+    # A judge, and two people, each of a facet and of the whole answer.
+    assert script.locator(".bl-voice").count() == 6
+    assert script.locator("ul.bl-others > li").count() == 3
+    assert page.query_selector("img[src=x], article iframe, article style, article h1 ~ h1, article script") is None
+    assert page.title() != "owned"
+    assert page.evaluate(OUTSIDE_CARDS) == []
+    assert page.evaluate(OVERFLOW) <= 0
+    assert problems == []
+    context.close()
+
+
 def test_a_million_letters_are_cut_with_a_note_and_can_be_taken_along(browser: Any, attacked_address: str) -> None:
     place = list(ATTACKS).index("long word")
     context = browser.new_context(viewport=PHONE)
