@@ -11,7 +11,7 @@ from bench.site.basis import Basis, bases
 from bench.site.disagreements import Disagreements, disagreements
 from bench.site.guarding import Guarded, guarded
 from bench.site.ledger import Board, Site, run_page
-from bench.site.scored import AGREEMENT, Scored, VoiceLine, scored_runs, voice_lines
+from bench.site.scored import AGREEMENT, Scored, VoiceLine, scored_run, voice_lines
 from bench.site.slopes import Slopes, slopes
 from bench.site.tables import Table
 from bench.site.text import relative, shortened
@@ -44,28 +44,20 @@ class OnRun:
 
 
 @dataclass(frozen=True)
-class Unscored:
-    """A machine of which nobody scored a run."""
-
-    machine: str
-    anchor: str
-
-
-@dataclass(frozen=True)
 class AgreementPage:
     """The whole page."""
 
     scored: tuple[OnRun, ...]
-    unscored: tuple[Unscored, ...]
+    unscored: tuple[Board, ...]
     basis: tuple[Basis, ...]
 
 
 def agreement_page(site: Site) -> AgreementPage:
     """Return the page: machines with a scored run first, then what the program's scores rest on."""
-    found = [(board, scored_runs(site, board)) for board in site.boards]
+    found = [(board, scored_run(site, board)) for board in site.boards]
     return AgreementPage(
-        scored=tuple(_on_run(site, board, one) for board, runs in found for one in runs),
-        unscored=tuple(Unscored(board.machine, board.anchor) for board, runs in found if not runs),
+        scored=tuple(_on_run(site, board, one) for board, one in found if one is not None),
+        unscored=tuple(board for board, one in found if one is None),
         basis=bases(site.boards),
     )
 

@@ -50,7 +50,7 @@ def _basis(boards: Sequence[Board]) -> Basis:
         count_column("Could not tell", [untold[check] for check in checks], unit="facets of answers"),
     ]
     return Basis(
-        machines=joined([board.machine for board in boards]),
+        machines=joined([board.heading for board in boards]),
         sentence=_sentence(counted, sum(bool(prompt.facets) for prompt in prompts), untold.total()),
         table=table(f"Checks of {boards[0].result.prompt_set.title}", rows) if checks else None,
         context="; ".join(f"{board.machine}, {form.minute(board.result.run.started_utc)}" for board in boards),

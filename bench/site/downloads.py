@@ -10,7 +10,7 @@ from bench.analysis.tabular import FORMULA_STARTS, csv_text, json_text
 from bench.quality.review import Reviews
 from bench.results.schema import Result
 from bench.site.ledger import Site
-from bench.site.scored import scored_runs
+from bench.site.scored import scored_run
 
 
 def samples_csv(result: Result) -> str:
@@ -40,11 +40,10 @@ def samples_csv(result: Result) -> str:
 def score_files(site: Site) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of the files of every score of the runs on the page of agreement.
 
-    These are, of each machine, the newest run of each prompt set that a judge or a person scored; without one, its
-    newest run.
+    These are, of each machine and prompt set, the newest run that a judge or a person scored; without one, the newest.
     """
-    found = ((board, scored_runs(site, board)) for board in site.boards)
-    shown = [run.result for board, runs in found for run in ([one.summary for one in runs] or [board.summary])]
+    found = ((board, scored_run(site, board)) for board in site.boards)
+    shown = [(board.summary if one is None else one.summary).result for board, one in found]
     rows = score_rows((result, site.reviews.get(result.run.id, Reviews())) for result in shown)
     yield "scores.csv", csv_text(SCORE_COLUMNS, rows)
     yield "scores.json", json_text(rows)

@@ -1,4 +1,4 @@
-"""The ledger as the pages need it: the newest run of each machine, of each model on each machine, and their looks."""
+"""The ledger as the pages need it: the newest run of each prompt set on a machine, of each model, and their looks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from bench.site.drift import Drift
 from bench.site.intervals import Estimates
 from bench.site.palette import Mark, marks
 from bench.site.tables import Column, Measured, number_column
-from bench.site.text import anchor, key, run_key
+from bench.site.text import anchor, key, run_key, shortened
 from bench.site.voices import Hearings
 
 ESTIMATED = ("energy_per_answer_j", "energy_per_1000_tokens_j", "cost_per_1000_answers")
@@ -27,9 +27,14 @@ ESTIMATED = ("energy_per_answer_j", "energy_per_1000_tokens_j", "cost_per_1000_a
 
 @dataclass(frozen=True)
 class Board:
-    """The newest run of a machine: what the comparing pages show for it."""
+    """The newest run of a prompt set on a machine: what the comparing pages show for it.
+
+    `place` is that of its prompt set among the `sets` of the machine, the newest first.
+    """
 
     summary: RunSummary
+    place: int = 0
+    sets: int = 1
 
     @property
     def result(self) -> Result:
@@ -42,9 +47,22 @@ class Board:
         return self.result.machine.name
 
     @property
+    def prompt_set(self) -> str:
+        """Id of the prompt set."""
+        return self.result.prompt_set.id
+
+    @property
+    def heading(self) -> str:
+        """The head of its section: the machine, and the prompt set where the machine has several."""
+        if self.sets == 1:
+            return self.machine
+        return f"{self.machine} · {shortened(self.result.prompt_set.title, 60)}"
+
+    @property
     def anchor(self) -> str:
-        """The id of this machine's section on a page."""
-        return f"machine-{anchor(self.machine)}"
+        """The id of its section on a page."""
+        of_set = f"-{anchor(self.prompt_set)}" if self.place else ""
+        return f"machine-{anchor(self.machine)}{of_set}"
 
     @property
     def answering(self) -> tuple[ModelSummary, ...]:
@@ -123,30 +141,43 @@ class Site:
         runs = self.runs[name][machine]
         return next((one for one in reversed(runs) if one.model.skipped is None), runs[-1])
 
-    def history(self, name: str, machine: str) -> tuple[ModelSummary, ...]:
-        """Return the runs of a model on a machine that can be compared with the newest good one, oldest first."""
-        runs = self.runs[name][machine]
+    def history(self, name: str, machine: str, prompt_set: str | None = None) -> tuple[ModelSummary, ...]:
+        """Return the runs of a model on a machine that can be compared with the newest good one, oldest first.
+
+        That is the newest of a prompt set where its id is given.
+        """
+        runs = [one for one in self.runs[name][machine] if prompt_set in (None, one.result.prompt_set.id)]
         good = [one for one in runs if one.good_samples] or list(runs)
         newest = context_key(good[-1].result, good[-1].model)
         return tuple(one for one in runs if context_key(one.result, one.model) == newest)
 
 
 def site(ledger: Ledger, reviews: Mapping[str, Reviews] | None = None) -> Site:
-    """Return the ledger arranged for the pages, the machine of the newest run first.
+    """Return the ledger arranged for the pages, the machine of the newest run first, and its newest prompt set.
 
     `reviews` has those of a run by its id; files of theirs that were refused come after the ledger's own.
     """
     summaries = tuple(summarise(result) for result in ledger.results)
-    latest = {one.result.machine.name: one for one in summaries}
-    boards = sorted(latest.values(), key=lambda one: (one.result.run.started_utc, one.result.run.id), reverse=True)
     return Site(
         results=ledger.results,
         refused=(*ledger.refused, *(refused for one in (reviews or {}).values() for refused in one.refused)),
         marks=marks(ledger.results),
-        boards=tuple(Board(one) for one in boards),
+        boards=_boards(summaries),
         summaries=summaries,
         reviews=reviews or {},
     )
+
+
+def _boards(summaries: Sequence[RunSummary]) -> tuple[Board, ...]:
+    newest: dict[str, dict[str, RunSummary]] = {}
+    in_time = sorted(summaries, key=lambda one: (one.result.run.started_utc, one.result.run.id), reverse=True)
+    for one in in_time:
+        shown = newest.setdefault(one.result.machine.name, {})
+        held = shown.setdefault(one.result.prompt_set.id, one)
+        # What ran in turns with another config stands for a set only where nothing else does.
+        if held.result.run.pairing is not None and one.result.run.pairing is None:
+            shown[one.result.prompt_set.id] = one
+    return tuple(Board(one, place, len(shown)) for shown in newest.values() for place, one in enumerate(shown.values()))
 
 
 def context(result: Result, devices: Sequence[str | None], rounds: int) -> str:

@@ -78,9 +78,10 @@ class LoadPage:
 
 def load_page(site: Site) -> LoadPage:
     """Return the page: the machine of the newest run first."""
-    machines = tuple(section for board in site.boards if (section := _machine(site, board.machine)) is not None)
+    names = list(dict.fromkeys(board.machine for board in site.boards))
+    machines = tuple(section for name in names if (section := _machine(site, name)) is not None)
     loaded = {section.machine for section in machines}
-    others = [board.machine for board in site.boards if board.machine not in loaded]
+    others = [name for name in names if name not in loaded]
     without = f"No load was measured on {joined(others)}." if machines and others else ""
     return LoadPage(machines, without)
 

@@ -67,7 +67,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Section:
-    """What the overview says of one machine."""
+    """What the overview says of one machine and prompt set."""
 
     board: Board
     answer: str
@@ -96,16 +96,18 @@ class Overview:
     """The first screen."""
 
     sections: tuple[Section, ...]
+    jump: str
     doubted: tuple[Doubted, ...]
     doubted_in_all: int
     refused: tuple[Refused, ...]
 
 
 def overview(site: Site) -> Overview:
-    """Return the first screen: a section for each machine, then what cannot be trusted."""
+    """Return the first screen: a section for each machine and prompt set, then what cannot be trusted."""
     doubted = [one for summary in reversed(site.summaries) if (one := _doubted(summary)) is not None]
     return Overview(
         sections=tuple(_section(site, board) for board in site.boards),
+        jump="Machines:" if all(board.sets == 1 for board in site.boards) else "Machines and prompts:",
         doubted=tuple(doubted[:DOUBTED_SHOWN]),
         doubted_in_all=len(doubted),
         refused=site.refused,
@@ -158,13 +160,13 @@ def _table(site: Site, board: Board) -> Table:
         licence_column(rows),
         _history_column(site, board, rows),
     ]
-    return table(f"Models on {board.machine}", columns)
+    return table(f"Models on {board.heading}", columns)
 
 
 def _history_column(site: Site, board: Board, rows: Sequence[ModelSummary]) -> Column:
     cells = []
     for one in rows:
-        history = site.history(one.model.name, board.machine)
+        history = site.history(one.model.name, board.machine, board.prompt_set)
         values = [value for point in history if (value := point.value("decode_tokens_per_s")) is not None]
         if len(values) < 2:
             cells.append(Cell("1 run" if values else "no run"))
@@ -181,7 +183,7 @@ def _answer(site: Site, board: Board) -> str:
     if not models:
         return "No model gave an answer in the newest run on this machine."
     if len(models) == 1:
-        return f"Only {models[0].model.name} has answered on this machine so far: nothing to compare it with."
+        return f"Only {models[0].model.name} answered in this run: nothing to compare it with."
     alone: dict[str, list[str]] = {}
     together: dict[str, list[str]] = {}
     untold: dict[str, list[str]] = {}

@@ -74,7 +74,7 @@ class _Counts:
 
 
 def prompts_of(site: Site) -> dict[str, PromptRecord]:
-    """Return the prompts of the newest runs of all machines, the newest wording of each."""
+    """Return the prompts of the newest run of each set on each machine, the newest wording of each."""
     found: dict[str, PromptRecord] = {}
     for board in site.boards:
         for prompt in board.result.prompt_set.prompts:
@@ -105,7 +105,7 @@ def prompt_view(site: Site, prompt: PromptRecord) -> PromptPage:
 def _list_table(site: Site, board: Board) -> Table:
     prompts = board.result.prompt_set.prompts
     return table(
-        f"Prompts on {board.machine}",
+        f"Prompts on {board.heading}",
         [
             name_column("Prompt", [_prompt_cell(prompt) for prompt in prompts]),
             text_column("Category", [prompt.category for prompt in prompts]),
@@ -229,7 +229,7 @@ def _model_table(site: Site, board: Board, prompt: PromptRecord, here: str) -> T
         column = number_column(label, chosen.unit, values, chosen.better)
         columns.append(replace(column, explained=metric_page(metric_id)))
     columns.append(text_column("Good samples", [_counts(one, prompt.id).text for one in rows], numeric=True))
-    return table(f"Models on {board.machine}", columns)
+    return table(f"Models on {board.heading}", columns)
 
 
 def _of_prompt(shown: Measured, found: Estimate) -> Measured:

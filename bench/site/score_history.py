@@ -29,7 +29,7 @@ SCALE: Final = form.scale("score", [])
 class QualityOverTime:
     """The histories of the models on one machine; `no_history` says why some or all have none."""
 
-    machine: str
+    heading: str
     anchor: str
     figures: tuple[Figure, ...]
     no_history: str
@@ -57,12 +57,12 @@ def _on_board(site: Site, board: Board) -> QualityOverTime:
     figures, short = [], []
     for one in board.summary.models:
         name = one.model.name
-        known = [run for run in site.history(name, board.machine) if run.score is not None]
+        known = [run for run in site.history(name, board.machine, board.prompt_set) if run.score is not None]
         if len(known) < 2:
             short.append(shortened(name, 40))
         else:
             figures.append(_figure(site, board, name, known[-MOST_RUNS:]))
-    return QualityOverTime(board.machine, f"over-time-{board.anchor}", tuple(figures), _no_history(short, len(figures)))
+    return QualityOverTime(board.heading, f"over-time-{board.anchor}", tuple(figures), _no_history(short, len(figures)))
 
 
 def _no_history(short: Sequence[str], drawn: int) -> str:

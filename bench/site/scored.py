@@ -7,7 +7,7 @@ from bench.analysis.summary import RunSummary
 from bench.site import format as form
 from bench.site.ledger import Board, Site, prompt_page
 from bench.site.naming import joined
-from bench.site.text import anchor, relative, shortened
+from bench.site.text import relative, shortened
 from bench.site.voices import Hearing
 
 AGREEMENT: Final = "report/agreement.html"
@@ -25,7 +25,7 @@ class VoiceLine:
 
 @dataclass(frozen=True)
 class Earlier:
-    """The newest run of a machine that somebody scored, where that is not its newest run."""
+    """The newest run of a machine that somebody scored, where that is not the one shown."""
 
     when: str
     href: str
@@ -43,31 +43,29 @@ class Scored:
     is_newest: bool
 
 
-def scored_runs(site: Site, board: Board) -> tuple[Scored, ...]:
-    """Return the newest run of each prompt set that a judge or a person scored on a machine, the newest first."""
-    newest: dict[str, RunSummary] = {}
-    found: dict[str, RunSummary] = {}
-    for one in reversed(site.summaries):
-        if one.result.machine.name == board.machine:
-            newest.setdefault(one.result.prompt_set.id, one)
-            if site.hearings.has(one.result):
-                found.setdefault(one.result.prompt_set.id, one)
-    return tuple(
-        Scored(one, f"{board.anchor}-{anchor(prompt_set)}" if place else board.anchor, one is newest[prompt_set])
-        for place, (prompt_set, one) in enumerate(found.items())
-    )
+def scored_run(site: Site, board: Board) -> Scored | None:
+    """Return the newest run of a machine and a prompt set that a judge or a person scored; None without one."""
+    runs = [
+        one
+        for one in reversed(site.summaries)
+        if one.result.machine.name == board.machine and one.result.prompt_set.id == board.prompt_set
+    ]
+    found = next((one for one in runs if site.hearings.has(one.result)), None)
+    return None if found is None else Scored(found, board.anchor, found is runs[0])
 
 
 def scored_before(site: Site, board: Board, here: str) -> Earlier | None:
-    """Return the run of a machine that was scored, where its newest one was not, for the page `here`.
+    """Return the run of a machine that was scored, where the one shown was not, for the page `here`.
 
     One of the same prompts goes before a newer one of others.
     """
-    found = () if site.hearings.has(board.result) else scored_runs(site, board)
-    if not found:
+    if site.hearings.has(board.result):
         return None
-    prompt_set = board.result.prompt_set.id
-    one = next((one for one in found if one.summary.result.prompt_set.id == prompt_set), found[0])
+    of_machine = [other for other in site.boards if other.machine == board.machine]
+    of_machine.sort(key=lambda other: other.prompt_set != board.prompt_set)
+    one = next((found for other in of_machine if (found := scored_run(site, other)) is not None), None)
+    if one is None:
+        return None
     return Earlier(form.minute(one.summary.result.run.started_utc), relative(here, f"{AGREEMENT}#{one.anchor}"))
 
 

@@ -14,7 +14,7 @@ from bench.site import format as form
 from bench.site.ledger import Board, Site, model_page, run_page
 from bench.site.naming import joined
 from bench.site.palette import Mark
-from bench.site.scored import Scored, VoiceLine, page_of_prompt, scored_runs, voice_lines
+from bench.site.scored import Scored, VoiceLine, page_of_prompt, scored_run, voice_lines
 from bench.site.text import relative, shortened
 from bench.site.voices import Hearing, Voice, mean_interval
 
@@ -104,7 +104,8 @@ class _Notes:
 
 def source_matrices(site: Site, here: str) -> tuple[SourceMatrix, ...]:
     """Return a matrix for each machine and prompt set with a run that a judge or a person scored: the newest one."""
-    return tuple(_matrix(site, board, one, here) for board in site.boards for one in scored_runs(site, board))
+    found = ((board, scored_run(site, board)) for board in site.boards)
+    return tuple(_matrix(site, board, one, here) for board, one in found if one is not None)
 
 
 def _matrix(site: Site, board: Board, scored: Scored, here: str) -> SourceMatrix:
