@@ -16,6 +16,7 @@ from bench.site.feed import feed
 from bench.site.ledger import Site, site
 from bench.site.pages import write_site
 from bench.site.since import since_last_run
+from bench.site.under_load import under_load
 from tests.daily_runs import daily_runs
 from tests.site_project import TEMPLATES
 from tests.test_level_series import STEP, asked, stepping
@@ -74,6 +75,18 @@ def test_what_shifts_at_a_run_with_and_without_load_is_one_entry() -> None:
         "TTFT p95 (closed loop, 16 streams)",
     ]
     assert entry.after.run.id == made.results[STEP].run.id
+
+
+def test_a_level_that_shifted_leads_to_its_change() -> None:
+    made = stepped()
+    found = under_load(made, entry_of(made).model, entry_of(made).machine, "report/models/x.html")
+
+    assert found is not None
+    names = [(row[0].text, row[0].small, row[0].href) for row in found.sorts[0].table.rows]
+    assert names == [
+        ("4 streams", "", ""),
+        ("16 streams", "changed 2026-01-17", f"../changes.html#{entry_of(made).id}"),
+    ]
 
 
 def test_the_feed_names_the_level() -> None:

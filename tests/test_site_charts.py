@@ -72,6 +72,7 @@ def test_over_steps(snapshot_json: SnapshotAssertion) -> None:
         {"fast": MARKS["fast"]},
         upright=[{"x": 4.0, "label": "knee: 4 streams"}],
         level=[{"y": 200.0, "label": "limit 200 ms"}],
+        intervals=[{"model": "fast", "x": 4.0, "low": 140.0, "high": 190.0}],
     )
 
     assert spec == snapshot_json

@@ -77,7 +77,9 @@ def test_a_closed_loop_has_its_knee_and_the_reason_why_the_sweep_ended() -> None
     assert rates.sentence == "It sustains 14/s; it falls behind at 30/s."
     assert texts(rates.table, "Load") == ["14/s sustained", "30/s overloaded"]
     assert [note.text for note in rates.table.notes] == [
-        "30 answers for 59 requests due, and latency grew by 0.93 s a second"
+        "no interval: an interval needs 20 answers, that of a p95 100, that of a p99 400",
+        "no interval: every request kept the limits, or none did",
+        "30 answers for 59 requests due, and latency grew by 0.93 s a second",
     ]
 
 
@@ -152,7 +154,11 @@ def test_a_level_without_a_good_answer_says_failed_and_why() -> None:
     assert texts(shown, "Throughput") == texts(shown, "TTFT p50") == texts(shown, "Latency p95") == ["failed"]
     assert texts(shown, "Answers") == ["0"]
     assert texts(shown, "Failed") == ["1 of 1"]
-    assert [note.text for note in shown.notes] == ["every request failed at once", "refused (1)"]
+    assert [note.text for note in shown.notes] == [
+        "no interval: an interval needs 20 answers, that of a p95 100, that of a p99 400",
+        "every request failed at once",
+        "refused (1)",
+    ]
 
 
 def test_a_latency_under_load_below_the_client_s_error_is_not_resolvable() -> None:
@@ -173,6 +179,47 @@ def test_streams_that_were_not_under_way_are_told() -> None:
     assert measured_level(idle, "under_way").kind == "coarse"
 
 
+def waiting(ttft_s: float, streams: int, count: int = 40) -> LoadLevel:
+    """Return requests of 11 tokens, each the first text of which comes 10 ms later than that of the one before."""
+    samples = [
+        load_sample(place * 10 / count, ttft_s + place / 100, ttft_s + place / 100 + 0.1) for place in range(count)
+    ]
+    return load_level(samples, streams=streams)
+
+
+def test_a_level_shows_its_intervals_and_why_it_has_none() -> None:
+    shown = level_table("levels", summaries(waiting(0.1, 1), waiting(0.2, 2, 19)), CLOSED_COLUMNS, None)
+    ttft = next(column for column in shown.columns if column.label == "TTFT p50")
+    column = shown.columns.index(ttft)
+    wide, few = (row[column] for row in shown.rows)
+
+    # The worked case of tests/test_level_intervals.py with 40 requests instead of 20: the ends are those shares of the
+    # 39 steps of 10 ms between the values, 0.1 + 0.39 * 0.181220 and 0.1 + 0.39 * 0.818780.
+    assert (wide.text, wide.interval, few.text, few.interval) == ("295", "171–419", "290", "")
+    assert {note.letter: note.text for note in shown.notes}[few.interval_letter] == (
+        "no interval: an interval needs 20 answers, that of a p95 100, that of a p99 400"
+    )
+    assert not any(cell.interval for row in shown.rows for cell in row if cell.text == "0")
+
+
+def test_the_charts_of_levels_have_their_intervals_as_bars() -> None:
+    run = loaded(waiting(0.1, 1), waiting(0.2, 2), waiting(0.3, 4, 19))
+    found = under_load(site(Ledger((run,), ())), "tiny", "laptop", HERE)
+
+    assert found is not None
+    assert found.intervals == "In small type: 95 % intervals, by how 10 stretches of a level differ"
+    throughput, ttft = found.sorts[0].figures
+    bars = ttft.spec["datasets"]["intervals"]
+    assert [(bar["x"], round(bar["low"]), round(bar["high"])) for bar in bars] == [(1.0, 171, 419), (2.0, 271, 519)]
+    assert [row["detail"] for row in ttft.spec["datasets"]["steps"] if row["line"] == "p50"] == [
+        "40 good answers, interval 171–419",
+        "40 good answers, interval 271–519",
+        "19 good answers",
+    ]
+    assert ttft.caption.endswith(" Bars: 95 % intervals.")
+    assert len(throughput.spec["datasets"]["intervals"]) == 2
+
+
 def page_of(*results: Result) -> Any:
     return load_page(site(Ledger(results, ())))
 
@@ -183,7 +230,7 @@ def test_the_load_page_puts_the_models_of_a_machine_side_by_side() -> None:
     (desk,) = found.machines
     assert desk.sentence == (
         "gemma-2-2b gives the highest throughput: 205\u00a0tokens/s with 8 streams; "
-        "qwen2.5-0.5b has its knee at 4 streams."
+        "by its interval qwen2.5-0.5b may give as much; qwen2.5-0.5b has its knee at 4 streams."
     )
     assert texts(desk.table, "Model") == ["gemma-2-2b 2.61B · int4 · CPU", "qwen2.5-0.5b 494M · int4 · CPU"]
     assert texts(desk.table, "Knee") == ["8 streams or beyond: the most tried", "4 streams"]
@@ -198,6 +245,57 @@ def test_the_load_page_puts_the_models_of_a_machine_side_by_side() -> None:
     ]
     assert {column.unit for column in desk.compared[0].table.columns[1:]} == {"s"}
     assert texts(desk.compared[2].table, "qwen2.5-0.5b")[-1] == "0"
+
+
+def fast_and_slow(tokens: int, spread: int) -> Any:
+    """Return two models with two answers a second, of so many tokens more or less by turns, and of 20."""
+
+    def level(middle: int, off: int) -> LoadLevel:
+        return load_level(
+            [
+                load_sample(place / 2, 0.4, 0.4, output_tokens=middle + (off if place // 2 % 2 else -off))
+                for place in range(20)
+            ]
+        )
+
+    (found,) = page_of(
+        builders.result(
+            [
+                builders.model_run(name="fast", load=(level(tokens, spread),)),
+                builders.model_run(name="slow", load=(level(20, spread),)),
+            ]
+        )
+    ).machines
+    highest = next(column for column in found.table.columns if column.label == "Highest")
+    return found.sentence, [(cell.text, cell.interval, cell.best) for cell in highest.cells]
+
+
+def test_the_highest_throughput_is_the_best_where_intervals_tell_it_apart() -> None:
+    # Ten seconds of 2 * (m - 5) and 2 * (m + 5) tokens by turns: 10 / 3 * 2.262 is 7.5 to either side.
+    apart = fast_and_slow(40, 5)
+    together = fast_and_slow(22, 5)
+
+    assert apart == (
+        "fast gives the highest throughput: 80\u00a0tokens/s with 1 stream.",
+        [("80.0", "72.5–87.5", True), ("40.0", "32.5–47.5", False)],
+    )
+    assert together == (
+        "fast gives the highest throughput: 44\u00a0tokens/s with 1 stream; by its interval slow may give as much.",
+        [("44.0", "36.5–51.5", False), ("40.0", "32.5–47.5", False)],
+    )
+
+
+def test_no_throughput_is_the_best_where_one_has_no_interval() -> None:
+    levels = {"fast": steady_level(1, 200), "few": steady_level(1, 100, answers=10)}
+    (found,) = page_of(
+        builders.result([builders.model_run(name=name, load=(level,)) for name, level in levels.items()])
+    ).machines
+    highest = next(column for column in found.table.columns if column.label == "Highest")
+
+    assert [(cell.text, bool(cell.interval), cell.best) for cell in highest.cells] == [
+        ("200", True, False),
+        ("100", False, False),
+    ]
 
 
 def test_machines_without_levels_are_named() -> None:

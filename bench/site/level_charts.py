@@ -6,7 +6,7 @@ from functools import cache
 
 import altair as alt
 
-from bench.site.charts import Axis, Row, Spec, colour_encoding, finished, scale_encoding
+from bench.site.charts import BAR_OPACITY, BAR_WIDTH, Axis, Row, Spec, colour_encoding, finished, scale_encoding
 from bench.site.palette import Mark
 
 DASHES: tuple[list[int], ...] = ([1, 0], [6, 4], [2, 3], [9, 3, 2, 3])
@@ -41,20 +41,21 @@ def over_steps(
     marks: Mapping[str, Mark],
     upright: Sequence[Row] = (),
     level: Sequence[Row] = (),
+    intervals: Sequence[Row] = (),
 ) -> Spec:
     """Return y over the steps of x, a line for each model and each of `lines`, which differ in their dashes.
 
     Rows have model, line, x, y, detail and size, an area in square pixels; `upright` has the upright rules, with x and
-    label, and `level` those across, with y and label.
+    label, and `level` those across, with y and label. `intervals` are bars from low to high, each with model and x.
     """
     spec = copy.deepcopy(_over_steps_kind())
-    across, across_words, up, up_words, line, points = spec["layer"]
-    for layer in (up, up_words, line, points):
+    across, across_words, up, up_words, line, bars, points = spec["layer"]
+    for layer in (up, up_words, line, bars, points):
         scale_encoding(layer["encoding"]["x"], x)
         layer["encoding"]["x"]["axis"]["values"] = sorted({row["x"] for row in rows})
-    for layer in (across, across_words, line, points):
+    for layer in (across, across_words, line, bars, points):
         scale_encoding(layer["encoding"]["y"], y)
-    for layer in (line, points):
+    for layer in (line, bars, points):
         colour_encoding(layer["encoding"], marks)
     line["encoding"]["strokeDash"]["scale"] = {
         "domain": list(lines),
@@ -62,14 +63,20 @@ def over_steps(
     }
     points["encoding"]["tooltip"][2]["title"] = x.title
     points["encoding"]["tooltip"][3]["title"] = y.title
-    spec["datasets"] = {"level": list(level), "steps": list(rows), "upright": list(upright)}
+    spec["datasets"] = {
+        "intervals": list(intervals),
+        "level": list(level),
+        "steps": list(rows),
+        "upright": list(upright),
+    }
     return spec
 
 
 @cache
 def _over_steps_kind() -> Spec:
     x = alt.X("x:Q", axis=alt.Axis(grid=False, format=",.6~r", labelOverlap="greedy"))
-    y = alt.Y("y:Q", axis=alt.Axis(tickCount=5, format=",~f"))
+    along = {"axis": alt.Axis(tickCount=5, format=",~f")}
+    y = alt.Y("y:Q", **along)
     across = (
         alt.Chart(alt.NamedData("level"))
         .mark_rule(strokeDash=[2, 3], strokeWidth=1.2, color="var(--bl-warn)")
@@ -96,6 +103,11 @@ def _over_steps_kind() -> Spec:
         .mark_line(strokeWidth=2)
         .encode(x=x, y=y, color=colour, strokeDash=alt.StrokeDash("line:N", legend=None), detail="line:N")
     )
+    bars = (
+        alt.Chart(alt.NamedData("intervals"))
+        .mark_rule(strokeWidth=BAR_WIDTH, opacity=BAR_OPACITY)
+        .encode(x=x, y=alt.Y("low:Q", **along), y2="high:Q", color=colour)
+    )
     points = (
         alt.Chart(alt.NamedData("steps"))
         .mark_point(filled=True, opacity=1, stroke="var(--bl-surface)", strokeWidth=1)
@@ -114,4 +126,4 @@ def _over_steps_kind() -> Spec:
             ],
         )
     )
-    return finished(alt.layer(across, across_words, up, up_words, line, points), height=240)
+    return finished(alt.layer(across, across_words, up, up_words, line, bars, points), height=240)

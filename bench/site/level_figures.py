@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.analysis.intervals import Interval
+from bench.analysis.level_intervals import level_estimate
 from bench.analysis.level_metrics import level_metric, level_value
 from bench.analysis.load import LevelSummary
 from bench.analysis.saturation import Knee, NoKnee
@@ -10,7 +12,7 @@ from bench.site import charts
 from bench.site import format as form
 from bench.site.figures import Figure, plain
 from bench.site.level_charts import DASH_WORDS, LARGE_SIZE, SIZE, over_steps, steps
-from bench.site.levels import level_name
+from bench.site.levels import BARS, level_name
 from bench.site.palette import Mark
 
 
@@ -35,15 +37,18 @@ def throughput_figure(
     The knee is a rule where there is one model, and a larger mark where there are several.
     """
     rows: list[charts.Row] = []
+    bars: list[charts.Row] = []
+    scale = form.scale("tokens/s", [])
     for name, levels in by_model.items():
         found = knees[name]
         for one in by_step(levels):
             value = one.throughput_tokens_per_s
             if value is not None:
                 at = isinstance(found, Knee) and not found.still_growing and found.level.key == one.key
-                detail = f"{form.count(one.good, 'good answer')}{', the knee' if at else ''}"
-                row = _row(plain(name), "throughput", one, value, form.scale("tokens/s", []), detail)
+                interval = level_estimate(one, "throughput_tokens_per_s").interval
+                row = _row(plain(name), "throughput", one, value, scale, interval, ", the knee" if at else "")
                 rows.append(row | {"size": LARGE_SIZE if at and len(by_model) > 1 else SIZE})
+                bars += _bars(row, interval, scale)
     if len({row["x"] for row in rows}) < 2:
         return None
     upright: list[charts.Row] = []
@@ -51,14 +56,13 @@ def throughput_figure(
         (only,) = knees.values()
         if isinstance(only, Knee) and not only.still_growing:
             upright = [{"x": float(only.level.key.streams), "label": f"knee: {level_name(only.level)}"}]
-    values = [float(row["y"]) for row in rows]
-    y = charts.axis("Throughput (tokens/s)", values)
+    y = charts.axis("Throughput (tokens/s)", [float(row["y"]) for row in rows] + _ends(bars))
     x = steps([float(row["x"]) for row in rows], "Streams at once")
     return Figure(
         id=figure_id,
         sentence=sentence,
-        caption=caption,
-        spec=over_steps(rows, ["throughput"], x, y, marks, upright),
+        caption=f"{caption}{BARS if bars else ''}",
+        spec=over_steps(rows, ["throughput"], x, y, marks, upright, intervals=bars),
         legend=marks if len(by_model) > 1 else {},
     )
 
@@ -89,10 +93,13 @@ def lines_figure(
         return None
     unit = level_metric(lines[0].metric_id.partition(".")[0]).unit
     scale = form.scale(unit, [value for _, _, value in known])
-    rows = [
-        _row(plain(name), line.label, one, value, scale, form.count(one.good, "good answer"))
-        for line, one, value in known
-    ]
+    rows: list[charts.Row] = []
+    bars: list[charts.Row] = []
+    for line, one, value in known:
+        interval = level_estimate(one, line.metric_id).interval
+        row = _row(plain(name), line.label, one, value, scale, interval)
+        rows.append(row)
+        bars += _bars(row, interval, scale)
     values = [float(row["y"]) for row in rows]
     rules: list[charts.Row] = []
     if limit_s is not None:
@@ -102,11 +109,11 @@ def lines_figure(
     sentence, caption = words
     told_apart = ", ".join(f"{dash}: {line.label}" for dash, line in zip(DASH_WORDS, drawn, strict=False))
     x_title = "Streams at once" if levels[0].closed else "Requests asked for (1/s)"
-    y = charts.axis(f"{axis_title} ({scale.unit})", [*values, *(float(rule["y"]) for rule in rules)])
+    y = charts.axis(f"{axis_title} ({scale.unit})", [*values, *_ends(bars), *(float(rule["y"]) for rule in rules)])
     return Figure(
         id=figure_id,
         sentence=sentence,
-        caption=f"{caption}. {told_apart}.",
+        caption=f"{caption}. {told_apart}.{BARS if bars else ''}",
         spec=over_steps(
             rows,
             [line.label for line in drawn],
@@ -114,6 +121,7 @@ def lines_figure(
             y,
             marks,
             level=rules,
+            intervals=bars,
         ),
         legend={},
     )
@@ -128,7 +136,18 @@ def _step(level: LevelSummary) -> float:
     return float(level.key.streams) if level.key.rate_per_s is None else level.key.rate_per_s
 
 
-def _row(model: str, line: str, level: LevelSummary, value: float, scale: form.Scale, detail: str) -> charts.Row:
+def _row(
+    model: str,
+    line: str,
+    level: LevelSummary,
+    value: float,
+    scale: form.Scale,
+    interval: Interval | None,
+    more: str = "",
+) -> charts.Row:
+    detail = form.count(level.good, "good answer") + more
+    if interval is not None:
+        detail += f", interval {form.interval(interval.low, interval.high, value, scale)}"
     return {
         "model": model,
         "line": line,
@@ -137,3 +156,14 @@ def _row(model: str, line: str, level: LevelSummary, value: float, scale: form.S
         "detail": detail,
         "size": SIZE,
     }
+
+
+def _bars(row: charts.Row, interval: Interval | None, scale: form.Scale) -> list[charts.Row]:
+    if interval is None:
+        return []
+    low, high = form.plotted(interval.low, scale), form.plotted(interval.high, scale)
+    return [{"model": row["model"], "x": row["x"], "low": low, "high": high}]
+
+
+def _ends(bars: Sequence[charts.Row]) -> list[float]:
+    return [float(bar[end]) for bar in bars for end in ("low", "high")]

@@ -1,10 +1,12 @@
 """Levels of load as tables show them: a row for each level, every missing value with its reason."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from bench.analysis.goodput import Goodput, Limits
+from bench.analysis.level_compared import STRETCHES
+from bench.analysis.level_intervals import WITH_INTERVAL, level_estimate
 from bench.analysis.level_metrics import level_metric, level_value, why_undefined
 from bench.analysis.load import LevelKey, LevelSummary
 from bench.analysis.resolution import resolvable, smallest_resolvable_s
@@ -12,6 +14,7 @@ from bench.analysis.saturation import Knee, RateVerdict, rate_verdict
 from bench.analysis.stats import VALUES_NEEDED
 from bench.site import format as form
 from bench.site.ledger import level_metric_page, placed
+from bench.site.level_changes import LevelChange
 from bench.site.tables import Cell, Column, Measured, Table, name_column, number_column, table, text_column
 
 IDLE_SHARE: Final = 0.9
@@ -20,6 +23,12 @@ IDLE_SHARE: Final = 0.9
 CLIENT_NOTE: Final = "the client is one process, which one core serves: here it may be what limits, and not the model"
 
 FROM_SCHEDULE: Final = "Latencies count from when a request was due. In small type: from when it was sent."
+
+INTERVALS: Final = f"In small type: 95 % intervals, by how {STRETCHES} stretches of a level differ"
+"""What a table of levels has below its numbers, in words."""
+
+BARS: Final = " Bars: 95 % intervals."
+"""What a caption says of them."""
 
 FROM_START: Final = {"ttft_s": "ttft_s", "e2e_s": "e2e_s", "itl_s": "itl_s"}
 """Metric of a level -> the metric by whose limit the client can resolve it."""
@@ -97,10 +106,21 @@ def key_name(key: LevelKey) -> str:
     return form.count(key.streams, "stream") if key.rate_per_s is None else f"{form.short(key.rate_per_s)}/s"
 
 
-def level_table(label: str, levels: Sequence[LevelSummary], columns: Sequence[LevelColumn], at: object) -> Table:
-    """Return a row for each level, with its goodput, failures, and what client and model took; `at` is the knee."""
-    shown = [name_column("Load", [_name_cell(one, at) for one in levels])]
-    shown += [_column(levels, one) for one in columns]
+def level_table(
+    label: str,
+    levels: Sequence[LevelSummary],
+    columns: Sequence[LevelColumn],
+    at: object,
+    changed: Mapping[LevelKey, LevelChange] | None = None,
+    intervals: bool = True,
+) -> Table:
+    """Return a row for each level, with its goodput, failures, and what client and model took; `at` is the knee.
+
+    `changed` has the levels that shifted: their names lead to the change. `intervals` says whether there is room for
+    intervals.
+    """
+    shown = [name_column("Load", [_name_cell(one, at, (changed or {}).get(one.key)) for one in levels])]
+    shown += [_column(levels, one, intervals) for one in columns]
     if not all(one.closed for one in levels):
         shown.append(
             replace(
@@ -110,7 +130,7 @@ def level_table(label: str, levels: Sequence[LevelSummary], columns: Sequence[Le
         )
     if any(isinstance(one.goodput, Goodput) for one in levels):
         small = [_small(one, "goodput_per_s", "{}/s") for one in levels]
-        shown.append(_numbers(levels, "Goodput", "goodput_share", small))
+        shown.append(_numbers(levels, "Goodput", "goodput_share", small, intervals))
     shown.append(text_column("Failed", [_failed(one) for one in levels], numeric=True))
     shown.append(_numbers(levels, "Under way", "under_way", [_of_streams(one) for one in levels]))
     if any(one.record.memory_peak_bytes is not None for one in levels):
@@ -121,25 +141,13 @@ def level_table(label: str, levels: Sequence[LevelSummary], columns: Sequence[Le
 
 
 def measured_level(level: LevelSummary, metric_id: str) -> Measured:
-    """Return a metric of a level, or what kind of thing is missing and why."""
-    name = metric_id.partition(".")[0]
-    value = level_value(level, metric_id)
-    if value is None:
-        return _missing(level, metric_id)
-    if name == "client_share" and level.client_bound:
-        return Measured(value, "coarse", CLIENT_NOTE, small="may limit")
-    if name == "under_way" and _lost_load(level):
-        why = "fewer were under way than the level has streams: the client lost time between answers"
-        return Measured(value, "coarse", why)
-    limited_as = FROM_START.get(name.removeprefix("scheduled_"))
-    if limited_as is not None and not resolvable(limited_as, value, level.client_error):
-        limit = form.with_unit(smallest_resolvable_s(limited_as, level.client_error), "s")
-        return Measured(
-            value, "coarse", f"below {limit}, which is three times the client’s own error", "not resolvable"
-        )
-    if name == "itl_s" and level.gaps is not None and level.gaps.relative_error:
-        return Measured(value, why=f"from a histogram: off by {form.percent(level.gaps.relative_error)} at most")
-    return Measured(value)
+    """Return a metric of a level with its interval, or what kind of thing is missing and why."""
+    shown = _without_interval(level, metric_id)
+    if shown.value is None or metric_id.partition(".")[0] not in WITH_INTERVAL:
+        return shown
+    found = level_estimate(level, metric_id)
+    why = "" if found.interval is not None else f"no interval: {found.why}"
+    return replace(shown, interval=found.interval, interval_why=why)
 
 
 def load_context(levels: Sequence[LevelSummary]) -> str:
@@ -172,25 +180,30 @@ def verdict_kind(verdict: RateVerdict | None) -> str:
     return "" if verdict is None else {"unknown": "too few to tell"}.get(verdict.word, verdict.word)
 
 
-def _name_cell(level: LevelSummary, at: object) -> Cell:
+def _name_cell(level: LevelSummary, at: object, changed: LevelChange | None) -> Cell:
     verdict = rate_verdict(level.record)
     words = [verdict_kind(verdict)] if verdict is not None else []
     if isinstance(at, Knee) and at.level is level:
         words.append("the knee" if not at.still_growing else "knee here or beyond")
     if level.record.ended_early is not None:
         words.append("ended early")
+    if changed is not None:
+        words.append(changed.words)
     note = level.record.ended_early or (verdict.why if verdict is not None and verdict.word != "sustained" else "")
-    return Cell(level_name(level), small=" · ".join(words), note=note)
+    return Cell(level_name(level), small=" · ".join(words), href="" if changed is None else changed.href, note=note)
 
 
-def _column(levels: Sequence[LevelSummary], chosen: LevelColumn) -> Column:
+def _column(levels: Sequence[LevelSummary], chosen: LevelColumn, intervals: bool) -> Column:
     small = [_small(one, chosen.small_id, chosen.small_words) if chosen.small_id else "" for one in levels]
-    return _numbers(levels, chosen.label, chosen.metric_id, small)
+    return _numbers(levels, chosen.label, chosen.metric_id, small, intervals)
 
 
-def _numbers(levels: Sequence[LevelSummary], label: str, metric_id: str, small: Sequence[str] = ()) -> Column:
+def _numbers(
+    levels: Sequence[LevelSummary], label: str, metric_id: str, small: Sequence[str] = (), intervals: bool = False
+) -> Column:
     chosen = level_metric(metric_id.partition(".")[0])
-    column = number_column(label, chosen.unit, [measured_level(one, metric_id) for one in levels], None, small)
+    shown = measured_level if intervals else _without_interval
+    column = number_column(label, chosen.unit, [shown(one, metric_id) for one in levels], None, small)
     return replace(column, explained=level_metric_page(chosen.id))
 
 
@@ -200,6 +213,27 @@ def _small(level: LevelSummary, metric_id: str, words: str) -> str:
         return ""
     unit = level_metric(metric_id.partition(".")[0]).unit
     return words.format(form.short(value) if unit == "1/s" else form.with_unit(value, unit))
+
+
+def _without_interval(level: LevelSummary, metric_id: str) -> Measured:
+    name = metric_id.partition(".")[0]
+    value = level_value(level, metric_id)
+    if value is None:
+        return _missing(level, metric_id)
+    if name == "client_share" and level.client_bound:
+        return Measured(value, "coarse", CLIENT_NOTE, small="may limit")
+    if name == "under_way" and _lost_load(level):
+        why = "fewer were under way than the level has streams: the client lost time between answers"
+        return Measured(value, "coarse", why)
+    limited_as = FROM_START.get(name.removeprefix("scheduled_"))
+    if limited_as is not None and not resolvable(limited_as, value, level.client_error):
+        limit = form.with_unit(smallest_resolvable_s(limited_as, level.client_error), "s")
+        return Measured(
+            value, "coarse", f"below {limit}, which is three times the client’s own error", "not resolvable"
+        )
+    if name == "itl_s" and level.gaps is not None and level.gaps.relative_error:
+        return Measured(value, why=f"from a histogram: off by {form.percent(level.gaps.relative_error)} at most")
+    return Measured(value)
 
 
 def _missing(level: LevelSummary, metric_id: str) -> Measured:

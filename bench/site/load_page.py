@@ -5,15 +5,24 @@ from dataclasses import dataclass, replace
 
 from bench.analysis.goodput import limits_of
 from bench.analysis.history import context_key
-from bench.analysis.level_metrics import level_metric, level_value
-from bench.analysis.load import LevelKey, LevelSummary, level_summaries
+from bench.analysis.level_intervals import level_estimate
+from bench.analysis.level_metrics import level_metric
+from bench.analysis.load import LevelSummary, level_summaries
 from bench.analysis.saturation import Knee, NoKnee, knee, rate_verdict
 from bench.analysis.summary import ModelSummary
 from bench.site import format as form
+from bench.site.at_each_level import Compared, at_each_level
 from bench.site.figures import Figure, plain
 from bench.site.ledger import Site, level_metric_page, run_page
 from bench.site.level_figures import throughput_figure
-from bench.site.levels import CLIENT_NOTE, key_name, level_name, limits_sentence, load_context, measured_level
+from bench.site.levels import (
+    CLIENT_NOTE,
+    INTERVALS,
+    level_name,
+    limits_sentence,
+    load_context,
+    measured_level,
+)
 from bench.site.naming import joined, model_cells
 from bench.site.tables import Cell, Column, Measured, Table, name_column, number_column, table, text_column
 from bench.site.text import anchor, relative, shortened
@@ -21,13 +30,6 @@ from bench.site.under_load import newest_loaded
 
 HERE = "report/load.html"
 EXPLAINED = "report/how-to-read.html#under-load"
-
-AT_EACH_LEVEL = (
-    ("TTFT p95", "ttft_s.p95", "scheduled_ttft_s.p95"),
-    ("Latency p95", "e2e_s.p95", "scheduled_e2e_s.p95"),
-    ("Goodput", "goodput_share", "goodput_share"),
-)
-"""What is compared at each level: its name, the metric in a closed loop, and the one with a schedule."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,6 @@ class LoadedModel:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A table of one metric: a row for each level, a column for each model."""
-
-    sentence: str
-    table: Table
-
-
-@dataclass(frozen=True)
 class MachineLoad:
     """The models of one machine under load."""
 
@@ -64,6 +58,7 @@ class MachineLoad:
     compared: tuple[Compared, ...]
     goodput: str
     context: str
+    intervals: str
     run_href: str
     left_out: tuple[str, ...]
 
@@ -101,9 +96,10 @@ def _machine(site: Site, machine: str) -> MachineLoad | None:
         sentence=_sentence(models),
         table=_table(site, machine, models),
         figure=_figure(site, machine, models),
-        compared=tuple(one for label, *ids in AT_EACH_LEVEL if (one := _at_each_level(label, ids, models)) is not None),
+        compared=at_each_level({one.name: one.levels for one in models}),
         goodput="" if limits is None else limits_sentence(limits),
         context=load_context([level for one in models for level in one.levels]),
+        intervals=INTERVALS,
         run_href=relative(HERE, run_page(newest[-1].result)),
         left_out=tuple(_left_out(one) for one in newest if _basis(one) != _basis(newest[-1])),
     )
@@ -147,7 +143,22 @@ def _sentence(models: Sequence[LoadedModel]) -> str:
         for one in models
         if isinstance(one.knee, Knee) and not one.knee.still_growing
     ]
-    return f"{says}{'; ' if knees else ''}{joined(knees)}."
+    parts = [says, *_as_high(best), *([joined(knees)] if knees else [])]
+    return f"{'; '.join(parts)}."
+
+
+def _as_high(best: Sequence[tuple[LoadedModel, LevelSummary]]) -> list[str]:
+    """Return which models the first cannot be told apart from, as a part of a sentence."""
+    (_, first), *others = best
+    highest = level_estimate(first, "throughput_tokens_per_s").interval
+    as_high = [
+        shortened(one.name, 40)
+        for one, level in others
+        if highest is not None
+        and (interval := level_estimate(level, "throughput_tokens_per_s").interval) is not None
+        and interval.high >= highest.low
+    ]
+    return [f"by its interval {joined(as_high)} may give as much"] if as_high else []
 
 
 def _table(site: Site, machine: str, models: Sequence[LoadedModel]) -> Table:
@@ -178,11 +189,23 @@ def _table(site: Site, machine: str, models: Sequence[LoadedModel]) -> Table:
         for level in best
     ]
     small = ["" if level is None else f"with {level_name(level)}" for level in best]
-    columns.append(_metric_column("Highest", "throughput_tokens_per_s", highest, small, compared=True))
+    columns.append(_metric_column("Highest", "throughput_tokens_per_s", _ranked(highest), small, compared=True))
     if any(not level.closed for one in models for level in one.levels):
         sustained = text_column("Sustains", [_sustained(one) for one in models], numeric=True)
         columns.append(replace(sustained, explained=EXPLAINED))
     return table(f"Models under load on {machine}", columns)
+
+
+def _ranked(values: Sequence[Measured]) -> list[Measured]:
+    """Return values with the first rank where no interval lies wholly above theirs; all have it where one has none."""
+    known = [one.interval for one in values if one.value is not None]
+    if None in known:
+        return [replace(one, rank=1) for one in values]
+    lows = [one.low for one in known if one is not None]
+    return [
+        one if one.interval is None else replace(one, rank=1 + sum(low > one.interval.high for low in lows))
+        for one in values
+    ]
 
 
 def _metric_column(
@@ -233,39 +256,3 @@ def _figure(site: Site, machine: str, models: Sequence[LoadedModel]) -> Figure |
         f"{load_context(levels)}. Output tokens of good answers that arrived in the window."
         + (" A large mark: the knee." if len(shown) > 1 else ""),
     )
-
-
-def _at_each_level(label: str, ids: Sequence[str], models: Sequence[LoadedModel]) -> Compared | None:
-    if len(models) < 2:
-        return None
-    keys = sorted({level.key for one in models for level in one.levels}, key=_order)
-    of = {one.name: {level.key: level for level in reversed(one.levels)} for one in models}
-    if not any(
-        level_value(level, _id(ids, level.key)) is not None for levels in of.values() for level in levels.values()
-    ):
-        return None
-    columns = [name_column("Load", [Cell(key_name(key)) for key in keys])]
-    chosen = level_metric(ids[0].partition(".")[0])
-    values = {one.name: [_value(of[one.name].get(key), _id(ids, key)) for key in keys] for one in models}
-    scale = form.scale(chosen.unit, [value.value for column in values.values() for value in column])
-    columns += [number_column(shortened(name, 24), chosen.unit, column, scale=scale) for name, column in values.items()]
-    return Compared(_compared_words(label, chosen.better), table(f"{label} at each level", columns))
-
-
-def _value(level: LevelSummary | None, metric_id: str) -> Measured:
-    if level is None:
-        return Measured(None, "none", "not among this model’s levels")
-    return measured_level(level, metric_id)
-
-
-def _compared_words(label: str, better: str | None) -> str:
-    words = {"lower": "lower is better", "higher": "higher is better"}.get(better or "", "")
-    return f"{label} at each level; {words}. With a rate it counts from the schedule."
-
-
-def _id(ids: Sequence[str], key: LevelKey) -> str:
-    return ids[0] if key.rate_per_s is None else ids[1]
-
-
-def _order(key: LevelKey) -> tuple[float, ...]:
-    return (0, key.streams) if key.rate_per_s is None else (1, key.rate_per_s, key.streams)

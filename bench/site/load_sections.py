@@ -35,11 +35,11 @@ def _levels(one: ModelSummary, name: str) -> list[Json]:
     sections = []
     if closed:
         heading = f"{name}: so many at once"
-        shown = level_table(heading, closed, CLOSED_VIEWER_COLUMNS, found)
+        shown = level_table(heading, closed, CLOSED_VIEWER_COLUMNS, found, intervals=False)
         sections.append(table_section(heading, shown, closed_sentence(found, closed)))
     if rates:
         heading = f"{name}: so many a second"
-        shown = level_table(heading, rates, OPEN_VIEWER_COLUMNS, None)
+        shown = level_table(heading, rates, OPEN_VIEWER_COLUMNS, None, intervals=False)
         sections.append(table_section(heading, shown, f"{rates_sentence(rates)} {FROM_SCHEDULE}"))
     return sections
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from bench.analysis.changes import FALSE_CONFIRMED, FALSE_SUSPECTED
 from bench.analysis.changes import FLOOR as CHANGE_FLOOR
 from bench.analysis.interaction import FLOOR as INTERACTION_FLOOR
+from bench.analysis.level_compared import STRETCHES
+from bench.analysis.level_intervals import VALUES_NEEDED
 from bench.analysis.level_metrics import LEVEL_METRICS
 from bench.analysis.load import CLIENT_LIMIT
 from bench.analysis.metrics import METRICS
@@ -95,6 +97,8 @@ def limits() -> dict[str, str]:
         "growth": form.with_unit(GROWTH_LIMIT, "s"),
         "due": form.short(REQUESTS_NEEDED),
         "client": form.share(CLIENT_LIMIT),
+        "stretches": form.short(STRETCHES),
+        **{f"level_{name}": form.short(needed) for name, needed in VALUES_NEEDED.items()},
         "floor": form.share(FLOOR),
         "score_floor": form.short(SCORE_FLOOR),
         "interaction": form.share(INTERACTION_FLOOR),

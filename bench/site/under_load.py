@@ -5,16 +5,18 @@ from dataclasses import dataclass
 
 from bench.analysis.goodput import limits_of
 from bench.analysis.level_metrics import level_metric, level_value
-from bench.analysis.load import LevelSummary, level_summaries
+from bench.analysis.load import LevelKey, LevelSummary, level_summaries
 from bench.analysis.saturation import Knee, NoKnee, SweepEnd, knee, rate_verdict, sweep_end
 from bench.analysis.summary import ModelSummary
 from bench.site import format as form
 from bench.site.figures import Figure, plain
 from bench.site.ledger import Site, run_page
+from bench.site.level_changes import LevelChange, level_changes
 from bench.site.level_figures import Line, by_step, lines_figure, throughput_figure
 from bench.site.levels import (
     CLOSED_COLUMNS,
     FROM_SCHEDULE,
+    INTERVALS,
     OPEN_COLUMNS,
     level_name,
     level_table,
@@ -46,6 +48,7 @@ class UnderLoad:
     sorts: tuple[Levels, ...]
     goodput: str
     context: str
+    intervals: str
     run_href: str
 
 
@@ -65,16 +68,18 @@ def under_load(site: Site, name: str, machine: str, here: str) -> UnderLoad | No
     closed = [one for one in levels if one.closed]
     rates = [one for one in levels if not one.closed]
     place = f"load-{anchor(machine)}"
+    changed = level_changes(site, newest, here)
     sorts = []
     if closed:
-        sorts.append(_closed(newest, closed, marks, place))
+        sorts.append(_closed(newest, closed, marks, place, changed))
     if rates:
-        sorts.append(_open(rates, marks, place))
+        sorts.append(_open(rates, marks, place, changed))
     return UnderLoad(
         anchor=place,
         sorts=tuple(sorts),
         goodput="" if limits is None else limits_sentence(limits),
         context=load_context(levels),
+        intervals=INTERVALS,
         run_href=relative(here, run_page(newest.result)),
     )
 
@@ -118,7 +123,13 @@ def rates_sentence(levels: Sequence[LevelSummary]) -> str:
     return form.sentence("; ".join(parts))
 
 
-def _closed(newest: ModelSummary, levels: Sequence[LevelSummary], marks: Mapping[str, Mark], place: str) -> Levels:
+def _closed(
+    newest: ModelSummary,
+    levels: Sequence[LevelSummary],
+    marks: Mapping[str, Mark],
+    place: str,
+    changed: Mapping[LevelKey, LevelChange],
+) -> Levels:
     found = knee(levels)
     name = newest.model.name
     limits = limits_of(newest.result)
@@ -146,13 +157,15 @@ def _closed(newest: ModelSummary, levels: Sequence[LevelSummary], marks: Mapping
     return Levels(
         heading="So many at once",
         sentence=closed_sentence(found, levels),
-        table=level_table(f"{name} with several streams at once", levels, CLOSED_COLUMNS, found),
+        table=level_table(f"{name} with several streams at once", levels, CLOSED_COLUMNS, found, changed),
         figures=tuple(figure for figure in figures if figure is not None),
         hint=_sweep_words(sweep_end(newest.result, newest.model, levels)),
     )
 
 
-def _open(levels: Sequence[LevelSummary], marks: Mapping[str, Mark], place: str) -> Levels:
+def _open(
+    levels: Sequence[LevelSummary], marks: Mapping[str, Mark], place: str, changed: Mapping[LevelKey, LevelChange]
+) -> Levels:
     name = levels[0].model.name
     figure = lines_figure(
         f"{place}-rates",
@@ -169,7 +182,7 @@ def _open(levels: Sequence[LevelSummary], marks: Mapping[str, Mark], place: str)
     return Levels(
         heading="So many a second",
         sentence=rates_sentence(levels),
-        table=level_table(f"{name} with requests by a schedule", levels, OPEN_COLUMNS, None),
+        table=level_table(f"{name} with requests by a schedule", levels, OPEN_COLUMNS, None, changed),
         figures=() if figure is None else (figure,),
         hint=FROM_SCHEDULE,
     )
