@@ -366,10 +366,10 @@ def test_quiet_prints_the_path_alone(tmp_path: Path, run_path: Path) -> None:
 def test_the_judge_that_ships_judges_in_the_real_runtime(tmp_path: Path, run_path: Path) -> None:
     done = bench_judge(tmp_path, Path("judge"), "--repeat", 0, "--pairs", 0)
 
-    judgement = load_judgement(judgement_path(run_path, "ledger-l-int8"))
-    assert judgement.header.variant_id == "ledger-l-int8:1"
+    judgement = load_judgement(judgement_path(run_path, "ledger-judge-int8"))
+    assert judgement.header.variant_id == "ledger-judge-int8:1"
     assert len(judgement.verdicts) == 5
-    # It was made to answer other things: what it says is kept, and is no score unless it can be read as one.
+    # It never saw these facets: what it says is kept, and is no score unless it can be read as one.
     for verdict in judgement.verdicts:
         scored = all(facet.score is not None for facet in verdict.facets)
         assert scored == (verdict.problem is None)

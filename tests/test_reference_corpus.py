@@ -17,7 +17,14 @@ from bench.reference.vocabulary import Pair
 
 BENCH = Path(__file__).parent.parent / "bench"
 MODELS = BENCH / "reference" / "models"
-NAMES = ("ledger-xs-fp32", "ledger-s-fp32", "ledger-m-fp32", "ledger-m-int4", "ledger-l-int8")
+NAMES = (
+    "ledger-xs-fp32",
+    "ledger-s-fp32",
+    "ledger-m-fp32",
+    "ledger-m-int4",
+    "ledger-l-int8",
+    "ledger-judge-int8",
+)
 RUNTIME_FILES = {"genai_config.json", "model.onnx", "model.onnx.data", "tokenizer.json", "tokenizer_config.json"}
 PROMPT_SETS = ("default", "summarisation", "smoke")
 WORKSHOP_PROMPTS = (
@@ -166,7 +173,8 @@ def test_model_directory_is_complete_and_undamaged(name: str) -> None:
         "description",
     ]
     assert card["name"] == name == f"ledger-{name.split('-')[1]}-{card['precision']}"
-    assert (card["licence"], card["publisher"], card["context_length"]) == ("MIT", "Benchledger", 1024)
+    assert (card["licence"], card["publisher"]) == ("MIT", "Benchledger")
+    assert card["context_length"] == RECIPES[name.split("-")[1]].context_tokens
     assert set(card["sha256"]) == RUNTIME_FILES
     for file, expected in card["sha256"].items():
         assert hashlib.sha256((directory / file).read_bytes()).hexdigest() == expected, file
@@ -178,11 +186,17 @@ def test_model_stops_at_the_end_token_and_knows_the_chat_template(name: str) -> 
     tokenizer = json.loads((MODELS / name / "tokenizer.json").read_text())
     settings = json.loads((MODELS / name / "tokenizer_config.json").read_text())
     assert config["model"]["eos_token_id"] == 2
-    assert config["model"]["context_length"] == 1024
+    assert config["model"]["context_length"] == RECIPES[name.split("-")[1]].context_tokens
     assert {token["id"]: token["content"] for token in tokenizer["added_tokens"]}[2] == "<|im_end|>"
     assert len(tokenizer["model"]["vocab"]) == 1536
     assert settings["chat_template"] == CHAT_TEMPLATE
     assert write_prompt("Hi") == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_the_judge_answers_in_no_config_but_its_own() -> None:
+    naming = {path.stem for path in (BENCH / "configs").glob("*.yaml") if "ledger-judge" in path.read_text()}
+
+    assert naming == {"judge"}
 
 
 def test_models_stay_small_enough_for_a_source_repository() -> None:

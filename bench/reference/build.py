@@ -10,7 +10,8 @@ import click
 
 from bench.reference.cards import name_model, write_cards
 from bench.reference.export import ExportError, check, export
-from bench.reference.recipes import RECIPES, Recipe
+from bench.reference.judge.train import train_judge
+from bench.reference.recipes import JUDGE, RECIPES, Recipe
 from bench.reference.train import Progress, train
 
 INSTALL = 'pip install "benchledger[reference]"'
@@ -32,7 +33,7 @@ def train_once(recipe: Recipe, directory: Path) -> None:
             nl=progress.step == progress.steps,
         )
 
-    train(recipe, directory, report)
+    (train_judge if recipe.size == JUDGE else train)(recipe, directory, report)
 
 
 def count_parameters(trained: Path) -> int:
@@ -48,7 +49,7 @@ def build(recipe: Recipe, trained: Path, out: Path) -> None:
     for precision in recipe.precisions:
         directory = out / name_model(recipe, precision)
         export(trained, precision, directory)
-        result = check(trained, directory, precision)
+        result = check(recipe, trained, directory, precision)
         write_cards(recipe, precision, count_parameters(trained), directory)
         click.echo(
             f"{directory}: {result.exact} of {result.examples} unseen questions answered exactly, "
@@ -58,7 +59,7 @@ def build(recipe: Recipe, trained: Path, out: Path) -> None:
 
 @click.command(
     epilog="Example: python -m bench.reference.build --size xs --out models. That takes about a minute; "
-    f"l takes half an hour or more. Needs the packages of an extra: {INSTALL}"
+    f"l and judge take half an hour or more. Needs the packages of an extra: {INSTALL}"
 )
 @click.option("--size", required=True, type=click.Choice([*RECIPES]), help="Which model to make.")
 @click.option(
