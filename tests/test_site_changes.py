@@ -386,6 +386,15 @@ def test_since_the_last_run_a_run_in_another_context_says_in_what() -> None:
     assert news.text == "first run in this context: it differs from the one before in device CPU → GPU."
 
 
+def test_since_the_last_run_other_prompts_are_no_change_of_context_to_explain() -> None:
+    *runs, last = daily_runs(range(3), models=["one", "two"])
+    asked = last.prompt_set.model_copy(update={"id": "notes", "sha256": "6" * 64})
+    found = since(site_of(*runs, last.model_copy(update={"prompt_set": asked})))
+
+    (news,) = found.news
+    assert (news.names, news.text) == ("one and two", "first run with these prompts on this machine.")
+
+
 def test_since_the_last_run_models_came_and_went() -> None:
     runs = list(daily_runs(range(8), models=["one", "two", "three"]))
     runs = [run.model_copy(update={"models": run.models[:2]}) for run in runs]

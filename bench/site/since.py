@@ -136,7 +136,11 @@ def _first(site: Site, alone: Sequence[History], here: str) -> list[News]:
         if not before:
             by_text.setdefault("first run on this machine.", []).append(one.model)
             continue
-        last = max(before, key=lambda other: other.runs[-1].result.run.started_utc)
+        asked = [other for other in before if other.context.prompt_set_sha256 == one.context.prompt_set_sha256]
+        if not asked:
+            by_text.setdefault("first run with these prompts on this machine.", []).append(one.model)
+            continue
+        last = max(asked, key=lambda other: other.runs[-1].result.run.started_utc)
         differs = joined(suspect_texts(differing(last.context, one.context)))
         by_text.setdefault(f"first run in this context: it differs from the one before in {differs}.", []).append(
             one.model
