@@ -21,7 +21,7 @@ from bench.reference.judge.families import summary
 from bench.reference.judge.tokens import BAD, GOOD, fixed_pieces
 from bench.reference.vocabulary import Words
 
-RESULTS = Path(__file__).parent.parent / "results"
+MODELS = Path(__file__).parent.parent / "bench" / "reference" / "models"
 
 
 def take(count: int, seed: int = 7, held_out: bool = False) -> list[Judged]:
@@ -109,18 +109,22 @@ def test_fixed_pieces_are_those_of_the_templates() -> None:
 
 @pytest.mark.runtime
 def test_the_judge_that_ships_gives_verdicts_in_the_real_runtime(tmp_path: Path) -> None:
-    (run,) = RESULTS.glob("linux-x86-64-amd-epyc-2c-24g/*-default.json")
-    copy = tmp_path / "results" / run.parent.name / run.name
-    copy.parent.mkdir(parents=True)
-    copy.write_bytes(run.read_bytes())
+    asked = tmp_path / "asked.yaml"
+    asked.write_text(
+        f"prompts: default\nrounds: 1\nwarmup: 0\nprobe: false\nmodels: [{{path: {MODELS / 'ledger-l-int8'}}}]\n"
+    )
+    folder = str(tmp_path / "results")
+    ran = CliRunner().invoke(main, ["run", str(asked), "--results", folder, "--quiet"], catch_exceptions=False)
+    assert ran.exit_code == 0, ran.output
+    (run,) = (tmp_path / "results").glob("*/*.json")
 
     done = CliRunner().invoke(
-        main, ["judge", str(copy), "--judge", "judge", "--repeat", "2", "--pairs", "2"], catch_exceptions=False
+        main, ["judge", str(run), "--judge", "judge", "--repeat", "2", "--pairs", "2"], catch_exceptions=False
     )
 
     assert done.exit_code == 0, done.output
-    judgement = load_judgement(judgement_path(copy, "ledger-judge-int8"))
+    judgement = load_judgement(judgement_path(run, "ledger-judge-int8"))
     scores = [facet.score for verdict in judgement.verdicts for facet in verdict.facets]
-    assert len(scores) > 150
+    assert len(scores) > 50
     assert sum(score is not None for score in scores) / len(scores) > 0.8
     assert {1, 5} <= set(scores)
