@@ -210,7 +210,10 @@ def strange_answer(words: Words, task: Task, sentences: tuple[str, ...], others:
         return kind, others()
     if kind == "filled":
         facts = re.findall(r"[A-Z][a-z]+(?: [A-Z][a-z]+)?|\d+ [A-Z][a-z]+", " ".join(sentences))
-        swap = lambda found: draw.choice(facts) if draw.random() < 0.5 else found[0]  # noqa: E731
+
+        def swap(found: re.Match[str]) -> str:
+            return draw.choice(facts) if draw.random() < 0.5 else found[0]
+
         return kind, DATE.sub(swap, PERSON.sub(swap, others()))
     if kind == "babble":
         return kind, babble(words, lambda: draw.choice((others, lambda: draw.choice(sentences)))())
