@@ -196,7 +196,8 @@ def test_a_sample_is_kept_for_the_next_session(tmp_path: Path, run_path: Path) -
 
 def press(keys: Sequence[str], command: Sequence[str]) -> tuple[str, int]:
     """Run a command in a terminal, with a key each time that it waits for one; return what it showed, and its exit."""
-    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
+    why = "Windows has no terminals of this kind"
+    pty, termios = pytest.importorskip("pty", reason=why), pytest.importorskip("termios", reason=why)
     terminal, inside = pty.openpty()
     process = subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside)
     os.close(inside)

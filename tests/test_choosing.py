@@ -1,11 +1,12 @@
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from bench.analysis.choosing import Limit, candidates, choices
+from bench.analysis.choosing import Limit, Use, candidates, choices
 from bench.cli import main
 from bench.results.schema import Pairing
 from bench.results.schema import Result as Run
@@ -36,18 +37,18 @@ def model(name: str, speed: float = 100.0, memory: int = 500 * MB, licence: str 
     return builders.model_run(name=name, memory_peak_bytes=memory, licence=licence, samples=tuple(samples))
 
 
-def run(models: list[ModelRun], credit: float = 1.0, **fields: object) -> Run:
+def run(models: list[ModelRun], credit: float = 1.0, **fields: Any) -> Run:
     grades = tuple(
         builders.grade({"f1": credit}, prompt=f"p{prompt}", output=f"{one.name}-{prompt}")
         for one in models
         for prompt in range(6)
     )
     prompts = [builders.prompt(id=f"p{prompt}") for prompt in range(6)]
-    return builders.result(models, prompts=prompts, grades=grades, **fields)  # type: ignore[arg-type]
+    return builders.result(models, prompts=prompts, grades=grades, **fields)
 
 
-def verdicts(result: Run, *limits: Limit, prefer: str = "speed", use: str | None = None) -> dict[str, str]:
-    made = choices(candidates([result], "laptop").entries, limits, use, prefer)  # type: ignore[arg-type]
+def verdicts(result: Run, *limits: Limit, prefer: str = "speed", use: Use | None = None) -> dict[str, str]:
+    made = choices(candidates([result], "laptop").entries, limits, use, prefer)
     return {one.model.name: one.verdict for one in made}
 
 

@@ -15,7 +15,7 @@ from bench.commands.quantities import DURATION, MEMORY, NUMBER
 from bench.errors import EmptyLedger, UsageError
 
 if TYPE_CHECKING:
-    from bench.analysis.choosing import Candidates
+    from bench.analysis.choosing import Candidates, Use
 
 LIMITS = (
     ("max_memory", "memory_peak_bytes"),
@@ -71,7 +71,7 @@ WORDS = {
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON, in base units.")
 def recommend(
     results_dir: Path,
-    use: str | None,
+    use: "Use | None",
     prefer: str,
     machine: str | None,
     prompts: str | None,
@@ -99,7 +99,7 @@ def recommend(
     if prompts is not None and prompts not in sets:
         raise UsageError(f"--prompts {prompts}: the results of {chosen} are of {', '.join(sets)}")
     found = candidates(ledger.results, chosen, prompts)
-    made = choices(found.entries, limits, use, prefer)  # type: ignore[arg-type]
+    made = choices(found.entries, limits, use, prefer)
     if as_json:
         click.echo(json.dumps([_row(one) for one in made], indent=2))
     else:
