@@ -236,6 +236,7 @@ def test_number_equals(text: str, credit: float, why: str) -> None:
 def test_numbers_with_separators_fractions_and_a_tolerance() -> None:
     assert graded("number_equals", "1,250,000 euros", value=1_250_000).credit == 1.0
     assert graded("number_equals", "It was 0.3", value=0.3).credit == 1.0
+    assert graded("number_equals", "It is 7,200, as agreed", value=7_200).credit == 1.0
     assert verdict("number_equals", "3.2", value=3, tolerance=0.25) == (1.0, "last number is 3.2; wanted 3 \u00b1 0.25")
     assert graded("number_equals", "3.3", value=3, tolerance=0.25).credit == 0.0
     assert graded("number_equals", "pages 3-4", value=4).credit == 1.0

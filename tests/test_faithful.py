@@ -31,6 +31,7 @@ def verdict(text: str, asked_with: str = NOTE, **parameters: object) -> tuple[fl
         ("In May, Hana Rossi's team replaces it; one of the testers joins on the 3rd of June.", 2),
         ('{"task": "replace the sign-up form", "owner": "Hana Rossi", "due": "21.05.2026"}', 2),
         ("Q3 sales rose twelve percent to one thousand two hundred and fifty units.", 2),
+        ("Q3 sales rose to 1,250, which is 12%, more than 40,000, all told.", 3),
         ("Ms. Rossi owns it. Mr Keller of Acme Ltd. attended. Jose and RAG too.", 4),
         ("HANA ROSSI WILL REPLACE THE SIGN-UP FORM BY 21 MAY.", 2),
         ("# Notes Of A Fine Day\nThe form is Hana Rossi's, due 5/21/2026. Replacement begins on the 8th.", 3),

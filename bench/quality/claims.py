@@ -25,7 +25,7 @@ _SPELLED = "|".join([*_VALUES, *_SCALES])
 _SPELLED_RUN = re.compile(rf"(?i)\b(?:{_SPELLED})\b(?:(?:\s+|-|\s+and\s+)(?:{_SPELLED})\b)*")
 _THIN_SPACE = re.compile("(?<=\\d)[\u00a0\u2009\u202f](?=\\d{3}(?!\\d))")
 _NUMBER = re.compile(
-    r"(?<!\w)(?<!\d[.,])((?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?)"
+    r"(?<!\w)(?<!\d[.,])((?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d+)(?:\.\d+)?)"
     r"(?:\s?(?i:(k|m|bn|hundred|thousand|million|billion)\b)|(st|nd|rd|th)\b)?"
 )
 

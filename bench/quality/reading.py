@@ -8,7 +8,7 @@ _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": 
 _MARKER = re.compile(r"^(\s*)(?:\*\*)?(?:[-*+\u2022\u2013\u2014\u25aa\u25e6]|\(?\d{1,3}[.)]|\(?[a-z]\))\s+(?=\S)")
 _ABBREVIATION = re.compile(r"\b(e\.g|i\.e|Dr|Mr|Mrs|Ms|Prof|vs|approx)\.")
 _SENTENCE_END = re.compile(r"(?<=[.!?\u2026])[\"'\u2019\u201d)\]*_]*\s+|(?<=[\u3002\uff01\uff1f])\s*")
-_NUMBER = re.compile(r"(?<!\w)(?<!\d[.,])[-+]?(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?")
+_NUMBER = re.compile(r"(?<!\w)(?<!\d[.,])[-+]?(?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d+)(?:\.\d+)?")
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+(?:['\u2019.,\-][^\W_]+)*")
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 
