@@ -10,22 +10,38 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bench.analysis.agreement import agreement
 from bench.cli import main
 from bench.quality.judge_reply import read_preference, read_scores
 from bench.quality.judgement_file import judgement_path, load_judgement
 from bench.quality.questions import PAIR_TEMPLATE, TEMPLATE
+from bench.quality.review import reviews_beside
 from bench.reference import vocabulary
+from bench.reference.judge.attempts import Attempts
 from bench.reference.judge.corpus import Judged, write_judged, write_reply
 from bench.reference.judge.details import SHIPPED_COUNTRIES, extract
 from bench.reference.judge.families import summary
+from bench.reference.judge.shipped import Shipped, literals, load_shipped_prompts
 from bench.reference.judge.tokens import BAD, GOOD, fixed_pieces
+from bench.reference.judge.train import STAGES
+from bench.reference.recipes import JUDGE, RECIPES
 from bench.reference.vocabulary import Words
+from bench.results.store import load
+from tests.benchmarks.judge import ANSWERS, load_answers
 
 MODELS = Path(__file__).parent.parent / "bench" / "reference" / "models"
 
 
 def take(count: int, seed: int = 7, held_out: bool = False) -> list[Judged]:
     return list(itertools.islice(write_judged(seed, held_out), count))
+
+
+def take_shipped(count: int, seed: int = 7) -> list[Judged]:
+    return list(itertools.islice(Attempts(load_shipped_prompts(), seed), count))
+
+
+def shipped(name: str) -> Shipped:
+    return next(one for one in load_shipped_prompts() if one.name == name)
 
 
 def facets_of(judged: Judged) -> list[str]:
@@ -43,16 +59,69 @@ def test_training_text_is_the_one_that_the_shipped_judge_was_trained_on() -> Non
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "347bf0a4b09ba205"
 
 
+def test_shipped_prompts_are_asked_about_as_when_the_judge_was_trained() -> None:
+    text = "\n".join(f"{one.kind}|{one.question}|{one.reply}" for one in take_shipped(300, seed=81))
+
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "f477269aa447f298"
+
+
+def test_the_stages_of_the_training_are_all_of_its_steps() -> None:
+    assert sum(stage.steps for stage in STAGES) == RECIPES[JUDGE].steps
+
+
+def test_every_shipped_prompt_with_a_rubric_is_taught_with_answers_good_and_bad() -> None:
+    for one in load_shipped_prompts():
+        best, worst = (one.grade(answer) for answer in (one.written[0], one.written[4]))
+        assert all(facet.score == 5 for facet in best if facet.told), one.name
+        assert any(facet.score == 1 for facet in worst if facet.told), one.name
+
+
+def test_no_answer_that_tests_the_judge_was_written_to_teach_it() -> None:
+    taught = {"".join(answer.split()).casefold() for one in load_shipped_prompts() for answer in one.written}
+    tested = {"".join(answer.text.split()).casefold() for _, _, answer in load_answers(ANSWERS)}
+
+    assert len(tested) > 200
+    assert not tested & taught
+
+
+def test_a_regular_expression_is_told_by_the_first_text_of_each_choice() -> None:
+    assert literals(r"(?i)review.*price list.*(3 March|March 3)") == ("review", "price list", "3 March")
+    assert literals(r"(?i)\b17(th)?( of)? September|September 17\b") == ("17 September",)
+    assert literals(r"\A\s*\d{1,2}(st|nd|rd|th)? \w+\.?\s*\Z") == ()
+
+
+def test_a_fact_of_many_is_marked_by_itself() -> None:
+    graded = shipped("summarisation/launch-plan").grade("The launch moves to 23 May. Henrik tests.")
+
+    facts = next(one for one in graded if one.facet == "facts")
+    assert facts.score == 3
+    assert facts.why == (
+        "wants 23 May (there) accessib (missing) slider (missing) Henrik Dahl (there) Chipo Moyo (missing) test (there)"
+    )
+
+
+def test_a_facet_that_no_program_can_tell_gets_the_mean_of_the_others() -> None:
+    graded = shipped("workshop/model-size-latency").grade("Each token needs all weights from memory.")
+
+    assert [(one.facet, one.score) for one in graded] == [
+        ("facts", 3),
+        ("short", 5),
+        ("no-repetition", 5),
+        ("sound", 4),
+    ]
+    assert graded[-1].why == "as the others"
+
+
 def test_every_reply_reads_as_a_whole_verdict() -> None:
-    for judged in take(400):
-        if judged.family == "pair":
+    for judged in (*take(400), *take_shipped(300)):
+        if "pair" in (judged.family, judged.kind):
             assert read_preference(judged.reply).problem is None
         else:
             assert read_scores(judged.reply, facets_of(judged)).problem is None
 
 
 def test_a_bad_mark_and_a_full_score_never_stand_together() -> None:
-    for judged in take(400):
+    for judged in (*take(400), *take_shipped(300)):
         facets = json.loads(judged.reply).get("facets", {})
         marked = [facet for facet in facets.values() if any(mark in facet["why"] for mark in (*GOOD, *BAD))]
         for facet in marked:
@@ -108,11 +177,10 @@ def test_fixed_pieces_are_those_of_the_templates() -> None:
 
 
 @pytest.mark.runtime
-def test_the_judge_that_ships_gives_verdicts_in_the_real_runtime(tmp_path: Path) -> None:
+def test_the_judge_that_ships_agrees_with_the_program_in_the_real_runtime(tmp_path: Path) -> None:
     asked = tmp_path / "asked.yaml"
-    asked.write_text(
-        f"prompts: default\nrounds: 1\nwarmup: 0\nprobe: false\nmodels: [{{path: {MODELS / 'ledger-l-int8'}}}]\n"
-    )
+    models = "".join(f"  - path: {MODELS / name}\n" for name in ("ledger-l-int8", "ledger-xs-fp32"))
+    asked.write_text(f"prompts: default\nrounds: 1\nwarmup: 0\nprobe: false\nmodels:\n{models}")
     folder = str(tmp_path / "results")
     ran = CliRunner().invoke(main, ["run", str(asked), "--results", folder, "--quiet"], catch_exceptions=False)
     assert ran.exit_code == 0, ran.output
@@ -125,6 +193,9 @@ def test_the_judge_that_ships_gives_verdicts_in_the_real_runtime(tmp_path: Path)
     assert done.exit_code == 0, done.output
     judgement = load_judgement(judgement_path(run, "ledger-judge-int8"))
     scores = [facet.score for verdict in judgement.verdicts for facet in verdict.facets]
-    assert len(scores) > 50
-    assert sum(score is not None for score in scores) / len(scores) > 0.8
-    assert {1, 5} <= set(scores)
+    assert sum(score is not None for score in scores) / len(scores) > 0.95
+    result = load(run)
+    (pair,) = agreement(result, reviews_beside(run, result.run.id)).pairs
+    assert pair.overall.scored > 90
+    assert pair.overall.value is not None
+    assert pair.overall.value > 0.5

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.reference.corpus import Example, write_examples
-from bench.reference.judge.corpus import write_judged
+from bench.reference.judge.attempts import Attempts
+from bench.reference.judge.shipped import load_shipped_prompts
 from bench.reference.recipes import JUDGE, SEED, Recipe, write_prompt
 
 RUNTIME_FILES = (
@@ -36,7 +37,7 @@ class ExportError(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """How an exported model did on examples whose names, dates and tasks it never saw.
+    """How an exported model did on examples that it never saw.
 
     `same_as_trained` counts the answers equal to those of the network before its export, `exact` those
     equal to the expected answer.
@@ -70,10 +71,13 @@ def export(trained: Path, precision: str, directory: Path) -> None:
 
 
 def unseen(recipe: Recipe) -> Iterator[Example]:
-    """Yield questions whose names, dates and tasks the model never saw, with their answers, without end."""
+    """Yield questions that the model never saw, with their answers, without end.
+
+    Their names, dates and tasks are held out; a judge is asked of other answers to the prompts that it knows.
+    """
     if recipe.size != JUDGE:
         yield from write_examples(SEED + 2, held_out=True)
-    for judged in write_judged(SEED + 2, held_out=True):
+    for judged in Attempts(load_shipped_prompts(), SEED + 2):
         yield Example(judged.family, judged.question, judged.reply)
 
 

@@ -212,7 +212,7 @@ def strange_answer(words: Words, task: Task, sentences: tuple[str, ...], others:
         facts = re.findall(r"[A-Z][a-z]+(?: [A-Z][a-z]+)?|\d+ [A-Z][a-z]+", " ".join(sentences))
 
         def swap(found: re.Match[str]) -> str:
-            return draw.choice(facts) if draw.random() < 0.5 else found[0]
+            return draw.choice(facts) if facts and draw.random() < 0.5 else found[0]
 
         return kind, DATE.sub(swap, PERSON.sub(swap, others()))
     if kind == "babble":
@@ -222,7 +222,11 @@ def strange_answer(words: Words, task: Task, sentences: tuple[str, ...], others:
 
 
 def write_judged(
-    seed: int, held_out: bool = False, most_facets: int = 9, strange_share: float = STRANGE_SHARE
+    seed: int,
+    held_out: bool = False,
+    most_facets: int = 9,
+    strange_share: float = STRANGE_SHARE,
+    heart_share: float = HEART_SHARE,
 ) -> Iterator[Judged]:
     """Yield questions of a judge with the replies it is to give, without end, the same for the same seed.
 
@@ -242,7 +246,7 @@ def write_judged(
         if luck < strange_share:
             task, sentences = strange(words)
             answers = [strange_answer(words, task, sentences, others) for _ in range(2)]
-        elif luck < strange_share + HEART_SHARE:
+        elif luck < strange_share + heart_share:
             task = draw.choice(HEART)()
             answers = [hearted(draw, task, others) for _ in range(2)]
         else:

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.reference.judge.corpus import write_judged
+from bench.reference.judge.attempts import Attempts
+from bench.reference.judge.corpus import HEART_SHARE, Judged, write_judged
 from bench.reference.judge.drill import Drill, Row, known_tokens
 from bench.reference.judge.heads import set_heads
 from bench.reference.judge.louder import amplify
 from bench.reference.judge.lower import deepen
+from bench.reference.judge.phrases import Phrases
+from bench.reference.judge.shipped import load_shipped_prompts
 from bench.reference.judge.start import load_shipped
 from bench.reference.judge.tokens import BAD, GOOD, SCORES, VOCABULARY_TOKENS, fixed_pieces
 from bench.reference.recipes import CHAT_TEMPLATE, END, RECIPES, Recipe, write_prompt
@@ -24,20 +27,24 @@ from bench.reference.train import Progress
 
 CONTEXT_TOKENS = 2048
 BATCH_TOKENS = 2048
-LONGEST_TOKENS = 1000
-"""Longer examples are left out."""
 POOL_EXAMPLES = 400
 FITTED_ON = 150
 """Examples that the heads are fitted on."""
 DRILL_SIZE, EASY_SHARE = 10, 0.2
+LOW = ("model.layers.0.", "model.layers.1.")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """`drill` is the share of batches that are drills, `strange` that of the notes in words of no language.
+    """So many steps of one mixture, at one rate.
 
-    `verdict_weight` is that of a mark or a score in the loss, where any other token of a reply weighs 1.
-    The rate falls in a cosine over `planned` steps, with the two lowest layers at a tenth of it; 0 holds it level.
+    `drill` and `phrases` are the shares of batches that are drills, of single words and of phrases. Of the examples in
+    the other batches `shipped` is the share that is about the prompts of the shipped sets; `strange` and `heart` are
+    the shares of notes in words of no language and of lessons known by heart among the rest; those longer than
+    `longest_tokens` are left out. `verdict_weight` is that of a mark or a score in the loss, where any other token of
+    a reply weighs 1; with `weigh_openings` it is that of the first word of a reason, too. The rate falls in a cosine
+    over `planned` steps; 0 holds it level. `low_rate` is the share of it for what `low` names, the layers that look
+    for words.
     """
 
     steps: int
@@ -48,14 +55,54 @@ class Stage:
     strange: float = 0.12
     verdict_weight: float = 3.0
     learning_rate: float = 1e-3
+    shipped: float = 0.0
+    longest_tokens: int = 1000
+    threads: int = 1
+    low_rate: float = 0.1
+    low: tuple[str, ...] = LOW
+    phrases: float = 0.0
+    weigh_openings: bool = False
+    heart: float = HEART_SHARE
 
 
 STAGES = (
-    Stage(440, 0, 4, 0.3, 31),
+    Stage(440, 0, 4, 0.3, 31, low_rate=1.0),
     Stage(120, 500, 9, 0.12, 41),
     Stage(200, 360, 9, 0.1, 51),
     Stage(430, 430, 9, 0.05, 61, strange=0.0, verdict_weight=1.5),
     Stage(210, 210, 9, 0.05, 71, strange=0.0, verdict_weight=1.5, learning_rate=7e-4),
+    Stage(
+        3400,
+        4500,
+        9,
+        0.15,
+        81,
+        verdict_weight=3.0,
+        learning_rate=8e-4,
+        shipped=0.85,
+        heart=0.0,
+        longest_tokens=1900,
+        threads=2,
+        low_rate=0.05,
+        low=(*LOW, "model.embed_tokens."),
+    ),
+    Stage(
+        2600,
+        2600,
+        9,
+        0.06,
+        91,
+        verdict_weight=4.0,
+        learning_rate=8e-4,
+        shipped=0.93,
+        heart=0.0,
+        longest_tokens=1900,
+        threads=2,
+        low_rate=0.05,
+        low=(*LOW, "model.embed_tokens."),
+        phrases=0.25,
+        weigh_openings=True,
+    ),
 )
 """Heads are set before the first; two layers are put below before the second, and amplified before the third."""
 
@@ -81,15 +128,33 @@ def encode(tokenizer: Any, stage: Stage) -> Iterator[Row]:
     better = [tokenizer.token_to_id(f'", "better": "{one}"}}') for one in ("A", "B", "neither")]
     scores = [tokenizer.token_to_id(f'", "score": {score}}}') for score in SCORES]
     verdicts = {*better, *scores, *(tokenizer.token_to_id(mark) for mark in (*GOOD, *BAD))}
-    source = write_judged(stage.seed, most_facets=stage.most_facets, strange_share=stage.strange)
+    opening = tokenizer.token_to_id('": {"why": "')
+    source = write_judged(
+        stage.seed, most_facets=stage.most_facets, strange_share=stage.strange, heart_share=stage.heart
+    )
+    if stage.shipped:
+        source = _mixed(source, iter(Attempts(load_shipped_prompts(), stage.seed)), stage)
     while True:
         pool = list(itertools.islice(source, 200))
         questions = tokenizer.encode_batch([write_prompt(one.question) for one in pool])
         replies = tokenizer.encode_batch([f"{one.reply}{END}" for one in pool])
         for question, reply in zip(questions, replies, strict=True):
-            if len(question.ids) + len(reply.ids) <= LONGEST_TOKENS:
+            if len(question.ids) + len(reply.ids) <= stage.longest_tokens:
                 weights = [stage.verdict_weight if token in verdicts else 1.0 for token in reply.ids]
+                if stage.weigh_openings:
+                    weights = _weigh_openings(reply.ids, weights, opening, stage.verdict_weight)
                 yield Row(question.ids + reply.ids, [0.0] * len(question.ids) + weights)
+
+
+def _weigh_openings(tokens: list[int], weights: list[float], opening: int, weight: float) -> list[float]:
+    """Give the first word of each reason, which decides on a form, the weight of a verdict."""
+    return [weight if place and tokens[place - 1] == opening else one for place, one in enumerate(weights)]
+
+
+def _mixed(judged: Iterator[Judged], shipped: Iterator[Judged], stage: Stage) -> Iterator[Judged]:
+    draw = random.Random(stage.seed)
+    while True:
+        yield next(shipped) if draw.random() < stage.shipped else next(judged)
 
 
 def gather(rows: Iterator[Row], seed: int) -> Iterator[list[Row]]:
@@ -105,11 +170,17 @@ def gather(rows: Iterator[Row], seed: int) -> Iterator[list[Row]]:
         yield from batches
 
 
-def blend(verdicts: Iterator[list[Row]], drill: Drill, share: float, seed: int) -> Iterator[list[Row]]:
+def blend(verdicts: Iterator[list[Row]], drill: Drill, phrases: Phrases, stage: Stage) -> Iterator[list[Row]]:
     """Yield batches of verdicts with a share of drills among them."""
-    draw = random.Random(seed)
+    draw = random.Random(stage.seed)
     while True:
-        yield drill.batch(BATCH_TOKENS, DRILL_SIZE) if draw.random() < share else next(verdicts)
+        luck = draw.random()
+        if luck < stage.drill:
+            yield drill.batch(BATCH_TOKENS, DRILL_SIZE)
+        elif luck < stage.drill + stage.phrases:
+            yield phrases.batch(BATCH_TOKENS)
+        else:
+            yield next(verdicts)
 
 
 def pace(stage: Stage, step: int) -> float:
@@ -155,7 +226,9 @@ def train_judge(recipe: Recipe, directory: Path, report: Callable[[Progress], No
             amplify(network.eval(), known, amplifying_sequences(tokenizer))
         network.train()
         rows = gather(encode(tokenizer, stage), stage.seed)
-        batches = blend(rows, Drill(tokenizer, known, stage.seed + 5, EASY_SHARE), stage.drill, stage.seed)
+        drill = Drill(tokenizer, known, stage.seed + 5, EASY_SHARE)
+        phrases = Phrases(tokenizer, known, load_shipped_prompts(), stage.seed + 6)
+        batches = blend(rows, drill, phrases, stage)
         _train_stage(network, stage, batches, lambda step, loss: report(Progress(step, recipe.steps, loss)), done)
         done += stage.steps
     network.eval()
@@ -168,11 +241,10 @@ def _train_stage(
 ) -> None:
     import torch
 
-    low = ("model.layers.0.", "model.layers.1.") if stage.planned else ()
-    slow = [weight for name, weight in network.named_parameters() if low and name.startswith(low)]
-    slow_ones = {id(weight) for weight in slow}
-    groups = [{"params": [weight for weight in network.parameters() if id(weight) not in slow_ones], "scale": 1.0}]
-    groups += [{"params": slow, "scale": 0.1}] if slow else []
+    torch.set_num_threads(stage.threads)
+    slow = [weight for name, weight in network.named_parameters() if name.startswith(stage.low)]
+    others = [weight for name, weight in network.named_parameters() if not name.startswith(stage.low)]
+    groups = [{"params": others, "scale": 1.0}, {"params": slow, "scale": stage.low_rate}]
     optimizer = torch.optim.AdamW(groups, lr=stage.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     total, reported = 0.0, 0
     for step, rows in enumerate(itertools.islice(batches, stage.steps)):
