@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,12 +99,17 @@ class Drill:
 
     def batch(self, most_tokens: int, size: int) -> list[Row]:
         """Rows of at most so many tokens with their padding."""
-        rows: list[Row] = []
-        longest = 0
-        while True:
-            row = self.row(size)
-            longest_then = max(longest, len(row.tokens))
-            if rows and (len(rows) + 1) * longest_then > most_tokens:
-                return rows
-            rows.append(row)
-            longest = longest_then
+        return fill(lambda: self.row(size), most_tokens)
+
+
+def fill(make: Callable[[], Row], most_tokens: int) -> list[Row]:
+    """Rows of at most so many tokens with their padding; the one that does not fit any more is lost."""
+    rows: list[Row] = []
+    longest = 0
+    while True:
+        row = make()
+        longest_then = max(longest, len(row.tokens))
+        if rows and (len(rows) + 1) * longest_then > most_tokens:
+            return rows
+        rows.append(row)
+        longest = longest_then

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.reference.judge.drill import Row
+from bench.reference.judge.drill import Row, fill
 from bench.reference.judge.notes import pseudo_word
 from bench.reference.judge.shipped import Shipped
 from bench.reference.vocabulary import Words
@@ -28,15 +28,7 @@ class Phrases:
 
     def batch(self, most_tokens: int) -> list[Row]:
         """Rows of at most so many tokens with their padding."""
-        rows: list[Row] = []
-        longest = 0
-        while True:
-            row = self._row()
-            longest_then = max(longest, len(row.tokens))
-            if rows and (len(rows) + 1) * longest_then > most_tokens:
-                return rows
-            rows.append(row)
-            longest = longest_then
+        return fill(self._row, most_tokens)
 
     def _phrase(self) -> str:
         luck = self._draw.random()
