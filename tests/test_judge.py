@@ -342,7 +342,7 @@ def test_an_alias_is_of_the_catalogue_or_of_the_endpoint_that_is_named() -> None
     (model,) = remote.models
     assert model.provider == "openai"
     assert model.base_url == "http://127.0.0.1:9/v1"
-    assert local.generation.max_output_tokens == 256
+    assert local.generation.max_output_tokens == 512
 
 
 def test_a_run_without_answers_to_judge(tmp_path: Path) -> None:
