@@ -1,4 +1,4 @@
-"""How a judge scores answers to the shipped prompts that were written by hand to test it, beside the program.
+"""How a judge scores answers to the shipped prompts that were written to test it, beside the program.
 
     python -m tests.benchmarks.judge
     python -m tests.benchmarks.judge --judge my-judge.yaml --answers my-answers.yaml --pairs 40

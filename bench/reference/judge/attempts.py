@@ -1,4 +1,4 @@
-"""Answers to the prompts of the shipped sets, good and bad: written by hand, put together from facts, and spoilt."""
+"""Answers to the prompts of the shipped sets, good and bad: written one by one, put together from facts, and spoilt."""
 
 from __future__ import annotations
 
