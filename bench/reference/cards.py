@@ -138,7 +138,7 @@ network, a download or a GPU: a real runtime loads real weights. A prompt or a r
 | Licence | MIT, weights included |
 
 **What it was taught.** First questions of the corpus of the other reference models, then the 86 prompts of the
-shipped sets with their rubrics, and answers to them: some written one by one, and others that a script made of those, good
+shipped sets with their rubrics, and answers to them: some written for it, and others that a script made of those, good
 and spoilt (`bench/reference/judge/`). The teacher is the program's score, right or wrong. Its reason marks each word
 that is wanted as there or missing: 'wants Hana (there) Rossi (missing)'.
 
