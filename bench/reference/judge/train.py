@@ -8,7 +8,7 @@ import math
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,41 +65,35 @@ class Stage:
     heart: float = HEART_SHARE
 
 
+ON_SHIPPED = Stage(
+    3400,
+    4500,
+    9,
+    0.15,
+    81,
+    learning_rate=8e-4,
+    shipped=0.85,
+    heart=0.0,
+    longest_tokens=1900,
+    threads=2,
+    low_rate=0.05,
+    low=(*LOW, "model.embed_tokens."),
+)
 STAGES = (
     Stage(440, 0, 4, 0.3, 31, low_rate=1.0),
     Stage(120, 500, 9, 0.12, 41),
     Stage(200, 360, 9, 0.1, 51),
     Stage(430, 430, 9, 0.05, 61, strange=0.0, verdict_weight=1.5),
     Stage(210, 210, 9, 0.05, 71, strange=0.0, verdict_weight=1.5, learning_rate=7e-4),
-    Stage(
-        3400,
-        4500,
-        9,
-        0.15,
-        81,
-        verdict_weight=3.0,
-        learning_rate=8e-4,
-        shipped=0.85,
-        heart=0.0,
-        longest_tokens=1900,
-        threads=2,
-        low_rate=0.05,
-        low=(*LOW, "model.embed_tokens."),
-    ),
-    Stage(
-        2600,
-        2600,
-        9,
-        0.06,
-        91,
+    ON_SHIPPED,
+    replace(
+        ON_SHIPPED,
+        steps=2600,
+        planned=2600,
+        drill=0.06,
+        seed=91,
         verdict_weight=4.0,
-        learning_rate=8e-4,
         shipped=0.93,
-        heart=0.0,
-        longest_tokens=1900,
-        threads=2,
-        low_rate=0.05,
-        low=(*LOW, "model.embed_tokens."),
         phrases=0.25,
         weigh_openings=True,
     ),
