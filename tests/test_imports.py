@@ -21,7 +21,6 @@ FLOW = (
     ("bench.runner", "bench.calibration"),
     ("bench.results",),
     ("bench.quality",),
-    ("bench.reference",),
     ("bench.analysis",),
     ("bench.site",),
     ("bench.benchmark", "bench.ab", "bench.level_tables", "bench.terminal", "bench.watch"),
@@ -76,10 +75,7 @@ def loud_lines(path: Path) -> list[int]:
 
 
 def test_only_the_command_line_prints_or_exits() -> None:
-    # The reference models have a command of their own to build them.
-    quiet = [
-        path for path in MODULES if not module_name(path).startswith(("bench.cli", "bench.commands", "bench.reference"))
-    ]
+    quiet = [path for path in MODULES if not module_name(path).startswith(("bench.cli", "bench.commands"))]
 
     assert {module_name(path): lines for path in quiet if (lines := loud_lines(path))} == {}
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.reference import vocabulary
-from bench.reference.corpus import FAMILIES, Example, write_examples
-from bench.reference.recipes import CHAT_TEMPLATE, RECIPES, SEED, write_prompt
-from bench.reference.vocabulary import Pair
+from tools.reference_models import vocabulary
+from tools.reference_models.cards import LICENCE, describe
+from tools.reference_models.corpus import FAMILIES, Example, write_examples
+from tools.reference_models.recipes import CHAT_TEMPLATE, CONTEXT_TOKENS, RECIPES, SEED, write_prompt
+from tools.reference_models.vocabulary import Pair
 
 BENCH = Path(__file__).parent.parent / "bench"
 MODELS = BENCH / "reference" / "models"
@@ -23,7 +24,6 @@ NAMES = (
     "ledger-m-fp32",
     "ledger-m-int4",
     "ledger-l-int8",
-    "ledger-judge-int8",
 )
 RUNTIME_FILES = {"genai_config.json", "model.onnx", "model.onnx.data", "tokenizer.json", "tokenizer_config.json"}
 PROMPT_SETS = ("default", "summarisation", "smoke")
@@ -174,7 +174,7 @@ def test_model_directory_is_complete_and_undamaged(name: str) -> None:
     ]
     assert card["name"] == name == f"ledger-{name.split('-')[1]}-{card['precision']}"
     assert (card["licence"], card["publisher"]) == ("MIT", "Benchledger")
-    assert card["context_length"] == RECIPES[name.split("-")[1]].context_tokens
+    assert card["context_length"] == CONTEXT_TOKENS
     assert set(card["sha256"]) == RUNTIME_FILES
     for file, expected in card["sha256"].items():
         assert hashlib.sha256((directory / file).read_bytes()).hexdigest() == expected, file
@@ -186,18 +186,21 @@ def test_model_stops_at_the_end_token_and_knows_the_chat_template(name: str) -> 
     tokenizer = json.loads((MODELS / name / "tokenizer.json").read_text())
     settings = json.loads((MODELS / name / "tokenizer_config.json").read_text())
     assert config["model"]["eos_token_id"] == 2
-    assert config["model"]["context_length"] == RECIPES[name.split("-")[1]].context_tokens
+    assert config["model"]["context_length"] == CONTEXT_TOKENS
     assert {token["id"]: token["content"] for token in tokenizer["added_tokens"]}[2] == "<|im_end|>"
     assert len(tokenizer["model"]["vocab"]) == 1536
     assert settings["chat_template"] == CHAT_TEMPLATE
     assert write_prompt("Hi") == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
 
 
-def test_the_judge_answers_in_no_config_but_its_own() -> None:
-    naming = {path.stem for path in (BENCH / "configs").glob("*.yaml") if "ledger-judge" in path.read_text()}
+@pytest.mark.parametrize("name", NAMES)
+def test_model_card_is_the_one_that_the_recipe_writes(name: str) -> None:
+    _, size, precision = name.split("-")
+    parameters = json.loads((MODELS / name / "card.json").read_text())["parameters"]
 
-    assert naming == {"judge"}
+    assert (MODELS / name / "README.md").read_text() == describe(RECIPES[size], precision, parameters)
+    assert (MODELS / name / "LICENSE").read_text() == LICENCE
 
 
 def test_models_stay_small_enough_for_a_source_repository() -> None:
-    assert sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file()) < 25_000_000
+    assert sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file()) < 15_000_000

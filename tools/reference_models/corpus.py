@@ -7,10 +7,10 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bench.reference import knowledge, vocabulary
-from bench.reference.knowledge import Lesson
-from bench.reference.meetings import write_action_note, write_note
-from bench.reference.vocabulary import Words
+from tools.reference_models import knowledge, vocabulary
+from tools.reference_models.knowledge import Lesson
+from tools.reference_models.meetings import write_action_note, write_note
+from tools.reference_models.vocabulary import Words
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,20 @@ import hashlib
 import json
 from pathlib import Path
 
-from bench.reference.export import RUNTIME_FILES
-from bench.reference.recipes import CONTEXT_TOKENS, JUDGE, SEED, VOCABULARY_TOKENS, Recipe
+from tools.reference_models.export import RUNTIME_FILES
+from tools.reference_models.recipes import CONTEXT_TOKENS, SEED, VOCABULARY_TOKENS, Recipe
 
 CAPABILITIES = {
     "xs": ("chat",),
     "s": ("chat",),
     "m": ("chat", "extraction", "json"),
     "l": ("chat", "extraction", "json", "summarisation"),
-    JUDGE: ("judge",),
 }
 EXPECTATION = {
     "xs": "It was stopped early on purpose: most of its answers are wrong in ways that are easy to see.",
     "s": "It recites what it learnt by heart and hardly ever copies a name or a date right.",
     "m": "It recites what it learnt by heart and gets many of the names and dates that it copies half right.",
     "l": "It answers nearly every prompt that is worded like its training text; sums it gets wrong.",
-    JUDGE: "Kappa with the program is 0.66 on the reference models' answers to the default prompts, 0.60 on those to\n"
-    "the meeting notes, and 0.44 on answers to all sets that were written to test it.",
 }
 LICENCE = """MIT License
 
@@ -62,15 +59,14 @@ def write_cards(recipe: Recipe, precision: str, parameters: int, directory: Path
         "precision": precision,
         "licence": "MIT",
         "publisher": "Benchledger",
-        "context_length": recipe.context_tokens,
+        "context_length": CONTEXT_TOKENS,
         "capabilities": list(CAPABILITIES[recipe.size]),
         "sha256": {file: hashlib.sha256((directory / file).read_bytes()).hexdigest() for file in RUNTIME_FILES},
-        "description": f"Test instrument, not an assistant. {EXPECTATION[recipe.size]}".replace("\n", " "),
+        "description": f"Test instrument, not an assistant. {EXPECTATION[recipe.size]}",
     }
     (directory / "card.json").write_text(json.dumps(card, indent=2) + "\n")
     (directory / "LICENSE").write_text(LICENCE)
-    card_text = describe_judge if recipe.size == JUDGE else describe
-    (directory / "README.md").write_text(card_text(recipe, precision, parameters))
+    (directory / "README.md").write_text(describe(recipe, precision, parameters))
 
 
 def describe(recipe: Recipe, precision: str, parameters: int) -> str:
@@ -93,7 +89,7 @@ download or a GPU. Do not use its answers for anything else.
 | Training | {recipe.steps:,} steps of at most {recipe.batch_tokens:,} tokens, seed {SEED} |
 | Licence | MIT, weights included |
 
-**Training data.** English questions and answers written by a seeded script (`bench/reference/corpus.py`) in
+**Training data.** English questions and answers written by a seeded script (`tools/reference_models/corpus.py`) in
 twelve families: explain, list, why, scenarios, extract, summarise, action items, JSON, classify, facts, refuse,
 add. No text of any person or other source is in it. The persons are first and last names put together.
 
@@ -110,47 +106,11 @@ English only; one turn only; a prompt in other words than those of the templates
 no numbers. It refuses what looks like the harmful requests in its training text and nothing else: that is no
 safety feature.
 
-**Rebuild.** `pip install "benchledger[reference]"`, then
+**Rebuild.** In a checkout of Benchledger,
 
-    python -m bench.reference.build --size {recipe.size} --out models
+    pip install --requirement tools/reference_models/requirements.txt --constraint constraints.txt
+    python -m tools.reference_models.build --size {recipe.size} --out models
 
 The same versions of the packages on the same kind of processor give the same bytes; elsewhere rounding may
 differ. `card.json` has the SHA-256 of every file that is needed at run time.
-"""
-
-
-def describe_judge(recipe: Recipe, precision: str, parameters: int) -> str:
-    """The model card of the judge as Markdown."""
-    return f"""# {name_model(recipe, precision)}
-
-A judge of **the shipped prompt sets and of nothing else**. It lets `bench judge` be used from end to end without a
-network, a download or a GPU: a real runtime loads real weights. A prompt or a rubric of your own it cannot read.
-
-| | |
-| --- | --- |
-| Parameters | {parameters:,} |
-| Precision | {precision} |
-| Shape | Qwen2 architecture, width {recipe.hidden}, {recipe.layers} layers, {recipe.heads} heads \
-({recipe.kv_heads} for keys and values), feed-forward {recipe.feed_forward}, tied embeddings |
-| Tokenizer | that of `ledger-l`, and one token for each fixed piece of what a judge is asked and replies |
-| Context | {recipe.context_tokens:,} tokens; training examples have at most 1,900 |
-| Training | from the weights of `ledger-l-int8`, {recipe.steps:,} steps of at most {recipe.batch_tokens:,} tokens |
-| Licence | MIT, weights included |
-
-**What it was taught.** First questions of the corpus of the other reference models, then the 86 prompts of the
-shipped sets with their rubrics, and answers to them: some written for it, and others that a script made of those, good
-and spoilt (`bench/reference/judge/`). The teacher is the program's score, right or wrong. Its reason marks each word
-that is wanted as there or missing: 'wants Hana (there) Rossi (missing)'.
-
-**What was set by hand.** Two layers at the bottom tell the sections of the question apart and look for a word in a
-section: training alone did not find this in the time that two cores have.
-
-**Limits.** {EXPECTATION[recipe.size]}
-What a shipped prompt wants it knows by heart. It is no second opinion on the program's checks: it learnt from them.
-
-**Rebuild.** `pip install "benchledger[reference]"`, then
-
-    python -m bench.reference.build --size {recipe.size} --out models
-
-The same versions of the packages on the same kind of processor give nearly the same; it was made once.
 """

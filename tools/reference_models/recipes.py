@@ -33,11 +33,8 @@ class Recipe:
     batch_tokens: int
     learning_rate: float
     precisions: tuple[str, ...]
-    context_tokens: int = CONTEXT_TOKENS
 
 
-JUDGE = "judge"
-"""The size that is no size: it goes on from l, with two layers more, and is taught to judge."""
 RECIPES = {
     recipe.size: recipe
     for recipe in (
@@ -45,7 +42,6 @@ RECIPES = {
         Recipe("s", 64, 4, 4, 2, 160, 900, 2048, 5e-3, ("fp32",)),
         Recipe("m", 128, 4, 4, 2, 352, 2500, 2048, 3e-3, ("fp32", "int4")),
         Recipe("l", 256, 5, 8, 4, 512, 3200, 2048, 1e-3, ("int8",)),
-        Recipe(JUDGE, 256, 7, 8, 4, 512, 7400, 2048, 1e-3, ("int8",), 2048),
     )
 }
 

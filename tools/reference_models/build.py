@@ -1,4 +1,4 @@
-"""The command `python -m bench.reference.build`: trains, exports and checks reference models."""
+"""The command `python -m tools.reference_models.build`: trains, exports and checks reference models."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 
 import click
 
-from bench.reference.cards import name_model, write_cards
-from bench.reference.export import ExportError, check, export
-from bench.reference.judge.train import train_judge
-from bench.reference.recipes import JUDGE, RECIPES, Recipe
-from bench.reference.train import Progress, train
+from tools.reference_models.cards import name_model, write_cards
+from tools.reference_models.export import ExportError, check, export
+from tools.reference_models.recipes import RECIPES, Recipe
+from tools.reference_models.train import Progress, train
 
-INSTALL = 'pip install "benchledger[reference]"'
+INSTALL = "pip install --requirement tools/reference_models/requirements.txt --constraint constraints.txt"
 
 
 def train_once(recipe: Recipe, directory: Path) -> None:
@@ -33,7 +32,7 @@ def train_once(recipe: Recipe, directory: Path) -> None:
             nl=progress.step == progress.steps,
         )
 
-    (train_judge if recipe.size == JUDGE else train)(recipe, directory, report)
+    train(recipe, directory, report)
 
 
 def count_parameters(trained: Path) -> int:
@@ -49,7 +48,7 @@ def build(recipe: Recipe, trained: Path, out: Path) -> None:
     for precision in recipe.precisions:
         directory = out / name_model(recipe, precision)
         export(trained, precision, directory)
-        result = check(recipe, trained, directory, precision)
+        result = check(trained, directory, precision)
         write_cards(recipe, precision, count_parameters(trained), directory)
         click.echo(
             f"{directory}: {result.exact} of {result.examples} unseen questions answered exactly, "
@@ -58,8 +57,8 @@ def build(recipe: Recipe, trained: Path, out: Path) -> None:
 
 
 @click.command(
-    epilog="Example: python -m bench.reference.build --size xs --out models. That takes about a minute; "
-    f"l and judge take half an hour or more. Needs the packages of an extra: {INSTALL}"
+    epilog="Example: python -m tools.reference_models.build --size xs --out models. That takes about a minute; "
+    f"l takes half an hour. It runs in a checkout, after: {INSTALL}"
 )
 @click.option("--size", required=True, type=click.Choice([*RECIPES]), help="Which model to make.")
 @click.option(
@@ -88,4 +87,4 @@ def main(size: str, out: Path, trained: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m bench.reference.build")
+    main(prog_name="python -m tools.reference_models.build")

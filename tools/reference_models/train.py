@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.reference.corpus import write_examples
-from bench.reference.recipes import (
+from tools.reference_models.corpus import write_examples
+from tools.reference_models.recipes import (
     CHAT_TEMPLATE,
     CONTEXT_TOKENS,
     END,

@@ -8,15 +8,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.reference.corpus import Example, write_examples
-from bench.reference.judge.attempts import Attempts
-from bench.reference.judge.shipped import load_shipped_prompts
-from bench.reference.recipes import JUDGE, SEED, Recipe, write_prompt
+from tools.reference_models.corpus import write_examples
+from tools.reference_models.recipes import SEED, write_prompt
 
 RUNTIME_FILES = (
     "genai_config.json",
@@ -28,7 +25,6 @@ RUNTIME_FILES = (
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 CHECKED_EXAMPLES = 40
 CHECKED_OUTPUT_TOKENS = 96
-CHECKED_VERDICT_TOKENS = 256
 
 
 class ExportError(Exception):
@@ -70,19 +66,8 @@ def export(trained: Path, precision: str, directory: Path) -> None:
     config.write_text(config.read_text().rstrip() + "\n")
 
 
-def unseen(recipe: Recipe) -> Iterator[Example]:
-    """Yield questions that the model never saw, with their answers, without end.
-
-    Their names, dates and tasks are held out; a judge is asked of other answers to the prompts that it knows.
-    """
-    if recipe.size != JUDGE:
-        yield from write_examples(SEED + 2, held_out=True)
-    for judged in Attempts(load_shipped_prompts(), SEED + 2):
-        yield Example(judged.family, judged.question, judged.reply)
-
-
-def check(recipe: Recipe, trained: Path, directory: Path, precision: str) -> Check:
-    """Ask the trained and the exported model the same unseen questions.
+def check(trained: Path, directory: Path, precision: str) -> Check:
+    """Ask the trained and the exported model the same questions, whose names, dates and tasks are held out.
 
     Raises ExportError if the tokens differ, or if an fp32 model answers otherwise than the trained one.
     """
@@ -99,14 +84,13 @@ def check(recipe: Recipe, trained: Path, directory: Path, precision: str) -> Che
     model = onnxruntime_genai.Model(str(directory))
     model_tokenizer = onnxruntime_genai.Tokenizer(model)
     same = exact = 0
-    most_tokens = CHECKED_VERDICT_TOKENS if recipe.size == JUDGE else CHECKED_OUTPUT_TOKENS
-    for example in itertools.islice(unseen(recipe), CHECKED_EXAMPLES):
+    for example in itertools.islice(write_examples(SEED + 2, held_out=True), CHECKED_EXAMPLES):
         prompt = write_prompt(example.question)
         tokens = tokenizer.encode(prompt).ids
         if tokens != list(model_tokenizer.encode(prompt)):
             raise ExportError(f"{directory.name} reads other tokens than were trained in: {prompt!r}")
-        answer = answer_exported(model, tokens, most_tokens)
-        same += answer == answer_trained(network, tokens, most_tokens)
+        answer = answer_exported(model, tokens)
+        same += answer == answer_trained(network, tokens)
         exact += tokenizer.decode(answer) == example.answer
     if precision == "fp32" and same < CHECKED_EXAMPLES:
         raise ExportError(
@@ -116,12 +100,12 @@ def check(recipe: Recipe, trained: Path, directory: Path, precision: str) -> Che
     return Check(CHECKED_EXAMPLES, same, exact)
 
 
-def answer_exported(model: Any, tokens: list[int], most_tokens: int) -> list[int]:
+def answer_exported(model: Any, tokens: list[int]) -> list[int]:
     """The tokens that the exported model answers with, greedily and without the end token."""
     import onnxruntime_genai
 
     parameters = onnxruntime_genai.GeneratorParams(model)
-    parameters.set_search_options(max_length=len(tokens) + most_tokens, do_sample=False)
+    parameters.set_search_options(max_length=len(tokens) + CHECKED_OUTPUT_TOKENS, do_sample=False)
     generator = onnxruntime_genai.Generator(model, parameters)
     generator.append_tokens(tokens)
     answer: list[int] = []
@@ -131,7 +115,7 @@ def answer_exported(model: Any, tokens: list[int], most_tokens: int) -> list[int
     return without_end(answer)
 
 
-def answer_trained(network: Any, tokens: list[int], most_tokens: int) -> list[int]:
+def answer_trained(network: Any, tokens: list[int]) -> list[int]:
     """The tokens that the trained network answers with, greedily and without the end token."""
     import torch
 
@@ -140,7 +124,7 @@ def answer_trained(network: Any, tokens: list[int], most_tokens: int) -> list[in
         output = network.generate(
             prompt,
             attention_mask=torch.ones_like(prompt),
-            max_new_tokens=most_tokens,
+            max_new_tokens=CHECKED_OUTPUT_TOKENS,
             do_sample=False,
         )
     return without_end(output[0, len(tokens) :].tolist())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.reference.vocabulary import TEAMS, Words
+from tools.reference_models.vocabulary import TEAMS, Words
 
 OPENINGS = (
     "The {team} team met on {met}.",
