@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +11,10 @@ from typing import Any
 
 @dataclass
 class Script:
-    """What the server answers to a chat request, and the requests that it got."""
+    """What the server answers to a chat request, and the requests that it got.
+
+    `answer` makes the body from a request's last message; without it the body is always the same.
+    """
 
     body: bytes = b""
     content_type: str = "text/event-stream"
@@ -19,6 +22,7 @@ class Script:
     encoding: str | None = None
     models: Sequence[str] = ("m",)
     cut_off: bool = False
+    answer: Callable[[str], bytes] | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
@@ -54,9 +58,11 @@ def endpoint(script: Script) -> Iterator[str]:
         def do_POST(self) -> None:
             script.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             script.headers.append({key.lower(): value for key, value in self.headers.items()})
+            asked = script.requests[-1]
+            body = script.body if script.answer is None else script.answer(asked["messages"][-1]["content"])
             # A length that never comes is how a stream is cut off.
             missing = 100 if script.cut_off else 0
-            self._send(script.status, script.content_type, script.body, missing=missing, encoding=script.encoding)
+            self._send(script.status, script.content_type, body, missing=missing, encoding=script.encoding)
 
         def _send(self, status: int, content_type: str, body: bytes, missing: int, encoding: str | None = None) -> None:
             self.send_response(status)

@@ -89,6 +89,9 @@ def test_shipped_configs_name_the_models_they_promise() -> None:
     assert [model.name for model in cpu.models] == ["qwen2.5-0.5b", "gemma-2-2b", "mistral-7b"]
     endpoint = load_config(find_config("endpoint"))
     assert all(isinstance(model, EndpointModel) for model in endpoint.models)
+    judges = {name: load_config(find_config(name)).models for name in ("judge", "judge-endpoint")}
+    assert judges["judge"] == (FoundryModel(name="phi-4", alias="phi-4"),)
+    assert judges["judge-endpoint"] == (EndpointModel(provider="openai", name="qwen2.5-14b", model="qwen2.5-14b"),)
     assert load_config(find_config("summarisation")).prompts == "summarisation"
     reference = load_config(find_config("default"))
     assert 3 <= len(reference.models) <= 5
@@ -189,7 +192,7 @@ def test_a_config_that_is_not_there(name: str) -> None:
 
     assert str(caught.value) == (
         f"{name}: no such config. "
-        "Name a file, or one that ships: default, endpoint, foundry-cpu, judge, load, summarisation"
+        "Name a file, or one that ships: default, endpoint, foundry-cpu, judge, judge-endpoint, load, summarisation"
     )
 
 

@@ -20,9 +20,11 @@ from bench.quality.questions import TEMPLATE, template_sha256
 from bench.quality.review import PairVerdict, Verdict, find_run
 from bench.results.store import save
 from tests.endpoint_server import Script, chunk, endpoint, events
+from tests.foundry_catalogue import ALIAS, VARIANT, catalogue
 from tests.review_builders import RUN, reviewed_result
 
 SCORES = {"Rome": 1, "Seine": 5, "Paris": 4}
+SMALLEST = Path(__file__).parent.parent / "bench" / "reference" / "models" / "ledger-xs-fp32"
 NOW = datetime(2026, 2, 1, 12, 0, 0, tzinfo=UTC)
 
 
@@ -362,16 +364,46 @@ def test_quiet_prints_the_path_alone(tmp_path: Path, run_path: Path) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.runtime
-def test_the_judge_that_ships_judges_in_the_real_runtime(tmp_path: Path, run_path: Path) -> None:
-    done = bench_judge(tmp_path, Path("judge"), "--repeat", 0, "--pairs", 0)
+def catalogue_config(tmp_path: Path, alias: str, url: str, cache_dir: Path) -> Path:
+    path = tmp_path / "catalogue.yaml"
+    foundry = {"catalogue_url": url, "cache_dir": str(cache_dir)}
+    path.write_text(json.dumps({"models": [alias], "foundry": foundry, "generation": {"max_output_tokens": 32}}))
+    return path
 
-    judgement = load_judgement(judgement_path(run_path, "ledger-judge-int8"))
-    assert judgement.header.variant_id == "ledger-judge-int8:1"
+
+@pytest.mark.runtime
+def test_a_judge_of_the_catalogue_is_asked_in_the_real_runtime(tmp_path: Path, run_path: Path) -> None:
+    with catalogue(SMALLEST, tmp_path) as served:
+        path = catalogue_config(tmp_path, ALIAS, served.url, served.cache_dir)
+        done = bench_judge(tmp_path, path, "--repeat", 0, "--pairs", 0)
+
+    judgement = load_judgement(judgement_path(run_path, ALIAS))
+    assert (judgement.header.requested, judgement.header.variant_id) == (ALIAS, VARIANT)
     assert len(judgement.verdicts) == 5
-    # It never saw these facets: what it says is kept, and is no score unless it can be read as one.
-    for verdict in judgement.verdicts:
-        scored = all(facet.score is not None for facet in verdict.facets)
-        assert scored == (verdict.problem is None)
-        assert scored or verdict.reply
-    assert done.exit_code in (0, 1)
+    # A test instrument cannot judge: what it says is kept, and is no score.
+    assert all(verdict.reply and verdict.problem for verdict in judgement.verdicts)
+    assert {facet.score for verdict in judgement.verdicts for facet in verdict.facets} == {None}
+    assert done.exit_code == 1
+    assert "bench: the judge tiny gave no score that can be read; its replies are in " in done.stderr
+
+
+@pytest.mark.runtime
+def test_a_judge_whose_catalogue_is_out_of_reach(tmp_path: Path, run_path: Path) -> None:
+    path = catalogue_config(tmp_path, "phi-4", "http://127.0.0.1:9/v1.0/models", tmp_path / "cache")
+
+    done = bench_judge(tmp_path, path)
+
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1] == (
+        "bench: the judge phi-4 cannot be asked (not-found): the catalogue has no model 'phi-4'; "
+        "it is empty or out of reach: check the network"
+    )
+    assert not judgement_path(run_path, "phi-4").exists()
+
+
+@pytest.mark.parametrize(("name", "judge"), [("judge", "phi-4"), ("judge-endpoint", "qwen2.5-14b")])
+def test_the_judges_that_ship_are_real_models_and_judge_alike(name: str, judge: str) -> None:
+    asked = judge_config(name, {})
+
+    assert [model.requested for model in asked.models] == [judge]
+    assert (asked.generation.temperature, asked.generation.max_output_tokens) == (0.0, 512)

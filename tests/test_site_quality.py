@@ -499,9 +499,24 @@ def test_the_newest_run_that_somebody_scored_is_shown_and_dated() -> None:
     assert (found.when, found.is_newest) == ("2026-01-05 09:00 UTC", False)
     side_by_side = cards(shown, shown.boards[0], new.prompt_set.prompts[0], prompt_page("p01"))
     assert side_by_side.scored_before is not None
+    assert side_by_side.scored_before.by == "judge other-alias, judge right and ann"
     assert side_by_side.scored_before.when == "2026-01-05 09:00 UTC"
     assert side_by_side.scored_before.href == "../agreement.html#machine-laptop"
     assert not side_by_side.heard
+
+
+def test_with_a_person_alone_no_page_speaks_of_what_a_judge_said(tmp_path: Path, cache: Path) -> None:
+    old, new = reviewed_run(), reviewed_run(day=1)
+    by_hand = Reviews(annotations=reviews(old).annotations)
+    write_site(Ledger((old, new), ()), tmp_path, TEMPLATES, cache, reviews={old.run.id: by_hand})
+
+    told = {
+        path.relative_to(tmp_path).as_posix(): re.findall(r">([^<>]*judge[^<>]*)<", path.read_text(), re.IGNORECASE)
+        for path in tmp_path.rglob("*.md")
+    }
+    left = {sentence for page in told.values() for sentence in page}
+    assert left == set()
+    assert "The program and ann: " in (tmp_path / "report" / "agreement.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ class FoundryProvider:
             model = catalogue.get_model(settings.alias)
         if model is None:
             known = sorted({entry.alias for entry in catalogue.list_models()})
-            listed = f"it has {', '.join(known[:20])}" if known else "it is empty or out of reach"
+            listed = f"it has {', '.join(known[:20])}" if known else "it is empty or out of reach: check the network"
             raise ProviderError("not-found", f"the catalogue has no model {settings.requested!r}; {listed}")
         if isinstance(settings.device, str):
             model = _variant_for(model, settings.device.upper())

@@ -25,8 +25,9 @@ class VoiceLine:
 
 @dataclass(frozen=True)
 class Earlier:
-    """The newest run of a machine that somebody scored, where that is not the one shown."""
+    """The newest run of a machine that somebody scored, where that is not the one shown, and `by` whom."""
 
+    by: str
     when: str
     href: str
 
@@ -66,7 +67,12 @@ def scored_before(site: Site, board: Board, here: str) -> Earlier | None:
     one = next((found for other in of_machine if (found := scored_run(site, other)) is not None), None)
     if one is None:
         return None
-    return Earlier(form.minute(one.summary.result.run.started_utc), relative(here, f"{AGREEMENT}#{one.anchor}"))
+    result = one.summary.result
+    return Earlier(
+        by=joined([voice.label for voice in site.hearings.of(result).others]),
+        when=form.minute(result.run.started_utc),
+        href=relative(here, f"{AGREEMENT}#{one.anchor}"),
+    )
 
 
 def page_of_prompt(site: Site, prompt_id: str, here: str) -> str:
