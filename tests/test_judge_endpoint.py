@@ -258,9 +258,14 @@ def test_replies_that_are_not_streamed(tmp_path: Path, run_path: Path) -> None:
 
 
 def test_an_endpoint_without_the_model(tmp_path: Path, run_path: Path) -> None:
-    with endpoint(Script(models=("phi-4",))) as url:
+    script = Script(b'{"error": {"message": "no model qwen2.5-14b"}}', "application/json", status=404)
+
+    with endpoint(script) as url:
         done = bench_judge(tmp_path, url, "--judge", "judge-endpoint")
 
     assert done.exit_code == 1
-    assert done.stderr.splitlines()[-1] == f"bench: the judge qwen2.5-14b cannot be asked (not-found): {url}"
-    assert not judgement_path(run_path, "qwen2.5-14b").exists()
+    assert done.stderr.splitlines()[-1] == (
+        f"bench: the judge qwen2.5-14b is down (not-found): {url} answered 404: no model qwen2.5-14b; "
+        "set model to one that the endpoint has; it gave no verdict"
+    )
+    assert load_judgement(judgement_path(run_path, "qwen2.5-14b")).verdicts == ()

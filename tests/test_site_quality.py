@@ -505,18 +505,24 @@ def test_the_newest_run_that_somebody_scored_is_shown_and_dated() -> None:
     assert not side_by_side.heard
 
 
-def test_with_a_person_alone_no_page_speaks_of_what_a_judge_said(tmp_path: Path, cache: Path) -> None:
+def test_with_a_person_alone_no_page_says_that_a_judge_did_anything(tmp_path: Path, cache: Path) -> None:
     old, new = reviewed_run(), reviewed_run(day=1)
     by_hand = Reviews(annotations=reviews(old).annotations)
     write_site(Ledger((old, new), ()), tmp_path, TEMPLATES, cache, reviews={old.run.id: by_hand})
 
-    told = {
-        path.relative_to(tmp_path).as_posix(): re.findall(r">([^<>]*judge[^<>]*)<", path.read_text(), re.IGNORECASE)
-        for path in tmp_path.rglob("*.md")
-    }
-    left = {sentence for page in told.values() for sentence in page}
-    assert left == set()
-    assert "The program and ann: " in (tmp_path / "report" / "agreement.md").read_text()
+    pages = {path.stem: path.read_text() for path in tmp_path.rglob("*.md")}
+    sentences = re.findall(r">([^<>]*judge[^<>]*)<", pages["agreement"], re.IGNORECASE)
+    assert [sentence.split(":")[0] for sentence in sentences] == [
+        "Can the scores be trusted? The program gives them by rule. A judge (a second model) and people can score the "
+        "same answers, each without the others",
+        "On 12 facets of 12 prompts",  # ... 12 facets are left to judges and people
+        "judged",
+        "nothing",  # a program cannot tell, so it is left to judges and people
+    ]
+    assert "The program and ann: " in pages["agreement"]
+    scored = "The run of 2026-01-05 09:00 UTC on this machine was scored by ann, this one was not: "
+    assert scored in pages["p01"]
+    assert scored in pages["steady"]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ DEFAULT_RESULTS = Path("results")
     "--judge",
     "judge_name",
     required=True,
-    help="The judge: a config with one model, the name of one that ships (judge), or an alias.",
+    help="The judge: a config with one model, the name of one that ships (judge, judge-endpoint), or an alias.",
 )
 @click.option(
     "--repeat",
