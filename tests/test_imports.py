@@ -1,6 +1,7 @@
 """The house: data flows one way, and imports only point back along it."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,13 @@ def test_imports_point_back(path: Path) -> None:
     forward = sorted(other for other in imported(path) if place(other) > place(name))
 
     assert forward == []
+
+
+@pytest.mark.parametrize("outside", ["tools", "tests"])
+def test_the_package_imports_nothing_that_the_wheel_does_not_have(outside: str) -> None:
+    told = [path for path in MODULES if re.search(rf"^\s*(from|import) {outside}\b", path.read_text(), re.MULTILINE)]
+
+    assert told == []
 
 
 def loud_lines(path: Path) -> list[int]:
