@@ -26,6 +26,7 @@ from bench.runner.journal import Header, Journal, Recovered, journal_path, read_
 from bench.runner.lock import machine_lock
 from bench.runner.machine_record import ClientCheck, Machine
 from bench.runner.run import Progress, Ran, Stopped, run, unfinished_models
+from bench.schema.bounds import sound_clock
 
 Running = Callable[[Config, PromptSetRecord], AbstractContextManager[Callable[[Progress], None]]]
 """Shows a run's progress while its block runs, and gives what is to be called with it."""
@@ -139,8 +140,8 @@ def checked_client(config: Config) -> tuple[ClientCheck, ...]:
 
 
 def header_of(results_dir: Path, config_name: str, chosen: Overridden, prompt_set: PromptSetRecord) -> Header:
-    """Return what a run that begins at this moment is."""
-    started = _now()
+    """Return what a run that begins at this moment is. Raises UsageError where the clock cannot be right."""
+    started = sound_clock(_now())
     found = checkout(results_dir)
     here = machine(chosen.config.machine, {})
     document = resolved(chosen.config)

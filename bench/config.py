@@ -12,10 +12,17 @@ from pydantic import Field, model_validator
 from bench.errors import ConfigError, Mistake
 from bench.load_settings import LengthSettings, LoadSettings
 from bench.model_settings import PROVIDERS, AnyModel
+from bench.schema.bounds import MOST_EXACT, MOST_SECONDS, MOST_TOKENS, MOST_WATTS
 from bench.settings import Settings
 from bench.source import Source, read_source, validated
 
 CONFIG_DIR = Path(__file__).parent / "configs"
+MOST_PRICE = 1_000_000_000.0
+"""Price of a kWh or a device, in whatever currency."""
+
+MOST_WORSENING = 1_000_000.0
+"""Relative change that a gate lets pass: with a millionfold, everything passes."""
+
 MACHINE_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 
 
@@ -24,19 +31,19 @@ class Generation(Settings):
 
     temperature: float = Field(0.0, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
-    seed: int = Field(42, ge=0)
-    max_output_tokens: int = Field(128, ge=1)
+    seed: int = Field(42, ge=0, le=MOST_EXACT)
+    max_output_tokens: int = Field(128, ge=1, le=MOST_TOKENS)
 
 
 class Timeouts(Settings):
     """Limits, in seconds; reaching one is a recorded failure. `prepare_s` is for each step of a download."""
 
-    prepare_s: float = Field(300.0, gt=0)
-    load_s: float = Field(600.0, gt=0)
-    connect_s: float = Field(10.0, gt=0)
-    first_text_s: float = Field(120.0, gt=0)
-    gap_s: float = Field(60.0, gt=0)
-    request_s: float = Field(300.0, gt=0)
+    prepare_s: float = Field(300.0, gt=0, le=MOST_SECONDS)
+    load_s: float = Field(600.0, gt=0, le=MOST_SECONDS)
+    connect_s: float = Field(10.0, gt=0, le=MOST_SECONDS)
+    first_text_s: float = Field(120.0, gt=0, le=MOST_SECONDS)
+    gap_s: float = Field(60.0, gt=0, le=MOST_SECONDS)
+    request_s: float = Field(300.0, gt=0, le=MOST_SECONDS)
 
 
 class FoundryRuntime(Settings):
@@ -58,11 +65,11 @@ class EnergySettings(Settings):
     `watts` is above idle, while answering; `price_per_kwh` and `device_price` are in `currency`.
     """
 
-    watts: float | None = Field(None, gt=0)
-    price_per_kwh: float | None = Field(None, ge=0)
+    watts: float | None = Field(None, gt=0, le=MOST_WATTS)
+    price_per_kwh: float | None = Field(None, ge=0, le=MOST_PRICE)
     currency: str = "EUR"
-    device_price: float | None = Field(None, ge=0)
-    device_life_years: float | None = Field(None, gt=0)
+    device_price: float | None = Field(None, ge=0, le=MOST_PRICE)
+    device_life_years: float | None = Field(None, gt=0, le=1_000)
 
     @model_validator(mode="after")
     def _has_all_that_a_cost_needs(self) -> Self:
@@ -80,16 +87,16 @@ class GateSettings(Settings):
     a limit fails at any change for the worse that is real.
     """
 
-    ttft_s: float | None = Field(None, gt=0)
-    decode_tokens_per_s: float | None = Field(None, gt=0)
-    itl_s_p99: float | None = Field(None, gt=0, alias="itl_s.p99")
-    e2e_s: float | None = Field(None, gt=0)
-    throughput_tokens_per_s: float | None = Field(None, gt=0)
-    cold_load_s: float | None = Field(None, gt=0)
-    memory_peak_bytes: float | None = Field(None, gt=0)
-    footprint_bytes: float | None = Field(None, gt=0)
-    score: float | None = Field(None, gt=0)
-    failed_share: float | None = Field(None, gt=0)
+    ttft_s: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    decode_tokens_per_s: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    itl_s_p99: float | None = Field(None, gt=0, le=MOST_WORSENING, alias="itl_s.p99")
+    e2e_s: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    throughput_tokens_per_s: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    cold_load_s: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    memory_peak_bytes: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    footprint_bytes: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    score: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    failed_share: float | None = Field(None, gt=0, le=MOST_WORSENING)
 
 
 class Config(Settings):
@@ -107,7 +114,7 @@ class Config(Settings):
     loads: int = Field(1, ge=1, le=100)
     probe: bool = True
     stream: bool = True
-    order_seed: int = Field(42, ge=0)
+    order_seed: int = Field(42, ge=0, le=MOST_EXACT)
     machine: str | None = Field(None, pattern=MACHINE_PATTERN, max_length=60)
     generation: Generation = Generation()
     timeouts: Timeouts = Timeouts()

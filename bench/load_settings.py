@@ -5,11 +5,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from bench.schema.bounds import MOST_EXACT, MOST_LENGTH_TOKENS, MOST_RATE_PER_S, MOST_SECONDS, MOST_STREAMS
 from bench.settings import Settings
 
-Streams = Annotated[int, Field(ge=1, le=1_024)]
-Rate = Annotated[float, Field(gt=0, le=100_000)]
-Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
+Streams = Annotated[int, Field(ge=1, le=MOST_STREAMS)]
+Rate = Annotated[float, Field(gt=0, le=MOST_RATE_PER_S)]
+Tokens = Annotated[int, Field(ge=1, le=MOST_LENGTH_TOKENS)]
 
 
 class SweepSettings(Settings):
@@ -22,9 +23,9 @@ class SweepSettings(Settings):
 class GoodputSettings(Settings):
     """What an answer must keep to count as good, in seconds: to the first token, for each further token, in all."""
 
-    ttft_s: float | None = Field(None, gt=0)
-    tpot_s: float | None = Field(None, gt=0)
-    e2e_s: float | None = Field(None, gt=0)
+    ttft_s: float | None = Field(None, gt=0, le=MOST_SECONDS)
+    tpot_s: float | None = Field(None, gt=0, le=MOST_SECONDS)
+    e2e_s: float | None = Field(None, gt=0, le=MOST_SECONDS)
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Self:
@@ -48,7 +49,7 @@ class LoadSettings(Settings):
     sweep: SweepSettings | None = None
     warmup_s: float = Field(2.0, ge=0, le=3_600)
     measure_s: float = Field(10.0, gt=0, le=86_400)
-    seed: int = Field(42, ge=0)
+    seed: int = Field(42, ge=0, le=MOST_EXACT)
     goodput: GoodputSettings | None = None
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
+from bench.schema.bounds import MOST_EXACT, MOST_TOKENS
 from bench.settings import Settings
 
 DEFAULT_ENDPOINT = "http://localhost:5273/v1"
@@ -18,13 +19,13 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+/-]*$", max_len
 class Declared(Settings):
     """What the config says of a model where neither the runtime nor the model itself does."""
 
-    parameters: int | None = Field(None, ge=1)
+    parameters: int | None = Field(None, ge=1, le=MOST_EXACT)
     precision: str | None = None
     licence: str | None = None
     licence_url: str | None = None
     publisher: str | None = None
-    context_length: int | None = Field(None, ge=1)
-    footprint_bytes: int | None = Field(None, ge=0)
+    context_length: int | None = Field(None, ge=1, le=MOST_TOKENS)
+    footprint_bytes: int | None = Field(None, ge=0, le=MOST_EXACT)
     capabilities: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 

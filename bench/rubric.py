@@ -1,8 +1,9 @@
 """Prompts and what a good answer to them does."""
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from bench.record import Record
+from bench.schema.bounds import FreeJson, TokenLimit, Weight
 
 
 class FacetRecord(Record):
@@ -10,9 +11,9 @@ class FacetRecord(Record):
 
     id: str
     says: str
-    weight: float = Field(gt=0)
+    weight: Weight
     check: str
-    parameters: dict[str, JsonValue]
+    parameters: FreeJson
 
 
 class PromptRecord(Record):
@@ -22,7 +23,7 @@ class PromptRecord(Record):
     title: str
     category: str
     text: str
-    max_output_tokens: int | None = Field(description="null: the config's")
+    max_output_tokens: TokenLimit | None = Field(description="null: the config's")
     facets: tuple[FacetRecord, ...]
 
 

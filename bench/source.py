@@ -1,5 +1,6 @@
 """YAML files (and JSON, which is YAML) read together with the line of every key."""
 
+import datetime as dt
 import difflib
 import json
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from bench.errors import ConfigError, Mistake
-
-MOST_LEVELS = 100
-"""Lists and mappings that may stand within each other: far more than any file of ours has."""
+from bench.schema.bounds import MOST_DIGITS, MOST_LEVELS
 
 MOST_REPEATED = 100_000
 """Values that the aliases of a file may repeat, those within each other counted every time."""
@@ -63,7 +62,7 @@ def read_source(path: Path) -> Source:
         if excess is not None:
             raise ConfigError(path, [excess])
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
+        value = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise ConfigError(path, [Mistake(line, "", f"is not YAML: {error.problem or error.context}")]) from error
@@ -76,6 +75,22 @@ def read_source(path: Path) -> Source:
     if node is not None:
         _walk(node, (), lines, twice)
     return Source(path, value, lines, tuple(twice))
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, but a whole number that is longer than Python reads is cut: the types refuse it with its key."""
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        try:
+            return int(super().construct_yaml_int(node))
+        except ValueError:
+            digits = node.value.replace("_", "")
+            if not digits.lstrip("+-").isdecimal():
+                raise
+            return int(digits[:MOST_DIGITS])
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def _excess(text: str) -> Mistake | None:
@@ -159,9 +174,13 @@ def key_path(place: Place) -> str:
 def shown(value: object) -> str:
     """Return a value, as JSON where it can be, cut to 60 characters."""
     try:
-        text = json.dumps(value, ensure_ascii=False)
+        text = value.isoformat() if isinstance(value, dt.date) else json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
-        text = repr(value)
+        try:
+            text = repr(value)
+        except ValueError:
+            # Python writes no more than some thousand digits.
+            text = "a number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

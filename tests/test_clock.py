@@ -100,6 +100,20 @@ def test_the_wall_clock_of_these_tests_can_be_set(project: Path) -> None:
     assert before <= only(project).run.started_utc <= after
 
 
+def test_a_clock_that_was_never_set_is_told_before_anything_is_measured(project: Path) -> None:
+    set_clock(project, "at 0")
+
+    process = start(project)
+    output, errors = process.communicate()
+
+    assert (process.returncode, output) == (2, "")
+    assert errors == (
+        "bench: this machine's clock says 1970-01-01, and a date in a file is from 2020-01-01 to 2100-01-01; "
+        "set the clock, then give the same command again\n"
+    )
+    assert journal_of(project) is None
+
+
 @pytest.mark.parametrize("off_s", [-HOUR_S, HOUR_S], ids=["back", "ahead"])
 def test_a_clock_that_is_set_during_a_run_changes_nothing(project: Path, off_s: int) -> None:
     process = start(project)

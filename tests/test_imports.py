@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "bench"
 
 FLOW = (
-    ("bench.errors", "bench.record"),
+    ("bench.errors", "bench.record", "bench.schema"),
     ("bench.source", "bench.rubric"),
     (
         "bench.settings",

@@ -89,7 +89,7 @@ def test_a_file_cut_in_half(tmp_path: Path) -> None:
         ('{"schema_version": "1"}', 'schema_version is "1", not a whole number from 1; is it a result file?'),
         ('{"schema_version": true}', "schema_version is true, not a whole number from 1; is it a result file?"),
         ('{"schema_version": 99}', "has schema version 99; this program reads up to 3: upgrade benchledger"),
-        ('{"schema_version": NaN}', "holds NaN, which is no measurement"),
+        ('{"schema_version": NaN}', "schema_version is NaN, not a whole number from 1; is it a result file?"),
         ("[" * 100_000, "is nested too deeply to be a result file"),
     ],
 )
@@ -113,7 +113,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     [
         (
             {"chunk_ns": [-5]},
-            "models[0].samples[0].chunk_ns[0]: Input should be greater than or equal to 0, found -5",
+            "models[0].samples[0].chunk_ns[0]: must be a whole number from 0 to 9,007,199,254,740,991, found -5",
         ),
         ({"chunk_ns": [20, 10]}, "models[0].samples[0]: chunk_ns goes back in time, from 20 to 10"),
         ({"end_ns": 1}, "models[0].samples[0]: end_ns is 1, before the last chunk at 140000000"),
@@ -125,7 +125,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ),
         ({"first_answer_chunk": 3}, "models[0].samples[0]: first_answer_chunk is 3, but chunk_ns has 3"),
         ({"speed": 3}, "models[0].samples[0].speed: Extra inputs are not permitted, found 3"),
-        ({"round": "1"}, 'models[0].samples[0].round: Input should be a valid integer, found "1"'),
+        ({"round": "1"}, 'models[0].samples[0].round: must be a whole number from 0 to 1,000,000,000,000, found "1"'),
     ],
 )
 def test_numbers_that_cannot_be(tmp_path: Path, change: dict[str, object], expected: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.commands.options import CONTEXT, results_option
+from bench.commands.options import CONTEXT, SEED, results_option
 from bench.errors import BenchError, ConfigError, Mistake, UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ DEFAULT_RESULTS = Path("results")
     show_default=True,
     help="Pairs of answers that are compared in both orders, to see whether the order matters.",
 )
-@click.option("--seed", type=click.IntRange(0), default=42, show_default=True, help="Seed of the two samples.")
+@click.option("--seed", type=SEED, default=42, show_default=True, help="Seed of the two samples.")
 @click.option("--retry", is_flag=True, help="Ask again for verdicts that could not be read.")
 @click.option("--wait", is_flag=True, help="Wait for a run on this machine to end.")
 @click.option("--quiet", is_flag=True, help="Print the judgement file's path and nothing else.")
@@ -90,8 +90,12 @@ def judge(
 @click.argument("run")
 @results_option
 @click.option("--annotator", help="Your name in the file's name.  [default: git's user.name, else the login]")
-@click.option("--sample", type=click.IntRange(1), help="Score so many answers only, spread over prompts and models.")
-@click.option("--seed", type=click.IntRange(0), help="Seed of the order and the sample.  [default: 42]")
+@click.option(
+    "--sample",
+    type=click.IntRange(1, 1_000_000_000),
+    help="Score so many answers only, spread over prompts and models.",
+)
+@click.option("--seed", type=SEED, help="Seed of the order and the sample.  [default: 42]")
 @click.option("--stub", type=click.Path(path_type=Path, dir_okay=False), help="Write a form for an editor instead.")
 @click.option(
     "--import", "form", type=click.Path(path_type=Path, dir_okay=False), help="Read a form that was filled in."
@@ -213,4 +217,6 @@ def _default_annotator() -> str:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
+    from bench.schema.bounds import sound_clock
+
+    return sound_clock(datetime.now(UTC).replace(microsecond=0))

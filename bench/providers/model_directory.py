@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import ProviderError
+from bench.schema.bounds import MOST_EXACT, MOST_TOKENS
 
 CARD_FILE = "card.json"
 
@@ -47,11 +48,11 @@ def read_card(directory: Path) -> Card:
     if not isinstance(card, dict):
         return Card()
     return Card(
-        parameters=_whole(card.get("parameters")),
+        parameters=_whole(card.get("parameters"), MOST_EXACT),
         precision=_text(card.get("precision")),
         licence=_text(card.get("licence")),
         publisher=_text(card.get("publisher")),
-        context_length=_whole(card.get("context_length")) or _context_length(directory),
+        context_length=_whole(card.get("context_length"), MOST_TOKENS) or _context_length(directory),
         capabilities=tuple(str(tag) for tag in card.get("capabilities") or ()),
     )
 
@@ -59,13 +60,13 @@ def read_card(directory: Path) -> Card:
 def _context_length(directory: Path) -> int | None:
     try:
         document = json.loads((directory / "genai_config.json").read_text(encoding="utf-8"))
-        return _whole(document["model"]["context_length"])
+        return _whole(document["model"]["context_length"], MOST_TOKENS)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+def _whole(value: object, most: int) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most else None
 
 
 def _text(value: object) -> str | None:

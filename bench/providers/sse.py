@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from bench.errors import ProviderError
 from bench.providers.error_bodies import page_title, plain, told_by
 from bench.providers.protocol import Decoded, Piece
+from bench.schema.bounds import MOST_TOKENS
 
 SHOWN_CHARACTERS = 80
 """How much of what cannot be decoded a message shows."""
@@ -29,10 +30,6 @@ HIDDEN_TOKENS = 64
 
 TOKEN_BYTES = 512
 """How many bytes of text a token is believed to have at most: runs of blanks are the longest in use, at half of it."""
-
-
-MOST_TOKENS = 1_000_000_000
-"""A count of this many tokens or more is no count."""
 
 
 def decoded_stream(reads: Sequence[bytes]) -> Decoded:
@@ -249,7 +246,7 @@ def _counts(usage: dict[str, Any], pieces: Sequence[Piece]) -> tuple[int | None,
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS else None
 
 
 def _mapping(value: object) -> dict[str, Any]:

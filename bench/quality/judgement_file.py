@@ -10,9 +10,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 from bench.config import slug
 from bench.errors import BenchError, ResultError
 from bench.quality.review_record import REVIEW_SCHEMA_VERSION, JudgeHeader, Judgement, PairVerdict, Sitting, Verdict
+from bench.schema.bounds import OUT_OF_RANGE, parse_json, shortened, validate_json
 
 Entry = Verdict | PairVerdict | Sitting
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="kind")])
+_HEADER = TypeAdapter(JudgeHeader)
 
 
 def name_slug(name: str) -> str:
@@ -43,7 +45,7 @@ def load_judgement(path: Path) -> Judgement:
     sittings = []
     for number, line in enumerate(lines[1:], start=2):
         try:
-            entry = _ENTRY.validate_json(line)
+            entry = validate_json(_ENTRY, line)
         except ValidationError as error:
             raise ResultError(path, f"line {number} is damaged: {_first(error)}; take the line out") from error
         match entry:
@@ -102,16 +104,15 @@ def has_header(path: Path) -> bool:
 def _header(path: Path, line: bytes) -> JudgeHeader:
     version: Any = None
     try:
-        document = json.loads(line)
+        document = parse_json(line)
         version = document.get("schema_version") if isinstance(document, dict) else None
     except (ValueError, RecursionError) as error:
         raise ResultError(path, "line 1 is no header; delete the file and judge again") from error
     if isinstance(version, int) and version > REVIEW_SCHEMA_VERSION:
-        raise ResultError(
-            path, f"has schema version {version}; this program reads up to {REVIEW_SCHEMA_VERSION}: upgrade benchledger"
-        )
+        newer = f"has schema version {shortened(version)}; this program reads up to {REVIEW_SCHEMA_VERSION}"
+        raise ResultError(path, f"{newer}: upgrade benchledger")
     try:
-        return JudgeHeader.model_validate_json(line)
+        return validate_json(_HEADER, line)
     except ValidationError as error:
         raise ResultError(path, f"line 1 is no header: {_first(error)}; delete the file and judge again") from error
 
@@ -120,4 +121,6 @@ def _first(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == OUT_OF_RANGE:
+        message += f", found {shortened(first['input'])}"
     return f"{place}: {message}" if place else message

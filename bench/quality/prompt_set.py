@@ -21,12 +21,10 @@ from bench.quality.importing import (
 from bench.quality.promptfoo import import_promptfoo, is_promptfoo
 from bench.quality.reading import one_line
 from bench.rubric import FacetRecord, PromptRecord, PromptSetRecord
-from bench.source import Source, suggestion, validated
+from bench.schema.bounds import MOST_TOKENS, MOST_WEIGHT, excesses
+from bench.source import Source, shown, suggestion, validated
 
 PROMPT_DIR = Path(__file__).parent.parent / "prompts"
-
-MOST_WEIGHT = 1_000_000.0
-"""Weight that a facet has at most: weights of the largest numbers there are would have no sum."""
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
 
@@ -50,7 +48,7 @@ class _Prompt(_Entry):
     title: str = Field(min_length=1)
     category: str = "general"
     text: str = Field(min_length=1)
-    max_output_tokens: int | None = Field(None, ge=1)
+    max_output_tokens: int | None = Field(None, ge=1, le=MOST_TOKENS)
     facets: Annotated[tuple[_Facet, ...], Field(strict=False)] = ()
 
 
@@ -227,6 +225,13 @@ def _bad_checks(source: Source, prompt_set: _PromptSet) -> list[Mistake]:
                 known = list(CHECKS)
                 message = f"must be one of {', '.join(known)}, found {facet.check!r}{suggestion(facet.check, known)}"
                 mistakes.append(source.mistake((*place, "check"), message))
+                continue
+            too_large = [
+                source.mistake((*place, *one.place), f"{one.message}, found {shown(one.found)}")
+                for one in excesses(facet.model_extra or {})
+            ]
+            if too_large:
+                mistakes += too_large
                 continue
             problems = parameter_mistakes(facet.check, facet.model_extra or {}, prompt.text.strip())
             mistakes += [source.mistake(place, f"{facet.check} {problem}") for problem in problems]

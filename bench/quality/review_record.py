@@ -1,13 +1,13 @@
 """What a judge and what a person said of a run's answers, in the form in which their files keep it."""
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, BeforeValidator, Field, JsonValue
+from pydantic import BeforeValidator, Field
 
 from bench.record import Record
 from bench.results.store import Refused
+from bench.schema.bounds import Count, Day, FreeJson, SampleSize, Seed, UtcTime
 from bench.source import shown
 
 REVIEW_SCHEMA_VERSION: Final = 1
@@ -23,8 +23,7 @@ def _whole_score(value: object) -> object:
     raise ValueError(f"must be a whole number from {SCORES[0]} to {SCORES[-1]}, found {shown(value)}")
 
 
-Score = Annotated[int | None, BeforeValidator(_whole_score)]
-Moment = Annotated[AwareDatetime, Field(strict=False)]
+Score = Annotated[Annotated[int, Field(ge=SCORES[0], le=SCORES[-1])] | None, BeforeValidator(_whole_score)]
 
 
 class FacetScore(Record):
@@ -67,9 +66,9 @@ class Sitting(Record):
     """One time that the judge was asked, written at its end: one that was killed leaves none."""
 
     kind: Literal["sitting"]
-    started_utc: Moment
-    finished_utc: Moment
-    asked: int = Field(ge=0, description="questions that were answered")
+    started_utc: UtcTime
+    finished_utc: UtcTime
+    asked: Count = Field(description="questions that were answered")
     tool_version: str
     variant_id: str | None = Field(description="who answered, where an endpoint tells it only then")
     variant_version: str | None
@@ -92,14 +91,14 @@ class JudgeHeader(Record):
     judges_itself: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         description="models of the run that are the judge itself"
     )
-    model: dict[str, JsonValue] = Field(description="the judge's entry in its config, without paths of a machine")
-    generation: dict[str, JsonValue]
-    seed: int = Field(ge=0, description="of the samples of answers and pairs")
+    model: FreeJson = Field(description="the judge's entry in its config, without paths of a machine")
+    generation: FreeJson
+    seed: Seed = Field(description="of the samples of answers and pairs")
     template: str = Field(description="what the judge is asked about an answer; $names stand for what differs")
     template_sha256: str
     pair_template: str = Field(description="what it is asked about two answers")
     pair_template_sha256: str
-    started_utc: Moment
+    started_utc: UtcTime
     tool_version: str
 
 
@@ -118,7 +117,7 @@ class Annotation(Record):
 
     prompt: str
     output: str = Field(description="key of the answer in the result's outputs: the start of its SHA-256")
-    date: dt.date | None = Field(None, description="of the last of these scores, UTC; null: only the file's is known")
+    date: Day | None = Field(None, description="of the last of these scores, UTC; null: only the file's is known")
     facets: dict[str, Score]
     note: str = ""
 
@@ -129,9 +128,9 @@ class Annotations(Record):
     schema_version: Literal[1]
     run: str
     annotator: str = Field(min_length=1)
-    date: dt.date = Field(description="of the last score, UTC")
-    seed: int = Field(42, ge=0)
-    sample: Annotated[int, Field(ge=1)] | None = None
+    date: Day = Field(description="of the last score, UTC")
+    seed: Seed = 42
+    sample: SampleSize | None = None
     entries: Annotated[tuple[Annotation, ...], Field(strict=False)] = ()
 
 

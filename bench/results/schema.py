@@ -10,12 +10,13 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AwareDatetime, Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from bench.record import Record
 from bench.rubric import FacetRecord, PromptRecord, PromptSetRecord
 from bench.runner.machine_record import ClientCheck, Machine
 from bench.runner.record import ModelRun
+from bench.schema.bounds import FreeJson, Share, UtcTime
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -47,10 +48,9 @@ class RunInfo(Record):
     """Who ran it, when, and from which commit."""
 
     id: str = Field(description="<machine>/<utc>-<commit>-<config>; the file's path under results/ without .json")
-    # JSON has no dates: strict mode would refuse the strings that a file has.
-    started_utc: Annotated[AwareDatetime, Field(strict=False)]
-    finished_utc: Annotated[AwareDatetime, Field(strict=False)]
-    resumed_utc: Annotated[tuple[Annotated[AwareDatetime, Field(strict=False)], ...], Field(strict=False)] = Field(
+    started_utc: UtcTime
+    finished_utc: UtcTime
+    resumed_utc: Annotated[tuple[UtcTime, ...], Field(strict=False)] = Field(
         description="when an interrupted run went on, in order"
     )
     status: Literal["complete", "partial"] = Field(description="partial: it was stopped, and has what there was")
@@ -66,14 +66,14 @@ class ConfigRecord(Record):
     name: str = Field(description="file name without its ending")
     sha256: str = Field(description="of the resolved configuration")
     overrides: tuple[str, ...] = Field(description="environment variables and options that changed the file's values")
-    resolved: dict[str, JsonValue]
+    resolved: FreeJson
 
 
 class FacetGrade(Record):
     """How far an answer meets one facet."""
 
     facet: str
-    credit: float | None = Field(ge=0, le=1, description="1 met, 0 not met, between: in part; null: not evaluated")
+    credit: Share | None = Field(description="1 met, 0 not met, between: in part; null: not evaluated")
     why: str = Field(description="the evidence, in one line")
 
 

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from bench.errors import ResultError
 from bench.results.migrate import migrated
 from bench.results.schema import SCHEMA_VERSION, Result
+from bench.schema.bounds import parse_json, shortened, validate_json
 
 LARGE_FILE_BYTES = 10_000_000
 """Above this size git is the wrong place for a result file."""
+
+_RESULT = TypeAdapter(Result)
+TOO_DEEP = "is nested too deeply to be a result file"
 
 _ONE_LINE_EACH = frozenset({"samples", "warmup", "grades", "facets"})
 
@@ -100,21 +104,21 @@ def load(path: Path) -> Result:
     version = document.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ResultError(
-            path, f"schema_version is {json.dumps(version)}, not a whole number from 1; is it a result file?"
+            path, f"schema_version is {shortened(version)}, not a whole number from 1; is it a result file?"
         )
     if version > SCHEMA_VERSION:
         raise ResultError(
             path,
-            f"has schema version {version}; this program reads up to {SCHEMA_VERSION}: upgrade benchledger",
+            f"has schema version {shortened(version)}; this program reads up to {SCHEMA_VERSION}: upgrade benchledger",
         )
     try:
         if version == SCHEMA_VERSION:
-            return Result.model_validate_json(text)
-        return Result.model_validate_json(json.dumps(migrated(document)))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ResultError(path, f"does not have the form of schema version {version}: {error!r}") from error
+            return validate_json(_RESULT, text)
+        return validate_json(_RESULT, json.dumps(migrated(document)))
     except ValidationError as error:
         raise ResultError(path, _first_problem(error)) from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ResultError(path, f"does not have the form of schema version {version}: {error!r}") from error
 
 
 def result_paths(results_dir: Path) -> tuple[Path, ...]:
@@ -150,32 +154,29 @@ def load_tree(results_dir: Path) -> Ledger:
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = parse_json(text)
     except json.JSONDecodeError as error:
         raise ResultError(path, f"is not whole JSON (line {error.lineno}: {error.msg}); restore it with git") from error
-    except ValueError as error:
-        raise ResultError(path, str(error)) from error
     except RecursionError as error:
-        raise ResultError(path, "is nested too deeply to be a result file") from error
+        raise ResultError(path, TOO_DEEP) from error
     if not isinstance(document, dict):
         raise ResultError(path, "does not hold a JSON object; is it a result file?")
     return document
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"holds {name}, which is no measurement")
-
-
 def _first_problem(error: ValidationError) -> str:
     problems = error.errors(include_url=False)
     first = problems[0]
+    if first["type"] == "json_invalid":
+        # The text is whole JSON: pydantic follows it less far down than json does.
+        return TOO_DEEP
     place = ""
     for part in first["loc"]:
         place += f"[{part}]" if isinstance(part, int) else f".{part}"
     message = first["msg"].removeprefix("Value error, ")
     found = first["input"]
     if isinstance(found, str | int | float | bool) or found is None:
-        message += f", found {json.dumps(found)[:60]}"
+        message += f", found {shortened(found)}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{place.removeprefix('.') or 'the file'}: {message}{more}"
 

@@ -12,18 +12,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.errors import BenchError, UsageError
 from bench.record import Record
 from bench.rubric import PromptSetRecord
 from bench.runner.load_record import LengthCell, LoadLevel
-from bench.runner.machine_record import ClientCheck, Machine, Nanoseconds
+from bench.runner.machine_record import ClientCheck, Machine
 from bench.runner.measure import Measured
 from bench.runner.record import ModelRun
 from bench.runner.reports import CellMeasured, LevelMeasured, Loaded
 from bench.runner.sample import Sample
 from bench.runner.seen import Seen
+from bench.schema.bounds import FreeJson, Nanoseconds, UtcTime
 
 FOLDER = ".unfinished"
 """Folder of journals below a results folder; hidden, so that no reader of results takes a journal for one."""
@@ -37,14 +38,14 @@ class Header(Record):
     """What a run is: it can only go on if all of this still holds."""
 
     run_id: str
-    started_utc: AwareDatetime = Field(strict=False)
-    resumed_utc: tuple[AwareDatetime, ...] = Field(strict=False)
+    started_utc: UtcTime
+    resumed_utc: tuple[UtcTime, ...] = Field(strict=False)
     tool_version: str
     commit: str | None
     dirty: bool
     config_name: str
     config_sha256: str
-    config: dict[str, JsonValue]
+    config: FreeJson
     overrides: tuple[str, ...]
     prompt_set: PromptSetRecord
     machine: Machine

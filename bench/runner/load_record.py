@@ -1,15 +1,32 @@
 """What was measured beyond one prompt after the other: levels of load, and a matrix of prompt and answer lengths."""
 
+import math
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from bench.record import Record
-from bench.runner.machine_record import Bytes, Count, Nanoseconds
 from bench.runner.sample import Sample
+from bench.schema.bounds import (
+    Bytes,
+    Count,
+    LengthTokens,
+    Nanoseconds,
+    RatePerSecond,
+    RelativeError,
+    Seed,
+    SomeNanoseconds,
+    Streams,
+)
 
 Arrivals = Literal["closed", "constant", "poisson"]
+
+Bin = Annotated[str, Field(pattern=r"^[0-9]{1,6}$")]
+"""Number of a bin: the narrowest bins there may be reach the longest duration before the 200,000th."""
+
+ROUNDING = 1e-6
+"""Share of a duration by which the beginning of a bin may seem off."""
 
 
 class LoadSample(Sample):
@@ -37,11 +54,20 @@ class GapHistogram(Record):
     Bin 0 ends at `first_ns`; bin i ends at first_ns * (1 + relative_error) ** (2 * i), its end included.
     """
 
-    relative_error: float = Field(gt=0, lt=1)
-    first_ns: Nanoseconds = Field(gt=0)
-    counts: dict[str, Count] = Field(description="bin -> gaps in it; bins without a gap are left out")
+    relative_error: RelativeError
+    first_ns: SomeNanoseconds
+    counts: dict[Bin, Count] = Field(description="bin -> gaps in it; bins without a gap are left out")
     longest_ns: Nanoseconds
     over_200_ms: Count = Field(description="gaps longer than 200 ms")
+
+    @model_validator(mode="after")
+    def _longest_is_in_a_bin(self) -> Self:
+        # By logarithms: the end of a bin that cannot be may be too large for a number.
+        last = max((int(place) for place, count in self.counts.items() if count), default=0)
+        begins = math.log(self.first_ns) + 2 * (last - 1) * math.log1p(self.relative_error)
+        if last > 0 and begins > math.log(max(self.longest_ns, 1)) + ROUNDING:
+            raise ValueError(f"bin {last} of counts begins after longest_ns, which is {self.longest_ns}")
+        return self
 
 
 class LoadLevel(Record):
@@ -52,9 +78,9 @@ class LoadLevel(Record):
     """
 
     arrivals: Arrivals = Field(description="closed: a stream asks again when it has its answer; else a schedule")
-    streams: int = Field(ge=1, description="how many ask at once; with a schedule, the most that may be under way")
-    rate_per_s: float | None = Field(gt=0, description="requests a second that the schedule asks for; null if closed")
-    seed: Count = Field(description="of the schedule and of the order of prompts")
+    streams: Streams = Field(description="how many ask at once; with a schedule, the most that may be under way")
+    rate_per_s: RatePerSecond | None = Field(description="requests a second that the schedule asks for; null if closed")
+    seed: Seed = Field(description="of the schedule and of the order of prompts")
     swept: bool = Field(description="whether the sweep chose this level")
     start_ns: Nanoseconds = Field(description="the level's start, from the start of this model's first request")
     window_start_ns: Nanoseconds = Field(description="where the measured window begins, from the level's start")
@@ -85,7 +111,7 @@ class LengthCell(Record):
     A sample's own `prompt_tokens` and `output_tokens` say what it came to.
     """
 
-    prompt_tokens: int = Field(ge=1, description="tokens of the prompt that were aimed at")
-    output_tokens: int = Field(ge=1, description="tokens of the answer that were asked for, at most")
+    prompt_tokens: LengthTokens = Field(description="tokens of the prompt that were aimed at")
+    output_tokens: LengthTokens = Field(description="tokens of the answer that were asked for, at most")
     skipped: str | None = Field(description="why the cell was not measured, or null")
     samples: tuple[Sample, ...]

@@ -1,14 +1,23 @@
 """What the runner noted of the machine: what it is, how steady it was, what the models took of it."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from bench.record import Record
-
-Nanoseconds = Annotated[int, Field(ge=0)]
-Bytes = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
+from bench.schema.bounds import (
+    Bytes,
+    Celsius,
+    Count,
+    Hertz,
+    Joules,
+    LoadAverage,
+    Nanoseconds,
+    Share,
+    SignedNanoseconds,
+    Streams,
+    Watts,
+)
 
 
 class Probe(Record):
@@ -16,9 +25,9 @@ class Probe(Record):
 
     compute_ns: Nanoseconds = Field(description="a fixed amount of arithmetic")
     memory_ns: Nanoseconds = Field(description="a fixed amount of copying, larger than the caches")
-    cpu_hz: Count | None = Field(description="frequency of the cores, their mean; null where the system hides it")
-    temperature_c: float | None = Field(description="the hottest sensor of the processor; null where there is none")
-    load_average: float | None = Field(description="runnable processes over the last minute; null where not kept")
+    cpu_hz: Hertz | None = Field(description="frequency of the cores, their mean; null where the system hides it")
+    temperature_c: Celsius | None = Field(description="the hottest sensor of the processor; null where there is none")
+    load_average: LoadAverage | None = Field(description="runnable processes over the last minute; null where not kept")
 
 
 class MachineWatch(Record):
@@ -32,7 +41,7 @@ class MachineWatch(Record):
     after: Probe
     period_ns: Nanoseconds
     late_ns: tuple[Nanoseconds, ...]
-    steal_share: float | None = Field(ge=0, le=1, description="share of time the hypervisor took; null where unknown")
+    steal_share: Share | None = Field(description="share of time the hypervisor took; null where unknown")
 
 
 class MemoryWatch(Record):
@@ -49,8 +58,8 @@ class Energy(Record):
     source: Literal["rapl", "nvml", "powermetrics", "estimate"] = Field(
         description="who measured; estimate: a stated wattage times the time in which the model answered"
     )
-    joules: float = Field(ge=0)
-    idle_watts: float | None = Field(ge=0, description="taken off; null where the source has no baseline")
+    joules: Joules
+    idle_watts: Watts | None = Field(description="taken off; null where the source has no baseline")
     duration_ns: Nanoseconds
 
 
@@ -84,6 +93,6 @@ class ClientCheck(Record):
     """
 
     transport: Literal["direct", "package"]
-    streams: int = Field(ge=1, description="streams at once")
-    ttft_error_ns: tuple[int, ...]
-    gap_error_ns: tuple[int, ...]
+    streams: Streams = Field(description="streams at once")
+    ttft_error_ns: tuple[SignedNanoseconds, ...]
+    gap_error_ns: tuple[SignedNanoseconds, ...]

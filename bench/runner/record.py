@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 
 from bench.record import Record
 from bench.runner.load_record import LengthCell, LoadLevel
-from bench.runner.machine_record import Bytes, Count, Energy, MachineWatch, MemoryWatch, Nanoseconds
+from bench.runner.machine_record import Energy, MachineWatch, MemoryWatch
 from bench.runner.sample import Failure, Sample
+from bench.schema.bounds import Bytes, Nanoseconds, Parameters, TokenCount
 
 
 class ModelRun(Record):
@@ -30,12 +31,12 @@ class ModelRun(Record):
     transport: Literal["in-process", "direct", "package"] | None = Field(
         description="what carried requests: the runtime in this process, our own HTTP, or the openai package's"
     )
-    parameters: Count | None = Field(description="number of weights")
+    parameters: Parameters | None = Field(description="number of weights")
     precision: str | None = Field(description="fp32, fp16, int8, int4, ...")
     licence: str | None = Field(description="SPDX expression where it is one, else the name the publisher gives")
     licence_url: str | None = Field(description="where the licence can be read, or null")
     publisher: str | None = Field(description="who publishes the model")
-    context_length: Count | None = Field(description="tokens that prompt and answer may have together")
+    context_length: TokenCount | None = Field(description="tokens that prompt and answer may have together")
     capabilities: tuple[str, ...] = Field(description="chat, tools, reasoning, ... as declared")
     footprint_bytes: Bytes | None = Field(description="bytes on disk of all that the model needs")
     cold_load_ns: Nanoseconds | None = Field(description="asking for the model on disk, to ready")

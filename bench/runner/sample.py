@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from bench.record import Record
-from bench.runner.machine_record import Count, Nanoseconds
+from bench.schema.bounds import Count, Nanoseconds, TokenCount
 
 FAILURE_KINDS: dict[str, str] = {
     "not-found": "the model is not in the catalogue, on disk or at the endpoint",
@@ -73,7 +73,7 @@ class Sample(Record):
     """
 
     prompt: str = Field(description="id of the prompt")
-    round: int = Field(ge=0, description="from 1; 0 for a warm-up request")
+    round: Count = Field(description="from 1; 0 for a warm-up request")
     position: Count = Field(description="place in the order of sending, from 0, counted for each model")
     start_ns: Nanoseconds = Field(description="start of the request, from the start of this model's first request")
     connect_ns: Nanoseconds | None = Field(
@@ -88,8 +88,10 @@ class Sample(Record):
         description="chunks with text that came in one read, or in-process in one go, with the chunk before them"
     )
     end_ns: Nanoseconds | None = Field(description="last byte, from the request's start; null if it never came")
-    prompt_tokens: Count | None = Field(description="tokens of the prompt; null if nobody counted")
-    output_tokens: Count | None = Field(description="tokens of the output, never of the prompt; null if nobody counted")
+    prompt_tokens: TokenCount | None = Field(description="tokens of the prompt; null if nobody counted")
+    output_tokens: TokenCount | None = Field(
+        description="tokens of the output, never of the prompt; null if nobody counted"
+    )
     tokens_source: Literal["usage", "tokenizer", "none"] = Field(description="who counted the tokens")
     finish_reason: str | None = Field(description="stop, length, ... as the runtime says; null if it said nothing")
     output: str | None = Field(description="key of the text in outputs; null if there is no text")
