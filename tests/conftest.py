@@ -1,0 +1,31 @@
+"""Every process that runs tests has a machine lock, a temporary folder and a home of its own.
+
+They are set in its environment while pytest starts, before a test imports anything, so that the processes that tests
+start inherit them. Tests that run side by side do not meet, and neither does a real run beside them.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+def own_folder() -> Path:
+    """Make a folder for this process, and have its temporary files, its lock and its home in there."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-tests-"))
+    # Tests that become another user must come through it.
+    folder.chmod(0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    home = folder / "home"
+    home.mkdir()
+    places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder) | dict.fromkeys(("HOME", "USERPROFILE"), home)
+    os.environ.update({name: str(place) for name, place in places.items()})
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        os.environ.pop(name, None)
+    # It is asked for once and kept: pytest asks before this file is read.
+    tempfile.tempdir = None
+    return folder
+
+
+FOLDER = own_folder()
