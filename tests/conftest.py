@@ -1,7 +1,8 @@
 """Every process that runs tests has a machine lock, a temporary folder and a home of its own.
 
 They are set in its environment while pytest starts, before a test imports anything, so that the processes that tests
-start inherit them. Tests that run side by side do not meet, and neither does a real run beside them.
+start inherit them. Tests that run side by side do not meet, and neither does a real run beside them. What is dear to
+make and the same for all lies in one folder that the workers share: `shared_folder`.
 """
 
 import atexit
@@ -9,6 +10,9 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+
+SHARED = "TESTS_SHARED_FOLDER"
+"""The variable with the folder that all workers of a test run have in common."""
 
 
 def own_folder() -> Path:
@@ -19,12 +23,21 @@ def own_folder() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     home = folder / "home"
     home.mkdir()
+    # Workers inherit it from the process that starts them.
+    os.environ.setdefault(SHARED, str(folder / "shared"))
     places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder) | dict.fromkeys(("HOME", "USERPROFILE"), home)
     os.environ.update({name: str(place) for name, place in places.items()})
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         os.environ.pop(name, None)
     # It is asked for once and kept: pytest asks before this file is read.
     tempfile.tempdir = None
+    return folder
+
+
+def shared_folder(name: str) -> Path:
+    """Return a folder that all workers of a test run have in common, and make it where it is missing."""
+    folder = Path(os.environ[SHARED]) / name
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

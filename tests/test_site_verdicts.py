@@ -10,7 +10,7 @@ from bench.results.store import Ledger
 from bench.site.made_up import RATIO, SLOWER, STEP_AT, TRIALS, TRUTH_S, UNSTEADY_AT, history, one_run, runs_again, turns
 from bench.site.pages import write_site
 from bench.site.verdicts import Verdicts, verdicts
-from tests.site_project import TEMPLATES, build_project, write_project
+from tests.site_project import TEMPLATES, build_project, drawn_once, write_project
 
 
 def figures(page: Verdicts) -> tuple[str, ...]:
@@ -76,7 +76,8 @@ def test_the_page_is_in_the_search_and_its_figures_are_not(tmp_path: Path) -> No
 
 
 def test_the_page_is_the_same_for_every_ledger(tmp_path: Path) -> None:
-    write_site(Ledger((), ()), tmp_path, TEMPLATES, tmp_path / "cache")
+    with drawn_once(tmp_path / "cache") as cache:
+        write_site(Ledger((), ()), tmp_path, TEMPLATES, cache)
     text = (tmp_path / "report" / "verdicts.md").read_text(encoding="utf-8")
 
     assert len(re.findall("<figure ", text)) == 4
