@@ -9,7 +9,11 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
+
+import pytest
+from filelock import FileLock
 
 SHARED = "TESTS_SHARED_FOLDER"
 """The variable with the folder that all workers of a test run have in common."""
@@ -42,3 +46,28 @@ def shared_folder(name: str) -> Path:
 
 
 FOLDER = own_folder()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test that is marked `alone` begin when no other worker is in a test, and keep them from beginning one."""
+    worker = getattr(item.config, "workerinput", None)
+    if worker is None:
+        return (yield)
+    # Tests that start tests of their own share folders with them, and no turns.
+    folder = shared_folder(f"turns-{worker['testrunuid']}")
+    turn, testing = (FileLock(folder / name, poll_interval=0.005) for name in ("turn", worker["workerid"]))
+    turn.acquire()
+    if item.get_closest_marker("alone") is None:
+        # Before the turn is given on: whoever has it then finds this worker in its test.
+        testing.acquire()
+        turn.release()
+    else:
+        for number in range(worker["workercount"]):
+            with FileLock(folder / f"gw{number}", poll_interval=0.005):
+                pass
+    try:
+        return (yield)
+    finally:
+        testing.release()
+        turn.release()
