@@ -5,9 +5,10 @@ CONFIG ?= default
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PARALLEL := -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help bench calibrate site serve export report validate test check snapshots schema clean
+.PHONY: help bench calibrate site serve export report validate test test-fast check snapshots schema clean
 
 help: ## list every target
 	@echo "Benchledger: benchmark local language models, keep every run, browse the history."
@@ -37,8 +38,11 @@ report: $(VENV)/run.installed ## write benchmark_report.md (bench export --forma
 validate: $(VENV)/run.installed ## validate every file under results/ (bench check results)
 	$(BIN)/bench check results
 
-test: $(VENV)/test.installed ## run the tests (python -m pytest)
-	$(BIN)/python -m pytest
+test: $(VENV)/test.installed ## run the tests on all cores (python -m pytest -n auto --dist worksteal)
+	$(BIN)/python -m pytest $(PARALLEL)
+
+test-fast: $(VENV)/test.installed ## the tests for every save (python -m pytest -n auto --dist worksteal -m "not (runtime or browser or slow)")
+	$(BIN)/python -m pytest $(PARALLEL) -m "not (runtime or browser or slow)"
 
 check: $(VENV)/test.installed ## lint and type-check (ruff check, ruff format --check, mypy)
 	$(BIN)/ruff check .

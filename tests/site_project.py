@@ -4,9 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+
+from filelock import FileLock
 
 from bench.quality.review import Reviews
 from bench.results.schema import Result
@@ -16,6 +19,7 @@ from bench.runner.machine_record import Energy, MachineWatch, Probe
 from bench.runner.sample import Failure
 from bench.site.pages import write_site
 from tests import builders
+from tests.conftest import shared_folder
 from tests.load_builders import cell, cell_sample, failed_load_sample, load_level, load_sample, steady_level
 
 ROOT = Path(__file__).parent.parent
@@ -57,8 +61,50 @@ def write_project(ledger: Ledger, root: Path, reviews: Mapping[str, Reviews] | N
     docs = root / "docs"
     shutil.copytree(ROOT / "docs", docs, ignore=shutil.ignore_patterns("report", "index.md"))
     shutil.copy(ROOT / "mkdocs.yml", root)
-    write_site(ledger, docs, TEMPLATES, reviews=reviews)
+    with drawn_once(root / ".cache" / "site") as cache:
+        write_site(ledger, docs, TEMPLATES, cache, reviews=reviews)
     return docs
+
+
+@contextmanager
+def drawn_once(cache: Path) -> Iterator[Path]:
+    """Let a site's cache begin with all that this test run has drawn until now, and keep what it draws in the block.
+
+    Only what is named after its content is shared: pictures and the charts' program.
+    """
+    shared = shared_folder("drawn")
+    _copy_missing(shared, cache)
+    yield cache
+    _copy_missing(cache, shared)
+
+
+def built_once(name: str, ledger: Callable[[], tuple[Ledger, Mapping[str, Reviews]]]) -> Path:
+    """Return the site of a ledger, built once in a test run, by the first worker that asks for it; nobody writes to it.
+
+    Raises AssertionError if it cannot be built without a warning.
+    """
+    root = shared_folder("sites") / name
+    with FileLock(root.with_suffix(".lock")):
+        if not (root / "whole").exists():
+            shutil.rmtree(root, ignore_errors=True)
+            made, reviews = ledger()
+            write_project(made, root, reviews)
+            done = build_project(root)
+            assert done.returncode == 0, done.stderr
+            assert "WARNING" not in done.stderr
+            (root / "whole").touch()
+    return root / "site"
+
+
+def _copy_missing(source: Path, target: Path) -> None:
+    for path in [*source.glob("vega-*.js"), *source.glob("pictures/*.svg")]:
+        copy = target / path.relative_to(source)
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            # Another worker may be reading there: a file is whole from the moment that it has its name.
+            unfinished = copy.with_suffix(f".{os.getpid()}.tmp")
+            shutil.copyfile(path, unfinished)
+            unfinished.replace(copy)
 
 
 def build_project(root: Path) -> subprocess.CompletedProcess[str]:

@@ -6,11 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.site_project import ROOT
+from tests.site_project import ROOT, drawn_once
+
+pytestmark = pytest.mark.slow
 
 SMALLEST = ROOT / "bench" / "reference" / "models" / "ledger-xs-fp32"
 
@@ -34,11 +37,12 @@ prompts:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Iterator[Path]:
     shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("report", "index.md"))
     shutil.copytree(ROOT / "site_templates", tmp_path / "site_templates")
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
-    return tmp_path
+    with drawn_once(tmp_path / ".cache" / "site"):
+        yield tmp_path
 
 
 def bench(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -26,6 +26,8 @@ from tests.builders import prompt
 from tests.counting_server import Counting, counting_server
 from tests.endpoint_server import Script, chunk, endpoint, events
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = tuple(prompt(id=name, text=f"Say {name}.") for name in "abcd")
 
 
@@ -145,6 +147,7 @@ def test_the_load_stays_up_until_the_last_measured_request_has_ended() -> None:
     assert max(sample.start_ns for sample in cooling) < end_ns(late)
 
 
+@pytest.mark.alone
 def test_a_constant_rate_is_kept() -> None:
     with counting_server(Counting(each_s=0.005)) as url, asking(url) as provider:
         level = measured_level(provider, constant(20.0), config(load=short(rates_per_s=[20.0], measure_s=0.5)))

@@ -1,6 +1,6 @@
 """The site as MkDocs builds it: without a warning, and with no link that leads nowhere."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,7 +13,9 @@ from bench.results.store import Ledger
 from tests.daily_runs import daily_runs
 from tests.hostile_answers import hostile_ledger as attacking_ledger
 from tests.reviewed_ledger import reviewed_ledger
-from tests.site_project import ROOT, build_project, fixture_ledger, hostile_ledger, write_project
+from tests.site_project import ROOT, built_once, fixture_ledger, hostile_ledger
+
+pytestmark = pytest.mark.slow
 
 HAND_WRITTEN_HOSTS = frozenset({"vega.github.io", "squidfunk.github.io"})
 """Other sites that pages link to: a link is followed by a reader, never loaded by a page."""
@@ -45,33 +47,24 @@ class Reader(HTMLParser):
                 self.links.append(value)
 
 
-LEDGERS: dict[str, Callable[[], Ledger]] = {
-    "fixtures": fixture_ledger,
-    "hostile": hostile_ledger,
-    "empty": lambda: Ledger((), ()),
-    "changed": lambda: Ledger(daily_runs(range(13), slower=lambda day, name: 1.5 if day == 12 else 1.0), ()),
-}
+def changed_ledger() -> Ledger:
+    return Ledger(daily_runs(range(13), slower=lambda day, name: 1.5 if day == 12 else 1.0), ())
 
 
-REVIEWED: dict[str, Callable[[], tuple[Ledger, dict[str, Reviews]]]] = {
+LEDGERS: dict[str, Callable[[], tuple[Ledger, Mapping[str, Reviews]]]] = {
+    "fixtures": lambda: (fixture_ledger(), {}),
+    "hostile": lambda: (hostile_ledger(), {}),
+    "empty": lambda: (Ledger((), ()), {}),
+    "changed": lambda: (changed_ledger(), {}),
     "reviewed": reviewed_ledger,
     "attacked": attacking_ledger,
 }
-"""Ledgers with the reviews of their runs."""
+"""Ledgers, each with the reviews of its runs."""
 
 
-@pytest.fixture(scope="module", params=[*LEDGERS, *REVIEWED])
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    name = request.param
-    ledger, reviews = REVIEWED[name]() if name in REVIEWED else (LEDGERS[name](), {})
-    root = tmp_path_factory.mktemp("project")
-    write_project(ledger, root, reviews)
-
-    done = build_project(root)
-
-    assert done.returncode == 0, done.stderr
-    assert "WARNING" not in done.stderr
-    return root / "site"
+@pytest.fixture(scope="module", params=LEDGERS)
+def built(request: pytest.FixtureRequest) -> Path:
+    return built_once(request.param, LEDGERS[request.param])
 
 
 def test_no_link_leads_nowhere(built: Path) -> None:

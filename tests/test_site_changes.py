@@ -1,6 +1,6 @@
 """Changes on the site: the page, the feed, the marks on a model's history, and what is new since the last run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -34,17 +34,18 @@ from bench.site.tables import Table
 from tests import builders
 from tests import daily_runs as made_up
 from tests.daily_runs import watched
-from tests.site_project import HOSTILE_TEXTS, TEMPLATES, write_project
+from tests.site_project import HOSTILE_TEXTS, TEMPLATES, drawn_once, write_project
 from tests.test_site_pages import MarkdownExtension
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 STEP = 12
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder in which pictures and the charts' program are kept."""
-    return tmp_path_factory.mktemp("drawn")
+@pytest.fixture
+def drawn(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder in which pictures and the charts' program are kept."""
+    with drawn_once(tmp_path / "drawn") as cache:
+        yield cache
 
 
 def daily_runs(days: Iterable[int], **fields: Any) -> tuple[Result, ...]:
@@ -647,7 +648,8 @@ def test_the_command_takes_the_address_from_mkdocs(tmp_path: Path) -> None:
         save(result, tmp_path / "results")
 
     arguments = ["site", "--pages-only", "--project", str(tmp_path), "--results", str(tmp_path / "results")]
-    done = CliRunner().invoke(main, arguments)
+    with drawn_once(tmp_path / ".cache" / "site"):
+        done = CliRunner().invoke(main, arguments)
 
     assert done.exit_code == 0, done.output
     written = (tmp_path / "docs" / "report" / "changes.xml").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """Changes at levels of load on the site."""
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from bench.site.pages import write_site
 from bench.site.since import since_last_run
 from bench.site.under_load import under_load
 from tests.daily_runs import daily_runs
-from tests.site_project import TEMPLATES
+from tests.site_project import TEMPLATES, drawn_once
 from tests.test_level_series import STEP, asked, stepping
 from tests.test_site_changes import ATOM, entry_of, notes_of, page_of, site_of, slower, texts, updated
 from tests.test_site_pages import MarkdownExtension
@@ -29,10 +30,11 @@ LEVELS = stepping(
 )
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder in which pictures and the charts' program are kept."""
-    return tmp_path_factory.mktemp("drawn")
+@pytest.fixture
+def drawn(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder in which pictures and the charts' program are kept."""
+    with drawn_once(tmp_path / "drawn") as cache:
+        yield cache
 
 
 def runs(days: int = 20, **fields: Any) -> tuple[Result, ...]:

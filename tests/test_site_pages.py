@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from bench.results.store import Ledger, dump, load
 from bench.site.ledger import site
 from bench.site.pages import pages_of, write_site
 from tests import builders
-from tests.site_project import HOSTILE_TEXTS, TEMPLATES, fixture_ledger, hostile_ledger
+from tests.site_project import HOSTILE_TEXTS, TEMPLATES, drawn_once, fixture_ledger, hostile_ledger
 
 PICTURE = re.compile(r'<svg [^>]*class="bl-static".*?</svg>')
 SPEC = re.compile(r'<template class="bl-spec">(.*?)</template>')
@@ -27,15 +28,17 @@ class MarkdownExtension(SingleFileSnapshotExtension):
     _write_mode = WriteMode.TEXT
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with drawn_once(tmp_path_factory.mktemp("cache")) as cache:
+        yield cache
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     docs = tmp_path_factory.mktemp("docs")
-    write_site(fixture_ledger(), docs, TEMPLATES, cache)
+    with drawn_once(tmp_path_factory.mktemp("cache")) as cache:
+        write_site(fixture_ledger(), docs, TEMPLATES, cache)
     return docs
 
 

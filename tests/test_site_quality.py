@@ -1,7 +1,7 @@
 """Quality on the site: evidence in the answers, sources side by side, agreement, answers that do not repeat."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -34,23 +34,25 @@ from bench.site.sources import SourceMatrix, source_matrices
 from tests import builders
 from tests.review_builders import annotations, judge_lines
 from tests.reviewed_ledger import PROMPTS, judged, output, reviewed_ledger, reviewed_run, reviews
-from tests.site_project import TEMPLATES, fixture_ledger
+from tests.site_project import TEMPLATES, drawn_once, fixture_ledger
 from tests.test_site_pages import MarkdownExtension, reviewable
 
 HERE = "report/quality.html"
 LATER = builders.STARTED_UTC + timedelta(days=3)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with drawn_once(tmp_path_factory.mktemp("cache")) as cache:
+        yield cache
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     docs = tmp_path_factory.mktemp("docs")
     ledger, found = reviewed_ledger()
-    write_site(ledger, docs, TEMPLATES, cache, reviews=found)
+    with drawn_once(tmp_path_factory.mktemp("cache")) as cache:
+        write_site(ledger, docs, TEMPLATES, cache, reviews=found)
     return docs
 
 
@@ -825,9 +827,10 @@ def test_the_command_reads_reviews_beside_their_run_and_tells_of_those_that_it_r
     (tmp_path / "mkdocs.yml").write_text("site_name: x\n", encoding="utf-8")
     (tmp_path / "site_templates").symlink_to(TEMPLATES)
 
-    done = CliRunner().invoke(
-        main, ["site", "--pages-only", "--project", str(tmp_path), "--results", str(tmp_path / "results")]
-    )
+    with drawn_once(tmp_path / ".cache" / "site"):
+        done = CliRunner().invoke(
+            main, ["site", "--pages-only", "--project", str(tmp_path), "--results", str(tmp_path / "results")]
+        )
 
     assert done.exit_code == 0, done.stderr
     lines = done.stderr.splitlines()

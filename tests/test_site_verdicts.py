@@ -5,12 +5,14 @@ import re
 from math import log1p
 from pathlib import Path
 
+import pytest
+
 from bench.analysis.changes import changes
 from bench.results.store import Ledger
 from bench.site.made_up import RATIO, SLOWER, STEP_AT, TRIALS, TRUTH_S, UNSTEADY_AT, history, one_run, runs_again, turns
 from bench.site.pages import write_site
 from bench.site.verdicts import Verdicts, verdicts
-from tests.site_project import TEMPLATES, build_project, write_project
+from tests.site_project import TEMPLATES, build_project, drawn_once, write_project
 
 
 def figures(page: Verdicts) -> tuple[str, ...]:
@@ -63,6 +65,7 @@ def test_each_figure_says_that_it_is_made_up_and_what_it_shows() -> None:
     assert "All of A first and then all of B would have said +1" in page.turns.caption
 
 
+@pytest.mark.slow
 def test_the_page_is_in_the_search_and_its_figures_are_not(tmp_path: Path) -> None:
     write_project(Ledger((), ()), tmp_path)
     done = build_project(tmp_path)
@@ -76,7 +79,8 @@ def test_the_page_is_in_the_search_and_its_figures_are_not(tmp_path: Path) -> No
 
 
 def test_the_page_is_the_same_for_every_ledger(tmp_path: Path) -> None:
-    write_site(Ledger((), ()), tmp_path, TEMPLATES, tmp_path / "cache")
+    with drawn_once(tmp_path / "cache") as cache:
+        write_site(Ledger((), ()), tmp_path, TEMPLATES, cache)
     text = (tmp_path / "report" / "verdicts.md").read_text(encoding="utf-8")
 
     assert len(re.findall("<figure ", text)) == 4

@@ -13,7 +13,7 @@ import pytest
 
 from tests.hostile_answers import ATTACKS, whole_answer
 from tests.hostile_answers import hostile_ledger as attacking_ledger
-from tests.site_project import HOSTILE_TEXTS, build_project, fixture_ledger, hostile_ledger, write_project
+from tests.site_project import HOSTILE_TEXTS, built_once, fixture_ledger, hostile_ledger
 
 pytestmark = pytest.mark.browser
 
@@ -91,19 +91,18 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _built(fixture_ledger(), tmp_path_factory.mktemp("project"))
+def built() -> Path:
+    return built_once("fixtures", lambda: (fixture_ledger(), {}))
 
 
 @pytest.fixture(scope="session")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _built(hostile_ledger(), tmp_path_factory.mktemp("hostile"))
+def hostile() -> Path:
+    return built_once("hostile", lambda: (hostile_ledger(), {}))
 
 
 @pytest.fixture(scope="session")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    ledger, reviews = attacking_ledger()
-    return _built(ledger, tmp_path_factory.mktemp("attacked"), reviews)
+def attacked() -> Path:
+    return built_once("attacked", attacking_ledger)
 
 
 @pytest.fixture(scope="session")
@@ -361,13 +360,6 @@ def test_a_page_opens_from_the_disk(browser: Any, built: Path) -> None:
     page.goto((built / "report" / "run.html").as_uri())
     page.wait_for_selector("#bl-run h2")
     context.close()
-
-
-def _built(ledger: Any, root: Path, reviews: Any = None) -> Path:
-    write_project(ledger, root, reviews)
-    done = build_project(root)
-    assert done.returncode == 0, done.stderr
-    return root / "site"
 
 
 def _served(folder: Path) -> Iterator[str]:

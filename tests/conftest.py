@@ -1,0 +1,73 @@
+"""Every process that runs tests has a machine lock, a temporary folder and a home of its own.
+
+They are set in its environment while pytest starts, before a test imports anything, so that the processes that tests
+start inherit them. Tests that run side by side do not meet, and neither does a real run beside them. What is dear to
+make and the same for all lies in one folder that the workers share: `shared_folder`.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+SHARED = "TESTS_SHARED_FOLDER"
+"""The variable with the folder that all workers of a test run have in common."""
+
+
+def own_folder() -> Path:
+    """Make a folder for this process, and have its temporary files, its lock and its home in there."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-tests-"))
+    # Tests that become another user must come through it.
+    folder.chmod(0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    home = folder / "home"
+    home.mkdir()
+    # Workers inherit it from the process that starts them.
+    os.environ.setdefault(SHARED, str(folder / "shared"))
+    places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder) | dict.fromkeys(("HOME", "USERPROFILE"), home)
+    os.environ.update({name: str(place) for name, place in places.items()})
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        os.environ.pop(name, None)
+    # It is asked for once and kept: pytest asks before this file is read.
+    tempfile.tempdir = None
+    return folder
+
+
+def shared_folder(name: str) -> Path:
+    """Return a folder that all workers of a test run have in common, and make it where it is missing."""
+    folder = Path(os.environ[SHARED]) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+FOLDER = own_folder()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test that is marked `alone` begin when no other worker is in a test, and keep them from beginning one."""
+    worker = getattr(item.config, "workerinput", None)
+    if worker is None:
+        return (yield)
+    # Tests that start tests of their own share folders with them, and no turns.
+    folder = shared_folder(f"turns-{worker['testrunuid']}")
+    turn, testing = (FileLock(folder / name, poll_interval=0.005) for name in ("turn", worker["workerid"]))
+    turn.acquire()
+    if item.get_closest_marker("alone") is None:
+        # Before the turn is given on: whoever has it then finds this worker in its test.
+        testing.acquire()
+        turn.release()
+    else:
+        for number in range(worker["workercount"]):
+            with FileLock(folder / f"gw{number}", poll_interval=0.005):
+                pass
+    try:
+        return (yield)
+    finally:
+        testing.release()
+        turn.release()
