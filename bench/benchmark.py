@@ -2,33 +2,80 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
 from bench import __version__
-from bench.calibration.check import short_check
-from bench.config import Config, digest, find_config, load_config, resolved, slug
+from bench.config.overrides import Overridden, overridden
+from bench.config.settings import Config, digest, find_config, load_config, resolved, slug
 from bench.errors import AllModelsFailed, BenchError, ProviderError, ResultError, UsageError
-from bench.overrides import Overridden, overridden
 from bench.quality.grading import grades
-from bench.quality.prompt_set import load_prompt_set, single_prompt
-from bench.results.assemble import assemble, run_id
-from bench.results.schema import Pairing, Result
-from bench.results.store import check_writable, load, save
-from bench.rubric import PromptSetRecord
-from bench.runner.environment import checkout, machine
+from bench.quality.prompts.prompt_set import load_prompt_set, single_prompt
+from bench.runner.calibration.client_error import short_check
 from bench.runner.journal import Header, Journal, Recovered, journal_path, read_journal, trim, unfinished
 from bench.runner.lock import machine_lock
-from bench.runner.machine_record import ClientCheck, Machine
-from bench.runner.run import Progress, Ran, Stopped, run, unfinished_models
-from bench.schema.bounds import sound_clock
+from bench.runner.machine.environment import checkout, machine
+from bench.runner.run import Ran, RunProgress, Stopped, run, unfinished_models
+from bench.schema.fields import sound_clock
+from bench.schema.machine import ClientCheck, Machine
+from bench.schema.model_run import ModelRun
+from bench.schema.prompts import PromptSetRecord
+from bench.schema.result import SCHEMA_VERSION, ConfigRecord, Grade, Pairing, Result, RunInfo
+from bench.store.files import check_writable, load, save
 
-Running = Callable[[Config, PromptSetRecord], AbstractContextManager[Callable[[Progress], None]]]
+
+def run_id(machine: str, started_utc: datetime, commit: str | None, config_name: str) -> str:
+    """Return <machine>/<utc>-<commit>-<config>, which sorts by time within a machine."""
+    return f"{machine}/{started_utc:%Y%m%dT%H%M%SZ}-{commit or 'nocommit'}-{slug(config_name)}"
+
+
+def assemble(
+    *,
+    header: Header,
+    models: Sequence[ModelRun],
+    outputs: Mapping[str, str],
+    versions: Mapping[str, str],
+    grades: Sequence[Grade],
+    finished_utc: datetime,
+    status: Literal["complete", "partial"],
+    pairing: Pairing | None = None,
+) -> Result:
+    """Return the result of a run. Raises pydantic's ValidationError only where this program is wrong."""
+    return Result(
+        schema_version=SCHEMA_VERSION,
+        run=RunInfo(
+            id=header.run_id,
+            started_utc=header.started_utc,
+            finished_utc=finished_utc,
+            resumed_utc=header.resumed_utc,
+            status=status,
+            tool_version=header.tool_version,
+            commit=header.commit,
+            dirty=header.dirty,
+            pairing=pairing,
+        ),
+        machine=header.machine.model_copy(update={"versions": header.machine.versions | dict(versions)}),
+        config=ConfigRecord(
+            name=header.config_name,
+            sha256=header.config_sha256,
+            overrides=header.overrides,
+            resolved=header.config,
+        ),
+        prompt_set=header.prompt_set,
+        client=header.client,
+        models=tuple(models),
+        grades=tuple(grades),
+        outputs=dict(outputs),
+    )
+
+
+Running = Callable[[Config, PromptSetRecord], AbstractContextManager[Callable[[RunProgress], None]]]
 """Shows a run's progress while its block runs, and gives what is to be called with it."""
 
 

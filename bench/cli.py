@@ -6,14 +6,14 @@ from typing import Any, NoReturn
 import click
 
 from bench import __version__
-from bench.commands.choosing import recommend
-from bench.commands.comparing import ab, compare
+from bench.commands.compare import ab, compare
 from bench.commands.ledger import check, export, schema
-from bench.commands.measuring import calibrate, run
 from bench.commands.options import CONTEXT
-from bench.commands.pages import serve, site
 from bench.commands.prompts import prompts
-from bench.commands.reviewing import annotate, judge
+from bench.commands.recommend import recommend
+from bench.commands.review import annotate, judge
+from bench.commands.run import calibrate, run
+from bench.commands.site import serve, site
 from bench.errors import BenchError
 
 

@@ -1,15 +1,7 @@
-"""The tree of errors that a person can be shown.
+"""The tree of errors that a person can be shown, and how a message shows a value that was found."""
 
-BenchError
-├── UsageError            a mistake of the user's: exit code 2
-│   ├── ConfigError       a config or prompt set that cannot be used; lists every mistake
-│   ├── ResultError       a result file that cannot be read
-│   └── EmptyLedger       no result to work on
-├── ProviderError         a model or a request that failed; becomes a recorded failure
-│   └── DeviceMissing     the model's device is not there; becomes a skipped entry
-└── AllModelsFailed       a run in which no model gave an answer: exit code 1
-"""
-
+import datetime as dt
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,3 +79,16 @@ class DeviceMissing(ProviderError):
 
 class AllModelsFailed(BenchError):
     """A run in which no model gave one good answer."""
+
+
+def shown(value: object) -> str:
+    """Return a value, as JSON where it can be, cut to 60 characters."""
+    try:
+        text = value.isoformat() if isinstance(value, dt.date) else json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        try:
+            text = repr(value)
+        except ValueError:
+            # Python writes no more than some thousand digits.
+            text = "a number of thousands of digits"
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bench.results.assemble import run_id
-from bench.results.schema import (
+from bench.benchmark import run_id
+from bench.schema.machine import Machine
+from bench.schema.model_run import MEASURED_FIELDS, ModelRun
+from bench.schema.result import (
     SCHEMA_VERSION,
     ConfigRecord,
     FacetGrade,
@@ -16,9 +18,7 @@ from bench.results.schema import (
     Result,
     RunInfo,
 )
-from bench.runner.machine_record import Machine
-from bench.runner.record import MEASURED_FIELDS, ModelRun
-from bench.runner.sample import Failure, Sample
+from bench.schema.sample import Failure, Sample
 
 MILLISECOND_NS = 1_000_000
 STARTED_UTC = datetime(2026, 1, 5, 9, 0, 0, tzinfo=UTC)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.results.schema import Result
-from bench.runner.machine_record import MachineWatch, Probe
-from bench.runner.record import ModelRun
+from bench.schema.machine import MachineWatch, Probe
+from bench.schema.model_run import ModelRun
+from bench.schema.result import Result
 from tests import builders
 from tests.builders import MILLISECOND_NS as MS
 

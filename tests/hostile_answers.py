@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping
 
-from bench.quality.review import FacetScore, PairVerdict, Reviews, Verdict
-from bench.results.schema import FacetGrade, Grade, Result
-from bench.results.store import Ledger, Refused
+from bench.schema.result import FacetGrade, Grade, Result
+from bench.store.files import Ledger, Refused
+from bench.store.reviews import FacetScore, PairVerdict, Reviews, Verdict
 from tests import builders
 from tests.review_builders import annotations, judgement
 from tests.site_project import HOSTILE_TEXTS

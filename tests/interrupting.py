@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.results.schema import Result
-from bench.results.store import load_tree
 from bench.runner.journal import FOLDER
+from bench.schema.result import Result
+from bench.store.files import load_tree
 from tests.site_project import ROOT
 
 CONFIG = """

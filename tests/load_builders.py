@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bench.runner.load_record import LengthCell, LoadLevel, LoadSample
-from bench.runner.sample import Failure
+from bench.schema.load import LengthCell, LoadLevel, LoadSample
+from bench.schema.sample import Failure
 from tests import builders
 
 SECOND_NS = 1_000_000_000

@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bench.config import Config
+from bench.config.settings import Config
 from bench.providers.protocol import Identity
-from bench.quality.asking import Asking
-from bench.quality.asking import header as asked_header
-from bench.quality.review import Annotation, Annotations, FacetScore, Judgement, PairVerdict, Verdict
-from bench.results.schema import Result
+from bench.quality.judge.judging import Asking
+from bench.quality.judge.judging import header as asked_header
+from bench.schema.result import Result
+from bench.store.reviews import Annotation, Annotations, FacetScore, Judgement, PairVerdict, Verdict
 from tests.builders import STARTED_UTC, facet, grade, model_run, prompt, result, sample
 
 RUN = "laptop/20260105T090000Z-1a2b3c4d5e-default"

@@ -8,13 +8,13 @@ the model other, says 5 for 1 and 1 for 5.
 from collections.abc import Mapping
 from datetime import timedelta
 
-from bench.config import Config
+from bench.config.settings import Config
 from bench.providers.protocol import Identity
-from bench.quality.asking import Asking
-from bench.quality.asking import header as asked_header
-from bench.quality.review import FacetScore, Judgement, PairVerdict, Reviews, Verdict
-from bench.results.schema import FacetGrade, Grade, Result
-from bench.results.store import Ledger, Refused
+from bench.quality.judge.judging import Asking
+from bench.quality.judge.judging import header as asked_header
+from bench.schema.result import FacetGrade, Grade, Result
+from bench.store.files import Ledger, Refused
+from bench.store.reviews import FacetScore, Judgement, PairVerdict, Reviews, Verdict
 from tests import builders
 from tests.review_builders import annotations, pair
 

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.config import Config
-from bench.rubric import PromptSetRecord
+from bench.config.settings import Config
 from bench.runner.journal import Header, Journal, Recovered, journal_path
-from bench.runner.run import Progress, Ran, run
+from bench.runner.run import Ran, RunProgress, run
+from bench.schema.prompts import PromptSetRecord
 from tests import builders
 
 
@@ -33,7 +33,7 @@ def header(prompt_set: PromptSetRecord | None = None, **fields: object) -> Heade
 
 
 def run_models(
-    config: Config, prompt_set: PromptSetRecord, on_progress: Callable[[Progress], None] = lambda _: None
+    config: Config, prompt_set: PromptSetRecord, on_progress: Callable[[RunProgress], None] = lambda _: None
 ) -> Ran:
     """Run a config in real child processes, from its beginning."""
     with tempfile.TemporaryDirectory() as folder:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from bench.quality.review import Reviews
-from bench.results.schema import Result
-from bench.results.store import Ledger, Refused, load_tree
-from bench.runner.load_record import LengthCell, LoadLevel
-from bench.runner.machine_record import Energy, MachineWatch, Probe
-from bench.runner.sample import Failure
-from bench.site.pages import write_site
+from bench.schema.load import LengthCell, LoadLevel
+from bench.schema.machine import Energy, MachineWatch, Probe
+from bench.schema.result import Result
+from bench.schema.sample import Failure
+from bench.site.build import write_site
+from bench.store.files import Ledger, Refused, load_tree
+from bench.store.reviews import Reviews
 from tests import builders
 from tests.conftest import shared_folder
 from tests.load_builders import cell, cell_sample, failed_load_sample, load_level, load_sample, steady_level

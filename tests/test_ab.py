@@ -7,7 +7,7 @@ import pytest
 
 from bench.ab import SIDES, Session, Turn, order, take_turns
 from bench.errors import UsageError
-from bench.results.store import load
+from bench.store.files import load
 
 pytestmark = pytest.mark.slow
 

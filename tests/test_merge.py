@@ -1,6 +1,6 @@
-from bench.runner.machine_record import Energy, MachineWatch, MemoryWatch, Probe
-from bench.runner.merge import Block, merged
-from bench.runner.sample import Failure
+from bench.ab import Block, merged
+from bench.schema.machine import Energy, MachineWatch, MemoryWatch, Probe
+from bench.schema.sample import Failure
 from tests import builders
 
 MS = builders.MILLISECOND_NS

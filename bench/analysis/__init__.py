@@ -1,0 +1,1 @@
+"""What the measurements of one run, two runs and a whole history say."""

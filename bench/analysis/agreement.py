@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from bench.analysis.coefficients import Coefficient, Metric, krippendorff_alpha, quadratic_kappa
-from bench.analysis.ratings import Item, Ranking, Ratings, Source, ranking, ratings
-from bench.quality.review import Reviews
-from bench.results.schema import Result
+from bench.analysis.ratings import Item, Ranking, Rater, Ratings, ranking, ratings
+from bench.schema.result import Result
+from bench.stats.rater_agreement import Coefficient, Metric, krippendorff_alpha, quadratic_kappa
+from bench.store.reviews import Reviews
 
 STATED_AGREEMENT: Final = 0.6
 """Kappa of a judge with people below which it is flagged: above it agreement is called substantial (Landis and Koch,
@@ -28,8 +28,8 @@ class FacetAgreement:
 class PairAgreement:
     """Quadratic-weighted kappa of two sources, over all facets and facet by facet in the order of the prompt set."""
 
-    one: Source
-    other: Source
+    one: Rater
+    other: Rater
     overall: Coefficient
     facets: tuple[FacetAgreement, ...]
 
@@ -42,7 +42,7 @@ class GroupAgreement:
     """
 
     group: str
-    sources: tuple[Source, ...]
+    sources: tuple[Rater, ...]
     overall: Coefficient
     ordinal: Coefficient
     facets: tuple[FacetAgreement, ...]
@@ -53,7 +53,7 @@ class Disagreement:
     """A facet of an answer to which sources gave unlike scores; `distance` is from the lowest to the highest."""
 
     item: Item
-    scores: Mapping[Source, float]
+    scores: Mapping[Rater, float]
     distance: float
 
 
@@ -64,7 +64,7 @@ class JudgeStanding:
     None where that cannot be told, with the reason in `agreement.why`.
     """
 
-    judge: Source
+    judge: Rater
     agreement: Coefficient
     needed: float
     below: bool | None
@@ -77,7 +77,7 @@ class Agreement:
     `left_out` has a sentence for each review that does not count.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[Rater, ...]
     pairs: tuple[PairAgreement, ...]
     groups: tuple[GroupAgreement, ...]
     judges: tuple[JudgeStanding, ...]
@@ -104,7 +104,7 @@ def agreement(result: Result, reviews: Reviews, *, seed: int = 42, needed: float
     )
 
 
-def _pair(found: Ratings, one: Source, other: Source, seed: int) -> PairAgreement:
+def _pair(found: Ratings, one: Rater, other: Rater, seed: int) -> PairAgreement:
     left, right = found.scores[one], found.scores[other]
     common = [item for item in left if item in right]
     facets = tuple(
@@ -118,7 +118,7 @@ def _kappa(left: Mapping[Item, float], right: Mapping[Item, float], items: Seque
     return quadratic_kappa([left[item] for item in items], [right[item] for item in items], _answers(items), seed)
 
 
-def _group(found: Ratings, name: str, members: Sequence[Source], seed: int) -> GroupAgreement:
+def _group(found: Ratings, name: str, members: Sequence[Rater], seed: int) -> GroupAgreement:
     scores = [found.scores[source] for source in members]
     items = list(dict.fromkeys(item for one in scores for item in one))
     common = [item for item in items if sum(item in one for one in scores) > 1]
@@ -134,7 +134,7 @@ def _group(found: Ratings, name: str, members: Sequence[Source], seed: int) -> G
     return GroupAgreement(name, tuple(members), alpha(common), alpha(common, "ordinal"), facets)
 
 
-def _standing(found: Ratings, judge: Source, people: Sequence[Source], seed: int, needed: float) -> JudgeStanding:
+def _standing(found: Ratings, judge: Rater, people: Sequence[Rater], seed: int, needed: float) -> JudgeStanding:
     if not people:
         nobody = Coefficient(None, None, None, 0, 0, "no person has scored answers of this run")
         return JudgeStanding(judge, nobody, needed, None)
@@ -149,7 +149,7 @@ def _standing(found: Ratings, judge: Source, people: Sequence[Source], seed: int
 
 
 def _disagreements(found: Ratings) -> tuple[Disagreement, ...]:
-    given: dict[Item, dict[Source, float]] = {}
+    given: dict[Item, dict[Rater, float]] = {}
     for source, scores in found.scores.items():
         for item, score in scores.items():
             given.setdefault(item, {})[source] = score

@@ -1,19 +1,73 @@
-"""What models said: equal answers folded, answers that waver where they should not, and answers that changed.
+"""What models said: equal answers folded, answers that waver where they should not, and answers that changed."""
 
-At temperature 0 a model says the same to the same prompt in every round; where it does not, or where it says something
-else than in the run before, a page can show it.
-"""
-
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Final, Literal
 
-from bench.analysis.history import context_key
+from bench.analysis.contexts import context_key
 from bench.analysis.summary import oldest_first
-from bench.analysis.timing import good_samples
-from bench.analysis.word_diff import Span, word_diff
-from bench.results.schema import Result
-from bench.runner.record import ModelRun
+from bench.metrics.timing import good_samples
+from bench.schema.model_run import ModelRun
+from bench.schema.result import Result
+
+LONGEST: Final = 8_000
+"""Characters of a text that are compared: what is beyond stands as it is, removed and added."""
+
+Kind = Literal["same", "removed", "added"]
+
+
+@dataclass(frozen=True)
+class WordSpan:
+    """Words that follow each other, with the white space between them, that both texts have, or one of them."""
+
+    kind: Kind
+    text: str
+
+
+def word_diff(before: str, after: str) -> tuple[WordSpan, ...]:
+    """Return the words of both texts in order; what was removed comes before what was added in its place.
+
+    The white space after a word belongs to it, but does not make it another word.
+    """
+    was, now = _words(before), _words(after)
+    old, new = [word.strip() for word in was], [word.strip() for word in now]
+    # A model that loops repeats a word a thousand times: to match each with each takes a while.
+    head = next((place for place, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), None)
+    head = min(len(old), len(new)) if head is None else head
+    tail = 0
+    while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    spans = [WordSpan("same", "".join(now[:head]))]
+    spans += _middle(was[head : len(was) - tail], now[head : len(now) - tail])
+    spans.append(WordSpan("same", "".join(now[len(now) - tail :])))
+    return (*(span for span in spans if span.text), *_rests(before, after))
+
+
+def _middle(was: list[str], now: list[str]) -> list[WordSpan]:
+    matcher = SequenceMatcher(None, [word.strip() for word in was], [word.strip() for word in now], autojunk=False)
+    spans = []
+    for tag, first, last, start, end in matcher.get_opcodes():
+        if tag == "equal":
+            spans.append(WordSpan("same", "".join(now[start:end])))
+        else:
+            spans.append(WordSpan("removed", "".join(was[first:last])))
+            spans.append(WordSpan("added", "".join(now[start:end])))
+    return spans
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\s*\S+\s*|\s+", text[:LONGEST])
+
+
+def _rests(before: str, after: str) -> tuple[WordSpan, ...]:
+    was, now = before[LONGEST:], after[LONGEST:]
+    if was == now:
+        return (WordSpan("same", now),) if now else ()
+    kinds: tuple[tuple[Kind, str], ...] = (("removed", was), ("added", now))
+    return tuple(WordSpan(kind, text) for kind, text in kinds if text)
 
 
 @dataclass(frozen=True)
@@ -26,7 +80,7 @@ class FoldedAnswer:
 
 
 @dataclass(frozen=True)
-class Said:
+class PromptOutputs:
     """What a model said to a prompt in one run, the most frequent answer first, of equally frequent ones the first."""
 
     model: str
@@ -35,7 +89,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Consistency:
+class AnswerConsistency:
     """Whether a model said one thing to each prompt.
 
     `prompts` is the number of prompts with more than one good sample, and `wavering` are those with more than one
@@ -44,7 +98,7 @@ class Consistency:
 
     model: str
     prompts: int
-    wavering: tuple[Said, ...]
+    wavering: tuple[PromptOutputs, ...]
     why: str | None
 
 
@@ -55,7 +109,7 @@ class ChangedAnswer:
     prompt: str
     before: FoldedAnswer
     after: FoldedAnswer
-    spans: tuple[Span, ...]
+    spans: tuple[WordSpan, ...]
 
 
 @dataclass(frozen=True)
@@ -86,14 +140,14 @@ class AnswerChange:
     after: tuple[str, ...]
 
 
-def said(result: Result, model: ModelRun) -> tuple[Said, ...]:
+def said(result: Result, model: ModelRun) -> tuple[PromptOutputs, ...]:
     """Return what a model said to each prompt that it has a good answer to, in the order of the prompt set."""
     outputs: dict[str, list[str]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
     for sample in good_samples(model):
         if sample.output is not None:
             outputs[sample.prompt].append(sample.output)
     return tuple(
-        Said(
+        PromptOutputs(
             model.name,
             prompt,
             tuple(
@@ -105,14 +159,14 @@ def said(result: Result, model: ModelRun) -> tuple[Said, ...]:
     )
 
 
-def consistency(result: Result, model: ModelRun) -> Consistency:
+def consistency(result: Result, model: ModelRun) -> AnswerConsistency:
     """Return which prompts a model answered in more than one way, where one way is to be expected."""
     asked_again = [one for one in said(result, model) if sum(answer.count for answer in one.answers) > 1]
     why = _drawn(result)
     if why is None and not asked_again:
         why = "no prompt has two good answers"
     wavering = tuple(one for one in asked_again if len(one.answers) > 1)
-    return Consistency(model.name, len(asked_again), () if why else wavering, why)
+    return AnswerConsistency(model.name, len(asked_again), () if why else wavering, why)
 
 
 def answer_changes(results: Iterable[Result], result: Result, model: ModelRun) -> AnswerChanges:
@@ -170,10 +224,10 @@ def _drawn(result: Result) -> str | None:
     return None if temperature == 0 else f"answers are drawn at temperature {temperature}"
 
 
-def _was_said(before: Said, after: Said) -> bool:
+def _was_said(before: PromptOutputs, after: PromptOutputs) -> bool:
     return after.answers[0].text in {answer.text for answer in before.answers}
 
 
-def _changed(before: Said, after: Said) -> ChangedAnswer:
+def _changed(before: PromptOutputs, after: PromptOutputs) -> ChangedAnswer:
     old, new = before.answers[0], after.answers[0]
     return ChangedAnswer(after.prompt, old, new, word_diff(old.text, new.text))

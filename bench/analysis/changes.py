@@ -1,22 +1,24 @@
-"""Where the level of one metric shifts from one run to the next: suspected after one run, confirmed by more that agree.
-
-A history is read run by run, as it came to be. At each run the newest 1 to 30 runs are weighed against those before
-them (bench/analysis/step.py). A shift is *real* when its 95% interval excludes no change, the evidence outweighs what
-the series' own noise brings about, and it reaches the floor; it is *confirmed* when at least 3 runs agree with it. From
-there on the later level is the one to compare with. So what is said of a history up to a run does not depend on what
-came after it, and a confirmed change stays, unless the next runs take it back.
-
-Ours, and not a library's: asv's step detection, Apache Otava and ruptures segment a whole history and have no
-confirmation; docs/changes-measured.md has them side by side on the same series.
-"""
+"""Level shifts of a whole ledger: of every model in every context, metric by metric and prompt by prompt."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import exp, isfinite, log, log1p
 from typing import Final, Literal, TypeVar
 
-from bench.analysis.segments import RUNS_ON_TRIAL, Candidate, Levels
-from bench.analysis.step import LARGEST_LOG, middle
+from bench.analysis.contexts import CONDITIONS, Context, Differing, changed_conditions, in_words
+from bench.analysis.history import History, Series, SeriesKey, Watched, histories, watched
+from bench.analysis.summary import RunSummary
+from bench.schema.result import Result
+from bench.stats.change_points import (
+    LARGEST_LOG,
+    RUNS_BEFORE,
+    RUNS_ON_TRIAL,
+    RUNS_TO_CONFIRM,
+    KnownLevels,
+    ShiftCandidate,
+    middle,
+)
 
 FLOOR: Final = 0.05
 """Smallest change that is of interest, up or down by the same ratio. A change counts when its size and one standard
@@ -31,7 +33,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
-class Change:
+class StepChange:
     """A level shift. `index` is of the first run at the new level, in the values given; levels are in their unit.
 
     `effect` is new level / old level - 1, `low` and `high` its 95% interval. `runs` counts the steady runs with a
@@ -51,15 +53,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Series:
-    """One metric over runs, oldest first: a value a run, or None; and which runs were on a machine that drifted."""
-
-    values: Sequence[float | None]
-    drifted: Sequence[bool] | None = None
-
-
-@dataclass(frozen=True)
-class Level:
+class LevelStretch:
     """A stretch of runs at one level: indices of its first and last run with a value, and the level in their unit."""
 
     first: int
@@ -69,7 +63,7 @@ class Level:
 
 def changes(
     values: Sequence[float | None], drifted: Sequence[bool] | None = None, floor: float = FLOOR
-) -> tuple[Change, ...]:
+) -> tuple[StepChange, ...]:
     """Return the level shifts in the values of one metric over runs, both oldest first.
 
     A run without a value (None), with one that has no logarithm (0 or less) or on a machine that drifted is passed
@@ -84,7 +78,7 @@ def changes(
 
 def replay(
     values: Sequence[float | None], drifted: Sequence[bool] | None = None, floor: float = FLOOR
-) -> Iterator[tuple[Change, ...]]:
+) -> Iterator[tuple[StepChange, ...]]:
     """Yield what `changes` says of the first run, of the first two, and so on to all of them; the same, but in one go.
 
     Raises ValueError as `changes` does.
@@ -94,7 +88,7 @@ def replay(
         yield reading.found()
 
 
-def changes_of_all(series: Mapping[Key, Series], floor: float = FLOOR) -> dict[Key, tuple[Change, ...]]:
+def changes_of_all(series: Mapping[Key, Series], floor: float = FLOOR) -> dict[Key, tuple[StepChange, ...]]:
     """Return the changes of many series, with the share of false ones among those of the newest runs held down.
 
     Each series is one test; a change within its first 12 runs has its p, any other series 1 (Benjamini and Hochberg,
@@ -108,8 +102,8 @@ def changes_of_all(series: Mapping[Key, Series], floor: float = FLOOR) -> dict[K
 
 
 def levels(
-    values: Sequence[float | None], found: Sequence[Change], drifted: Sequence[bool] | None = None
-) -> tuple[Level, ...]:
+    values: Sequence[float | None], found: Sequence[StepChange], drifted: Sequence[bool] | None = None
+) -> tuple[LevelStretch, ...]:
     """Return the stretches between the confirmed changes of `changes`, oldest first, for drawing a line of steps.
 
     A level is the interquartile mean of the logarithms of its steady values; a stretch without any is left out.
@@ -124,7 +118,7 @@ def levels(
     for first, end in zip([0, *starts], [*starts, len(values)], strict=True):
         inside = [(index, run) for index, run in usable if first <= index < end]
         if inside:
-            drawn.append(Level(inside[0][0], inside[-1][0], _ratio(middle([run for _, run in inside]))))
+            drawn.append(LevelStretch(inside[0][0], inside[-1][0], _ratio(middle([run for _, run in inside]))))
     return tuple(drawn)
 
 
@@ -133,7 +127,7 @@ class _Reading:
 
     def __init__(self, values: Sequence[float | None], drifted: Sequence[bool] | None, floor: float) -> None:
         self._left = iter(_checked(values, drifted))
-        self._levels = Levels(_floor_as_log(floor))
+        self._levels = KnownLevels(_floor_as_log(floor))
         self._read = -1
         self._steady: list[int] = []
         self._late: dict[int, float] = {}
@@ -151,7 +145,7 @@ class _Reading:
             return True
         return False
 
-    def found(self) -> tuple[Change, ...]:
+    def found(self) -> tuple[StepChange, ...]:
         """Return the changes up to the run that was read last."""
         known = self._levels
         confirmed = [
@@ -165,9 +159,9 @@ class _Reading:
         return (*confirmed, _change(suspected, "suspected", first, len(self._steady) - suspected.start))
 
 
-def _change(found: Candidate, status: Status, index: int, runs: int) -> Change:
+def _change(found: ShiftCandidate, status: Status, index: int, runs: int) -> StepChange:
     level, size, reach = found.before.level, found.shift.size, found.shift.reach
-    return Change(
+    return StepChange(
         index=index,
         status=status,
         effect=_ratio(size) - 1,
@@ -180,14 +174,14 @@ def _change(found: Candidate, status: Status, index: int, runs: int) -> Change:
     )
 
 
-def _on_trial(changed: Sequence[Change]) -> tuple[Change, ...]:
+def _on_trial(changed: Sequence[StepChange]) -> tuple[StepChange, ...]:
     """Return the changes that the newest runs are a test of: the suspected one, and the last confirmed where young."""
     confirmed = [change for change in changed if change.status == "confirmed"][-1:]
     suspected = [change for change in changed if change.status == "suspected"]
     return (*(change for change in confirmed if change.runs <= RUNS_ON_TRIAL), *suspected)
 
 
-def _judged(changed: Sequence[Change], tested: Sequence[float]) -> tuple[Change, ...]:
+def _judged(changed: Sequence[StepChange], tested: Sequence[float]) -> tuple[StepChange, ...]:
     """Return the changes that count as what they are, or as suspected."""
     kept = []
     for change in changed:
@@ -223,3 +217,168 @@ def _checked(values: Sequence[float | None], drifted: Sequence[bool] | None) -> 
     if len(drifted) != len(values):
         raise ValueError(f"{len(values)} values, but {len(drifted)} runs that drifted or not")
     return list(zip(values, drifted, strict=True))
+
+
+RUNS_TO_SUSPECT: Final = RUNS_BEFORE + 1
+"""Runs with a value that a series needs before anything can be suspected."""
+
+RUNS_FOR_CONFIRMED: Final = RUNS_BEFORE + RUNS_TO_CONFIRM + 1
+"""The same before anything can be confirmed: after so few runs three do not outweigh what a short history asks for."""
+
+NOT_RECORDED: Final = (None, "null")
+"""What `bench.analysis.contexts` has for a field that a run does not record: it is no suspect."""
+
+Verdict = Literal["better", "worse"]
+
+
+@dataclass(frozen=True)
+class LevelShift:
+    """A change of one series: the last run at the old level, the first at the new one, and what else differs in them.
+
+    `place` is that of the first run at the new level in the model's history. `verdict` says what the change is for a
+    user, by the metric's direction.
+    """
+
+    key: SeriesKey
+    change: StepChange
+    place: int
+    before: Result
+    after: Result
+    verdict: Verdict
+    suspects: tuple[Differing, ...]
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """All shifts, by the start of the first run at the new level, oldest first, then in the order of the series.
+
+    `watched` counts the series that are long enough to say something, `waiting` those that are not yet. `shifting` has
+    those with a shift, and their changes.
+    """
+
+    histories: tuple[History, ...]
+    all: tuple[LevelShift, ...]
+    shifting: Mapping[SeriesKey, tuple[Watched, tuple[StepChange, ...]]]
+    watched: int
+    waiting: int
+
+    @cached_property
+    def by_history(self) -> dict[tuple[Context, str], History]:
+        """Context and model -> its history."""
+        return {(one.context, one.model): one for one in self.histories}
+
+    @cached_property
+    def by_run(self) -> dict[str, tuple[LevelShift, ...]]:
+        """Run id -> the shifts of which it is the first run at the new level."""
+        runs: dict[str, list[LevelShift]] = {}
+        for one in self.all:
+            runs.setdefault(one.after.run.id, []).append(one)
+        return {run_id: tuple(some) for run_id, some in runs.items()}
+
+    def of(self, key: SeriesKey) -> tuple[LevelShift, ...]:
+        """Return the shifts of one series, oldest first."""
+        return tuple(one for one in self.all if one.key == key)
+
+    def levels(self, key: SeriesKey) -> tuple[LevelStretch, ...]:
+        """Return the levels between the confirmed changes of a metric, oldest first, by place in its history.
+
+        Empty for a series without a shift.
+        """
+        if key not in self.shifting:
+            return ()
+        one, found = self.shifting[key]
+        return levels(one.series.values, found, one.series.drifted)
+
+    def confirmed_by(self, shift: LevelShift) -> Result:
+        """Return the run with which a confirmed shift was confirmed for the first time, judged by its series alone.
+
+        Raises ValueError for a suspected shift.
+        """
+        one, _ = self.shifting[shift.key]
+        if shift.change.status == "confirmed":
+            for place, found in enumerate(replay(one.series.values, one.series.drifted)):
+                if any(change.index == shift.change.index and change.status == "confirmed" for change in found):
+                    return one.history.runs[one.offset + place].result
+        raise ValueError(f"a change of {shift.key.metric_id} of {shift.key.model} was never confirmed")
+
+
+def shifts(summaries: Sequence[RunSummary]) -> Shifts:
+    """Return the level shifts of all runs, given oldest first.
+
+    The series that end with one run are a family, those of its levels of load another one: of the changes in each, 5%
+    of the confirmed and 20% of the suspected may be false. A run in which a model gave no good answer is no run of its
+    history; one on an unsteady machine can make a change suspected, not confirmed.
+    """
+    families: dict[tuple[str, bool], dict[SeriesKey, Watched]] = {}
+    lengths = []
+    known = histories(summaries)
+    for history in known:
+        # Levels of load are many, and not in every run: what is known of the rest must not come and go with them.
+        family = families.setdefault((history.runs[-1].result.run.id, history.level is not None), {})
+        for one in watched(history):
+            usable = one.usable
+            lengths.append(len(usable))
+            # Nothing shifts where every value is the same; a footprint is, and a score as a rule.
+            if len(usable) >= RUNS_TO_SUSPECT and min(usable) < max(usable):
+                family[one.key] = one
+    shifting = {
+        key: (family[key], found)
+        for family in families.values()
+        for key, found in changes_of_all({key: one.series for key, one in family.items()}).items()
+        if found
+    }
+    return Shifts(
+        histories=known,
+        all=_level_shifts(shifting),
+        shifting=shifting,
+        watched=sum(length >= RUNS_TO_SUSPECT for length in lengths),
+        waiting=sum(0 < length < RUNS_TO_SUSPECT for length in lengths),
+    )
+
+
+def suspects(before: Result, after: Result, model: str) -> tuple[Differing, ...]:
+    """Return what is noted for a model and differs between two runs, in the order of CONDITIONS.
+
+    What one of the two did not record is no suspect. The model goes by its name in the config.
+    """
+    changed = []
+    for one in changed_conditions(before, after):
+        if one.before in NOT_RECORDED or one.after in NOT_RECORDED:
+            continue
+        path = one.field
+        for folder in ("", "config."):
+            whose = f"{folder}models.{model}."
+            path = f"{folder}model.{path.removeprefix(whose)}" if path.startswith(whose) else path
+        changed.append((path, one.before or "", one.after or ""))
+    return tuple(
+        Differing(words, was, now)
+        for condition in CONDITIONS
+        if condition.breaks is None
+        for path, was, now in changed
+        if (words := in_words(condition, path)) is not None
+    )
+
+
+def _level_shifts(
+    shifting: Mapping[SeriesKey, tuple[Watched, tuple[StepChange, ...]]],
+) -> tuple[LevelShift, ...]:
+    known: dict[tuple[str, str, str], tuple[Differing, ...]] = {}
+    made = []
+    for key, (one, found) in shifting.items():
+        runs = one.history.runs[one.offset :]
+        for change in found:
+            before, after = runs[_last_before(one, change)].result, runs[change.index].result
+            between = before.run.id, after.run.id, key.model
+            if between not in known:
+                known[between] = suspects(before, after, key.model)
+            verdict: Verdict = "better" if (change.effect < 0) == (key.metric.better == "lower") else "worse"
+            place = one.offset + change.index
+            made.append(LevelShift(key, change, place, before, after, verdict, known[between]))
+    return tuple(sorted(made, key=lambda one: (one.after.run.started_utc, one.after.run.id)))
+
+
+def _last_before(one: Watched, change: StepChange) -> int:
+    """Return the place of the last run at the old level; one on a machine that drifted says nothing of a level."""
+    drifted = one.history.drifted[one.offset :]
+    values = one.series.values
+    return next(place for place in reversed(range(change.index)) if values[place] and not drifted[place])

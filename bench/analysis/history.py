@@ -1,159 +1,265 @@
-"""What must be equal for two numbers to be compared, the context, and what is only noted: the suspects of a change."""
+"""What is monitored over the runs of a ledger: the history of each model in each context, and the series in it."""
 
-import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from statistics import median
+from typing import Final, NamedTuple
 
-from bench.results.schema import Result
-from bench.runner.record import ModelRun
+from bench.analysis.contexts import Context, context_key
+from bench.analysis.summary import ModelSummary, RunSummary
+from bench.metrics.levels import LEVEL_METRICS, level_value
+from bench.metrics.load import LevelKey, LevelSummary, level_key, limits_of, summarise_level
+from bench.metrics.registry import Metric, e2e_s, metric
+from bench.schema.load import LoadLevel
 
-GENERATION_KEYS = ("generation", "stream")
-"""Parts of a resolved configuration that change how an answer comes about, and so its timings."""
-
-
-ONE_STREAM: Final = "one stream"
-"""The load of a model's own samples: one request after the other. No level of load has it, not even one of 1 stream."""
-
-NOT_STATED: Final = "not stated"
-
-IN_TURNS: Final = "in turns"
-"""What is added to the load of a run that took turns with another config: its models were loaded anew each time."""
-
-
-class Context(NamedTuple):
-    """Everything that must be equal for two numbers to be compared.
-
-    `generation` is JSON with sorted keys, without what is null: an older run's config may not know the key. `load` is
-    a level of load in words, or ONE_STREAM; either may end in IN_TURNS.
-    """
-
-    machine: str
-    provider: str
-    device: str | None
-    execution_provider: str | None
-    prompt_set_sha256: str
-    generation: str
-    load: str = ONE_STREAM
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Something that two runs may differ in.
-
-    `path` is a field of `bench.analysis.conditions`, with 'model' in place of a model and its name; one that ends in a
-    dot stands for all below it. In `words`, {} stands for what follows. `breaks` is the field of Context that it makes
-    another one; None for what is only noted: the suspects where a level shifts.
-    """
-
-    path: str
-    words: str
-    breaks: str | None = None
-
-
-CONDITIONS: Final = (
-    Condition("machine.name", "machine", breaks="machine"),
-    Condition("model.provider", "provider", breaks="provider"),
-    Condition("model.device", "device", breaks="device"),
-    Condition("model.execution_provider", "execution provider", breaks="execution_provider"),
-    Condition("prompt_set.sha256", "prompts", breaks="prompt_set_sha256"),
-    Condition("config.generation.", "generation {}", breaks="generation"),
-    Condition("config.stream", "streaming", breaks="generation"),
-    Condition("load", "load", breaks="load"),
-    Condition("machine.versions.", "{}"),
-    Condition("model.variant_id", "variant"),
-    Condition("model.variant_version", "model version"),
-    Condition("model.precision", "precision"),
-    Condition("model.parameters", "number of weights"),
-    Condition("model.transport", "transport"),
-    Condition("config.model.base_url", "endpoint"),
-    Condition("machine.accelerators.", "accelerator {}"),
-    Condition("machine.os", "operating system"),
-    Condition("machine.cpu", "processor"),
-    Condition("machine.logical_cores", "logical cores"),
-    Condition("machine.memory_bytes", "bytes of memory"),
-    Condition("machine.power_source", "power source"),
-    Condition("config.rounds", "rounds"),
-    Condition("config.warmup", "warm-up requests"),
-    Condition("config.loads", "cold loads"),
-    Condition("tool_version", "Benchledger"),
-    Condition("commit", "commit"),
+GOODPUT: Final = Metric(
+    id="goodput_share",
+    label="Goodput, share",
+    symbol="Goodput",
+    unit="share",
+    better="higher",
+    definition="Measured requests of a level that were answered well and within the config's limits / all of them.",
+    undefined="the config sets no limits (load.goodput)",
+    needs_stream=False,
 )
-"""What breaks a context and what is only noted, the likelier suspects first. What is not here is neither: titles,
-names of configs, timeouts, what comes after the samples."""
+
+AT_LOAD: Final = (
+    "throughput_tokens_per_s",
+    "ttft_s",
+    "ttft_s.p95",
+    "itl_s.p99",
+    "e2e_s",
+    "e2e_s.p95",
+    "memory_peak_bytes",
+    GOODPUT.id,
+)
+"""Every metric of a level that is watched, in order; `at_level` says which it is where there is a schedule."""
+
+SCHEDULED: Final = "scheduled_"
+"""How a metric that counts from the schedule begins; the rest of it is the same metric from the send."""
 
 
-class Differing(NamedTuple):
-    """Something in which two runs differ, as words and texts."""
+def at_level(metric_id: str, key: LevelKey) -> str:
+    """Return which metric counts at a level: latencies count from the schedule where there is one."""
+    scheduled = f"{SCHEDULED}{metric_id}"
+    known = {one.id for one in LEVEL_METRICS}
+    return scheduled if key.rate_per_s is not None and scheduled.partition(".")[0] in known else metric_id
 
-    words: str
-    before: str
-    after: str
 
+def without_load(metric_id: str) -> Metric:
+    """Return what a metric of a level is without load: its name, its unit, and which way is better.
 
-def context_key(result: Result, model: ModelRun, load: str = ONE_STREAM) -> Context:
-    """Return the context of a model in a run: equal keys can be compared, others cannot.
-
-    A run that took turns with another one is in another context than one that had the machine to itself.
+    'scheduled_ttft_s.p95' is a TTFT. Raises KeyError for a metric that there is under load alone, goodput excepted.
     """
-    resolved = result.config.resolved
-    return Context(
-        machine=result.machine.name,
-        provider=model.provider,
-        device=model.device,
-        execution_provider=model.execution_provider,
-        prompt_set_sha256=result.prompt_set.sha256,
-        generation=json.dumps({key: _given(resolved.get(key)) for key in GENERATION_KEYS}, sort_keys=True),
-        load=load if result.run.pairing is None else f"{load}, {IN_TURNS}",
+    name = metric_id.partition(".")[0].removeprefix(SCHEDULED)
+    return GOODPUT if name == GOODPUT.id else metric(name)
+
+
+def level_values(levels: Sequence[LevelSummary], metric_id: str) -> tuple[float | None, ...]:
+    """Return a metric of one level in several runs, oldest first, in its base unit.
+
+    Goodput is a matter of the limits as well: a run with others than the newest one's has none. Raises KeyError for an
+    unknown metric.
+    """
+    values = tuple(level_value(level, metric_id) for level in levels)
+    if metric_id != GOODPUT.id:
+        return values
+    newest = limits_of(levels[-1].result)
+    return tuple(
+        value if limits_of(level.result) == newest else None for level, value in zip(levels, values, strict=True)
     )
 
 
-def differing(before: Context, after: Context) -> tuple[Differing, ...]:
-    """Return why two contexts are not one: each thing in which they differ, in the order of CONDITIONS.
+@dataclass(frozen=True)
+class Series:
+    """One metric over runs, oldest first: a value a run, or None; and which runs were on a machine that drifted."""
 
-    Hashes are cut to 12 characters. Empty for equal contexts.
+    values: Sequence[float | None]
+    drifted: Sequence[bool] | None = None
+
+
+GOOD_SHARE: Final = Metric(
+    id="good_share",
+    label="Share of good samples",
+    symbol="Good samples",
+    unit="share",
+    better="higher",
+    definition="Good samples / samples of a run. Watched in place of the share that failed: a shift is a ratio, and "
+    "most runs have no failed sample at all.",
+    undefined="no good sample",
+    needs_stream=False,
+)
+
+WATCHED: Final = (
+    "decode_tokens_per_s",
+    "ttft_s",
+    "itl_s.p99",
+    "e2e_s",
+    "e2e_s.p95",
+    "throughput_tokens_per_s",
+    "cold_load_s",
+    "memory_peak_bytes",
+    "footprint_bytes",
+    "score",
+    GOOD_SHARE.id,
+)
+"""Every metric that is watched for each model, in order."""
+
+WATCHED_BY_PROMPT: Final = ("e2e_s", "score")
+"""The same for each model and prompt: the median latency of a prompt's good samples, and their mean score."""
+
+PROMPT_RUNS: Final = 100
+"""Newest runs over which single prompts are watched: they are many, and what is older has long been seen."""
+
+
+class SeriesKey(NamedTuple):
+    """One series: a metric of a model in a context, of one prompt or (None) of them all; or of one level of load."""
+
+    context: Context
+    model: str
+    metric_id: str
+    prompt: str | None = None
+    level: LevelKey | None = None
+
+    @property
+    def metric(self) -> Metric:
+        """The metric, without its statistic; that of a level of load goes by the name that it has without load."""
+        return GOOD_SHARE if self.metric_id == GOOD_SHARE.id else without_load(self.metric_id)
+
+
+@dataclass(frozen=True)
+class History:
+    """The runs of a model in one context in which it gave a good answer, oldest first, and which of them drifted.
+
+    In a context of load `levels` has the level of each run; else it is empty.
     """
-    was, now = _facts(before), _facts(after)
-    found = []
-    for condition in CONDITIONS:
-        for path in dict.fromkeys([*was, *now]):
-            words = in_words(condition, path)
-            before_text, after_text = was.get(path, NOT_STATED), now.get(path, NOT_STATED)
-            if words is not None and before_text != after_text:
-                found.append(Differing(words, before_text, after_text))
-    return tuple(found)
+
+    context: Context
+    model: str
+    runs: tuple[ModelSummary, ...]
+    drifted: tuple[bool, ...]
+    levels: tuple[LevelSummary, ...] = ()
+
+    @property
+    def level(self) -> LevelKey | None:
+        """The level of load; None for a model's own samples, one after the other."""
+        return self.levels[0].key if self.levels else None
+
+    @property
+    def metric_ids(self) -> tuple[str, ...]:
+        """Every metric that is watched here, in order."""
+        return WATCHED if self.level is None else watched_at(self.level)
+
+    def values(self, metric_id: str) -> tuple[float | None, ...]:
+        """Return the value of a watched metric in each run."""
+        if not self.levels:
+            return tuple(_value(one, metric_id) for one in self.runs)
+        if metric_id == GOOD_SHARE.id:
+            return tuple(one.good / one.measured for one in self.levels)
+        return level_values(self.levels, metric_id)
 
 
-def in_words(condition: Condition, path: str) -> str | None:
-    """Return what a field is called, or None where the condition does not stand for it."""
-    if condition.path.endswith("."):
-        rest = path.removeprefix(condition.path)
-        return None if rest == path else condition.words.format(rest)
-    return condition.words if path == condition.path else None
+@dataclass(frozen=True)
+class Watched:
+    """A series with what it is of; its first value is of the run at the place `offset` of its history."""
+
+    key: SeriesKey
+    history: History
+    offset: int
+    series: Series
+
+    @property
+    def usable(self) -> tuple[float, ...]:
+        """The values that a shift can be told by: those that are there, and above 0."""
+        return tuple(value for value in self.series.values if value is not None and value > 0)
 
 
-def _facts(context: Context) -> dict[str, str]:
-    """Return the fields of a context by their paths in CONDITIONS, as texts; those of `generation` one by one."""
-    settings: dict[str, Any] = json.loads(context.generation)
-    generation = settings.pop("generation", None)
-    facts = {
-        condition.path: getattr(context, condition.breaks)
-        for condition in CONDITIONS
-        if condition.breaks not in (None, "generation")
-    }
-    facts["prompt_set.sha256"] = context.prompt_set_sha256[:12]
-    facts |= {f"config.{key}": value for key, value in settings.items()}
-    if isinstance(generation, dict):
-        facts |= {f"config.generation.{key}": value for key, value in generation.items()}
-    return {path: _text(value) for path, value in facts.items()}
+@dataclass(frozen=True)
+class _HistoryRun:
+    model: ModelSummary
+    drifted: bool
+    level: LoadLevel | None = None
 
 
-def _given(settings: object) -> object:
-    if isinstance(settings, dict):
-        return {key: value for key, value in settings.items() if value is not None}
-    return settings
+def histories(summaries: Sequence[RunSummary]) -> tuple[History, ...]:
+    """Return the history of each model in each context, given all runs, oldest first; in order of first appearance.
+
+    Each level of load is a context of its own. A run in which a model gave no good answer, or none at a level, is in
+    none. A run on an unsteady machine drifted. Of equal levels in a run the first counts.
+    """
+    found: dict[tuple[Context, str], list[_HistoryRun]] = {}
+    for summary in summaries:
+        drifted = summary.steadiness.verdict == "unsteady"
+        for one in summary.models:
+            if one.good_samples:
+                found.setdefault((context_key(one.result, one.model), one.model.name), []).append(
+                    _HistoryRun(one, drifted)
+                )
+            for key, level in _levels(one).items():
+                context = context_key(one.result, one.model, key.words)
+                found.setdefault((context, one.model.name), []).append(_HistoryRun(one, drifted, level))
+    return tuple(_history(context, model, runs) for (context, model), runs in found.items())
 
 
-def _text(value: object) -> str:
-    if value is None:
-        return NOT_STATED
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+def watched_at(key: LevelKey) -> tuple[str, ...]:
+    """Return every metric that is watched at a level of load, in order."""
+    return (*(at_level(metric_id, key) for metric_id in AT_LOAD), GOOD_SHARE.id)
+
+
+def watched(history: History) -> Iterator[Watched]:
+    """Yield each series of a history: those of its metrics, then prompt by prompt where it is of no level of load."""
+    context, model = history.context, history.model
+    for metric_id in history.metric_ids:
+        series = Series(history.values(metric_id), history.drifted)
+        yield Watched(SeriesKey(context, model, metric_id, level=history.level), history, 0, series)
+    if history.levels:
+        return
+    offset = max(0, len(history.runs) - PROMPT_RUNS)
+    newest, drifted = history.runs[offset:], history.drifted[offset:]
+    latencies = [_latencies(one) for one in newest]
+    # All runs of a context have the same prompts.
+    for prompt in newest[-1].result.prompt_set.prompts:
+        values = {
+            "e2e_s": [one.get(prompt.id) for one in latencies],
+            "score": [one.prompt_scores.get(prompt.id) for one in newest],
+        }
+        for metric_id in WATCHED_BY_PROMPT:
+            key = SeriesKey(context, model, metric_id, prompt.id)
+            yield Watched(key, history, offset, Series(values[metric_id], drifted))
+
+
+def _history(context: Context, model: str, runs: Sequence[_HistoryRun]) -> History:
+    return History(
+        context=context,
+        model=model,
+        runs=tuple(one.model for one in runs),
+        drifted=tuple(one.drifted for one in runs),
+        levels=tuple(
+            summarise_level(one.model.result, one.model.model, one.level) for one in runs if one.level is not None
+        ),
+    )
+
+
+def _levels(one: ModelSummary) -> dict[LevelKey, LoadLevel]:
+    """Return the levels of load at which a model gave a good answer to a measured request."""
+    levels: dict[LevelKey, LoadLevel] = {}
+    for level in one.model.load:
+        if any(sample.failure is None and sample.phase == "measured" for sample in level.samples):
+            levels.setdefault(level_key(level), level)
+    return levels
+
+
+def _value(one: ModelSummary, metric_id: str) -> float | None:
+    if metric_id == GOOD_SHARE.id:
+        return one.good_samples / (one.good_samples + one.failed_samples)
+    return one.value(metric_id)
+
+
+def _latencies(one: ModelSummary) -> dict[str, float]:
+    """Return the median latency of each prompt that has one."""
+    found: dict[str, list[float]] = {}
+    for sample in one.model.samples:
+        latency = e2e_s(sample)
+        if latency is not None:
+            found.setdefault(sample.prompt, []).append(latency)
+    return {prompt: median(values) for prompt, values in found.items()}

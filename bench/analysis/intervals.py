@@ -1,6 +1,6 @@
 """Numbers with their uncertainty: a metric of a model, and the 95% interval in which it would lie again.
 
-The interval is a bootstrap over prompts or over rounds; `bench.analysis.resampling` says which, and what each is about.
+The interval is a bootstrap over prompts or over rounds; `bench.stats.bootstrap` says which, and what each is about.
 Simulated with log-normal latencies (prompts differ by 0, 10 or 50%, rounds by 5 or 10%) it holds the truth
 
 - about prompts like these in 92 to 97% of cases for a median, and in 91 to 95% for a mean; from 5 to 8 prompts that
@@ -17,8 +17,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bench.analysis.measured import Measured, measured
-from bench.analysis.resampling import (
+from bench.analysis.measurements import Measurement, measured
+from bench.analysis.summary import model_value, split_metric_id, summarise_model
+from bench.schema.model_run import ModelRun
+from bench.schema.result import Result
+from bench.stats.bootstrap import (
     LIKE_THESE,
     PROMPTS_NEEDED,
     REPEATS_NEEDED,
@@ -30,10 +33,7 @@ from bench.analysis.resampling import (
     limits,
     plan,
 )
-from bench.analysis.stats import distribution
-from bench.analysis.summary import model_value, split_metric_id, summarise_model
-from bench.results.schema import Result
-from bench.runner.record import ModelRun
+from bench.stats.distribution import distribution
 
 OF_LOADS: Final = "about the loads of the model: no prompt is asked"
 ONE_READING: Final = "one reading a run"
@@ -120,11 +120,11 @@ def _of_one_metric(
     return estimated
 
 
-def _statistic(whole: Measured, metric_id: str) -> str:
+def _statistic(whole: Measurement, metric_id: str) -> str:
     return whole.statistic if whole.metric.scope == "model" else split_metric_id(metric_id)[1]
 
 
-def _values(result: Result, model: ModelRun, whole: Measured, names: dict[str, str]) -> dict[str, float | None]:
+def _values(result: Result, model: ModelRun, whole: Measurement, names: dict[str, str]) -> dict[str, float | None]:
     if whole.metric.scope == "model":
         return {metric_id: model_value(result, model, metric_id) for metric_id in names}
     everything = [value for asked in whole.by_prompt.values() for one in asked for value in one.values.tolist()]
@@ -132,7 +132,9 @@ def _values(result: Result, model: ModelRun, whole: Measured, names: dict[str, s
     return {metric_id: None if values is None else getattr(values, name) for metric_id, name in names.items()}
 
 
-def _intervals(whole: Measured, statistics: Sequence[str], seed: int, about: About | None) -> dict[str, Interval | str]:
+def _intervals(
+    whole: Measurement, statistics: Sequence[str], seed: int, about: About | None
+) -> dict[str, Interval | str]:
     prompts = tuple(whole.by_prompt.values())
     if not prompts:
         return dict.fromkeys(statistics, ONE_READING if whole.kind == "reading" else OVERLAP)

@@ -1,6 +1,6 @@
 """The 95% interval of a metric at one level of load in one run, by how ten stretches of the level differ.
 
-Requests under load are alike where they are near in time, as `bench.analysis.level_compared` says: what is taken to be
+Requests under load are alike where they are near in time, as `bench.analysis.compare` says: what is taken to be
 independent is no request but a stretch, a tenth of the measured requests or of the window. With ten of them Student's
 distribution has nine degrees of freedom.
 
@@ -25,16 +25,26 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from bench.analysis.goodput import Goodput, Limits, goodput, limits_of, waited_s
+from bench.analysis.compare import OF_STRETCHES, REQUESTS_NEEDED, STRETCHES
+from bench.analysis.history import GOODPUT, SCHEDULED
 from bench.analysis.intervals import NO_EXTREMES, ONE_READING, Estimate, Interval
-from bench.analysis.level_compared import OF_STRETCHES, REQUESTS_NEEDED, STRETCHES
-from bench.analysis.level_metrics import level_value, why_undefined
-from bench.analysis.level_series import GOODPUT, SCHEDULED
-from bench.analysis.load import LevelSummary, answered, answers_per_s, measured_samples, throughput_tokens_per_s
-from bench.analysis.resampling import THESE
-from bench.analysis.stats import PERCENTILE_METHOD, student_t
-from bench.analysis.timing import e2e_s, tpot_s, ttft_s
-from bench.runner.load_record import LoadLevel, LoadSample
+from bench.metrics.levels import level_value, why_undefined
+from bench.metrics.load import (
+    Goodput,
+    LevelSummary,
+    Limits,
+    answered,
+    answers_per_s,
+    goodput,
+    limits_of,
+    measured_samples,
+    throughput_tokens_per_s,
+    waited_s,
+)
+from bench.metrics.timing import e2e_s, tpot_s, ttft_s
+from bench.schema.load import LoadLevel, LoadSample
+from bench.stats.bootstrap import THESE
+from bench.stats.distribution import PERCENTILE_METHOD, student_t
 
 Item = TypeVar("Item")
 

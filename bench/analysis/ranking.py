@@ -19,13 +19,13 @@ from math import log, log1p
 from typing import Final
 
 from bench.analysis.intervals import Estimate, estimate
-from bench.analysis.matched import NO_RATIO, Change, change, scale_of
-from bench.analysis.measured import Measured, measured
-from bench.analysis.metrics import SCORE
+from bench.analysis.measurements import Measurement, measured
+from bench.analysis.paired_bootstrap import NO_RATIO, PairedChange, change, scale_of
 from bench.analysis.summary import split_metric_id
-from bench.analysis.verdict import FLOOR, SCORE_FLOOR
-from bench.results.schema import Result
-from bench.runner.record import ModelRun
+from bench.metrics.registry import SCORE
+from bench.schema.model_run import ModelRun
+from bench.schema.result import Result
+from bench.stats.equivalence import FLOOR, SCORE_FLOOR
 
 LEVEL: Final = 0.95
 """Share of leaderboards of models that are alike in which no pair is told apart."""
@@ -52,7 +52,7 @@ class _Entrant:
     name: str
     value: float
     estimate: Estimate
-    measured: Measured
+    measured: Measurement
 
 
 def ranks(
@@ -65,11 +65,11 @@ def ranks(
 ) -> tuple[Ranked, ...]:
     """Return the models of some runs by rank in one metric, then by value; those without a value come last.
 
-    Two models are compared prompt by prompt, as in `bench.analysis.matched`. One is really better where the difference
-    is no chance, larger than `floor` (a score: than `score_floor` points), and their values over all prompts differ the
-    same way. Without an interval models are tied, except in a metric with one reading a run: there the floor decides
-    alone. Raises ValueError for runs of different prompt sets or with a model twice, and
-    KeyError for an unknown metric.
+    Two models are compared prompt by prompt (`bench.analysis.paired_bootstrap`). One is really better where the
+    difference is no chance, larger than `floor` (a score: than `score_floor` points), and their values over all prompts
+    differ the same way. Without an interval models are tied, except in a metric with one reading a run: there the floor
+    decides alone. Raises ValueError for runs of different prompt sets or with a model twice, KeyError for an unknown
+    metric.
     """
     metric, _ = split_metric_id(metric_id)
     models = [(result, model) for result in results for model in result.models]
@@ -103,7 +103,7 @@ class _Pair:
     first: str
     second: str
     published: float
-    change: Change | None
+    change: PairedChange | None
     why: str | None
 
 

@@ -1,31 +1,38 @@
-"""The scores that a program, judges and people gave to the facets of a run's answers, on one scale from 1 to 5."""
+"""The scores of the facets of a run's answers by program, judges and people, on one scale from 1 to 5.
 
-from collections.abc import Mapping
+What is known to mislead a judge is measured here too: whims, the place of an answer, and its length.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
-from bench.analysis.scores import mean_score
-from bench.analysis.timing import good_samples
-from bench.quality.answers import answers
-from bench.quality.review import Reviews
-from bench.quality.score import HIGHEST_SCORE, LOWEST_SCORE, score
-from bench.results.schema import FacetGrade, Result
-from bench.rubric import PromptRecord
-from bench.runner.record import ModelRun
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.metrics.scores import mean_score
+from bench.metrics.timing import good_samples
+from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE, score
+from bench.schema.model_run import ModelRun
+from bench.schema.prompts import PromptRecord
+from bench.schema.result import FacetGrade, Result
+from bench.store.distinct_answers import answers
+from bench.store.reviews import Judgement, Reviews
 
 TIED = 1e-9
 """Scores that differ by no more share a rank."""
 
 
 @dataclass(frozen=True)
-class Source:
+class Rater:
     """Who gave scores. The program has no name of its own."""
 
     kind: Literal["program", "judge", "person"]
     name: str
 
 
-PROGRAM = Source("program", "program")
+PROGRAM = Rater("program", "program")
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Ratings:
     not count.
     """
 
-    scores: Mapping[Source, Mapping[Item, float]]
+    scores: Mapping[Rater, Mapping[Item, float]]
     left_out: tuple[str, ...]
 
 
@@ -66,7 +73,7 @@ class Ranking:
     says so.
     """
 
-    source: Source
+    source: Rater
     ranks: tuple[Rank, ...]
     unranked: tuple[str, ...]
     prompts: int
@@ -83,7 +90,7 @@ def ratings(result: Result, reviews: Reviews) -> Ratings:
     place = {prompt.id: number for number, prompt in enumerate(result.prompt_set.prompts)}
     facet_place = {(p.id, facet.id): number for p in result.prompt_set.prompts for number, facet in enumerate(p.facets)}
     order = sorted(items, key=lambda item: (place[item.prompt], facet_place[item.prompt, item.facet], item.output))
-    found: dict[Source, dict[Item, float]] = {PROGRAM: {}}
+    found: dict[Rater, dict[Item, float]] = {PROGRAM: {}}
     left_out: list[str] = []
     for grade in result.grades:
         for facet in grade.facets:
@@ -91,14 +98,14 @@ def ratings(result: Result, reviews: Reviews) -> Ratings:
                 item = Item(grade.prompt, grade.output, facet.facet)
                 found[PROGRAM][item] = LOWEST_SCORE + (HIGHEST_SCORE - LOWEST_SCORE) * facet.credit
     for judgement in sorted(reviews.judgements, key=lambda one: one.header.judge):
-        scores = found.setdefault(Source("judge", judgement.header.judge), {})
+        scores = found.setdefault(Rater("judge", judgement.header.judge), {})
         for verdict in judgement.verdicts:
             if verdict.reading == 1:
                 for said in verdict.facets:
                     if said.score is not None:
                         scores[Item(verdict.prompt, verdict.output, said.facet)] = said.score
     for annotations in sorted(reviews.annotations, key=lambda one: one.annotator):
-        scores = found.setdefault(Source("person", annotations.annotator), {})
+        scores = found.setdefault(Rater("person", annotations.annotator), {})
         for entry in annotations.entries:
             for name, given in entry.facets.items():
                 if given is not None:
@@ -141,7 +148,7 @@ def prompt_scores_of(result: Result, model: ModelRun, scores: Mapping[Item, floa
     return means
 
 
-def ranking(result: Result, source: Source, scores: Mapping[Item, float]) -> Ranking:
+def ranking(result: Result, source: Rater, scores: Mapping[Item, float]) -> Ranking:
     """Return the models by a source's scores, over the prompts that it scored for all of them."""
     by_model = {model.name: prompt_scores_of(result, model, scores) for model in result.models}
     scored = {name: found for name, found in by_model.items() if any(value is not None for value in found.values())}
@@ -160,3 +167,150 @@ def ranking(result: Result, source: Source, scores: Mapping[Item, float]) -> Ran
         Rank(name, 1 + sum(other > means[name] + TIED for other in means.values()), means[name]) for name in order
     )
     return Ranking(source, ranks, unranked, len(common), None)
+
+
+ANSWERS_NEEDED = 10
+"""Answers that a correlation needs."""
+
+
+@dataclass(frozen=True)
+class JudgeConsistency:
+    """The same answers judged twice, the second time with the rubric in reverse order.
+
+    `equal_share` of the `facets` that have both scores got the same one; None, with the reason, without any.
+    """
+
+    answers: int
+    facets: int
+    equal_share: float | None
+    mean_absolute_difference: float | None
+    why: str | None
+
+
+@dataclass(frozen=True)
+class PositionBias:
+    """Pairs of answers compared in both orders: those with both verdicts, and those whose verdict flips with the order.
+
+    Of the flips, `first_both` chose the answer shown first both times, `second_both` the one shown second; the others
+    chose one answer in one order and neither in the other.
+    """
+
+    pairs: int
+    flips: int
+    first_both: int
+    second_both: int
+    flip_share: float | None
+    why: str | None
+
+
+@dataclass(frozen=True)
+class VerbosityBias:
+    """Spearman's rank correlation of score with length in characters, within prompts, from -1 to 1.
+
+    `program` is the program's own over the same answers: where longer answers are better ones, both are above 0, and
+    the difference is the judge's. None, with the reason, where it cannot be told.
+    """
+
+    answers: int
+    prompts: int
+    correlation: float | None
+    program: float | None
+    why: str | None
+
+
+@dataclass(frozen=True)
+class Guards:
+    """What speaks for or against a judge, without a person's scores."""
+
+    consistency: JudgeConsistency
+    position: PositionBias
+    verbosity: VerbosityBias
+
+
+def guards(result: Result, judgement: Judgement) -> Guards:
+    """Return the guards of a judgement of a run."""
+    return Guards(_consistency(judgement), _position(judgement), _verbosity(result, judgement))
+
+
+def _consistency(judgement: Judgement) -> JudgeConsistency:
+    first = {
+        (verdict.prompt, verdict.output, facet.facet): facet.score
+        for verdict in judgement.verdicts
+        if verdict.reading == 1
+        for facet in verdict.facets
+    }
+    again = [verdict for verdict in judgement.verdicts if verdict.reading == 2]
+    differences = []
+    for verdict in again:
+        for facet in verdict.facets:
+            before = first.get((verdict.prompt, verdict.output, facet.facet))
+            if before is not None and facet.score is not None:
+                differences.append(abs(before - facet.score))
+    if not differences:
+        why = "no facet has a score of both readings" if again else "no answer was judged twice"
+        return JudgeConsistency(len(again), 0, None, None, why)
+    equal = sum(difference == 0 for difference in differences)
+    count = len(differences)
+    return JudgeConsistency(len(again), count, equal / count, sum(differences) / count, None)
+
+
+def _position(judgement: Judgement) -> PositionBias:
+    said = {(pair.prompt, pair.first, pair.second): pair.better for pair in judgement.pairs}
+    flips = first_both = second_both = compared = 0
+    for (prompt, first, second), better in said.items():
+        turned = said.get((prompt, second, first))
+        # Each pair stands there in both orders: it is looked at from one of them.
+        if first > second or better is None or turned is None:
+            continue
+        compared += 1
+        chosen = {"first": first, "second": second, "neither": None}[better]
+        chosen_turned = {"first": second, "second": first, "neither": None}[turned]
+        flips += chosen != chosen_turned
+        first_both += better == turned == "first"
+        second_both += better == turned == "second"
+    if not compared:
+        why = "no pair has a verdict in both orders" if said else "no pair of answers was compared"
+        return PositionBias(0, 0, 0, 0, None, why)
+    return PositionBias(compared, flips, first_both, second_both, flips / compared, None)
+
+
+def _verbosity(result: Result, judgement: Judgement) -> VerbosityBias:
+    found = ratings(result, Reviews(judgements=(judgement,))).scores
+    graded = found.get(PROGRAM, {})
+    judged = next((scores for source, scores in found.items() if source.kind == "judge"), {})
+    lengths, scores, programs, prompts = [], [], [], []
+    for _, group in groupby(answers(result), key=lambda answer: answer.prompt.id):
+        rated = [(one, given) for one in group if (given := answer_score(one.prompt, one.output, judged)) is not None]
+        # A single answer has nobody to be compared with.
+        if len(rated) > 1:
+            lengths.append([len(answer.text) for answer, _ in rated])
+            scores.append([given for _, given in rated])
+            programs.append([answer_score(answer.prompt, answer.output, graded) for answer, _ in rated])
+            prompts.append(rated[0][0].prompt.id)
+    count = sum(len(group) for group in lengths)
+    if count < ANSWERS_NEEDED:
+        why = f"{count} judged answers beside another of their prompt; needs {ANSWERS_NEEDED}"
+        return VerbosityBias(count, len(prompts), None, None, why)
+    correlation = _within(lengths, scores)
+    by_program = [[value for value in group if value is not None] for group in programs]
+    whole = [len(group) for group in by_program] == [len(group) for group in lengths]
+    program = _within(lengths, by_program) if whole else None
+    flat = "within each prompt all scores or all lengths are the same" if correlation is None else None
+    return VerbosityBias(count, len(prompts), correlation, program, flat)
+
+
+def _within(ones: Sequence[Sequence[float]], others: Sequence[Sequence[float]]) -> float | None:
+    """Return the correlation of ranks taken within each group, around the group's middle; None without any spread."""
+    x = np.concatenate([_centred_ranks(group) for group in ones])
+    y = np.concatenate([_centred_ranks(group) for group in others])
+    spread = float(np.sqrt((x * x).sum() * (y * y).sum()))
+    return float((x * y).sum()) / spread if spread > 0 else None
+
+
+def _centred_ranks(values: Sequence[float]) -> NDArray[np.float64]:
+    """Return each value's rank less the mean rank; equal values share the mean of their ranks."""
+    array = np.round(np.asarray(values, dtype=np.float64), 9)
+    below = (array[None, :] < array[:, None]).sum(axis=1)
+    equal = (array[None, :] == array[:, None]).sum(axis=1)
+    ranks: NDArray[np.float64] = below + (equal - 1) / 2 - (len(array) - 1) / 2
+    return ranks

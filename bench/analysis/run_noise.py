@@ -6,16 +6,14 @@ from math import log, sqrt
 from statistics import median
 from typing import Final
 
-from bench.analysis.compared import COMPARED, noise_key
-from bench.analysis.failed_share import FAILED_SHARE
-from bench.analysis.history import context_key
-from bench.analysis.level_compared import COMPARED_AT_LOAD, by_key
-from bench.analysis.level_metrics import level_value
-from bench.analysis.level_series import at_level
-from bench.analysis.load import LevelKey, summarise_level
+from bench.analysis.compare import COMPARED, COMPARED_AT_LOAD, FAILED_SHARE, by_key, noise_key
+from bench.analysis.contexts import context_key
+from bench.analysis.history import at_level
 from bench.analysis.summary import model_value, oldest_first
-from bench.results.schema import Result
-from bench.runner.record import ModelRun
+from bench.metrics.levels import level_value
+from bench.metrics.load import LevelKey, summarise_level
+from bench.schema.model_run import ModelRun
+from bench.schema.result import Result
 
 RUNS_NEEDED: Final = 5
 """Runs from which the noise of a series is known well enough to be used."""

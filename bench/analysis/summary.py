@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bench.analysis.consumption import cost_per_1000_answers, why_no_cost
-from bench.analysis.metrics import (
+from bench.analysis.trust import Steadiness, steadiness
+from bench.metrics.client_error import ClientError, client_error
+from bench.metrics.registry import (
     COST,
     ITL,
     MODEL_METRICS,
@@ -18,16 +19,14 @@ from bench.analysis.metrics import (
     SampleMetric,
     metric,
 )
-from bench.analysis.requests import measured_before_version_2
-from bench.analysis.resolution import ClientError, client_error
-from bench.analysis.scores import mean_score, prompt_scores, score_why
-from bench.analysis.stats import Distribution, distribution, too_few
-from bench.analysis.steadiness import Steadiness, steadiness
-from bench.analysis.timing import NANOSECONDS_PER_SECOND, good_samples
-from bench.results.migrate import NOT_YET
-from bench.results.schema import Result
-from bench.runner.record import ModelRun
-from bench.runner.sample import Sample
+from bench.metrics.resources import cost_per_1000_answers, why_no_cost
+from bench.metrics.scores import mean_score, prompt_scores, score_why
+from bench.metrics.timing import NANOSECONDS_PER_SECOND, good_samples, measured_before_version_2
+from bench.schema.migrate import NOT_YET
+from bench.schema.model_run import ModelRun
+from bench.schema.result import Result
+from bench.schema.sample import Sample
+from bench.stats.distribution import Distribution, distribution, too_few
 
 STATISTICS = ("p50", "p90", "p95", "p99", "mean", "minimum", "maximum")
 """What may follow the dot of a metric's name, as in 'ttft_s.p95'."""

@@ -10,7 +10,7 @@ from bench.commands.options import CONTEXT, results_option
 from bench.errors import EmptyLedger, UsageError
 
 if TYPE_CHECKING:
-    from bench.results.schema import Result
+    from bench.schema.result import Result
 
 
 @click.command(context_settings=CONTEXT)
@@ -22,8 +22,8 @@ def check(path: Path) -> None:
     bench check
     bench check results/kiosk/20261122T103040Z-1a2b3c4d5e-default.json
     """
-    from bench.quality.review import review_mistakes
-    from bench.results.store import load, load_tree
+    from bench.store.files import load, load_tree
+    from bench.store.reviews import review_mistakes
 
     if not path.exists():
         raise UsageError(f"{path}: there is no such file or folder")
@@ -72,8 +72,8 @@ def export(results_dir: Path, form: str, output: Path | None, machine: str | Non
     bench export --of scores --format md
     bench export --format report -o benchmark_report.md
     """
-    from bench.analysis import export as exports
-    from bench.results.store import load_tree
+    from bench.report import export as exports
+    from bench.store.files import load_tree
 
     if form == "report" and of != "models":
         raise UsageError(f"--of {of}: a report has no rows; choose --format csv, md or json")
@@ -113,7 +113,7 @@ def schema(output: Path | None) -> None:
     \b
     bench schema -o docs/result-schema.json
     """
-    from bench.results.json_schema import schema_text
+    from bench.schema.result import schema_text
 
     if output is None:
         click.echo(schema_text(), nl=False)
@@ -123,9 +123,16 @@ def schema(output: Path | None) -> None:
 
 
 def _scores(results: "list[Result]", results_dir: Path, form: str) -> str:
-    from bench.analysis.score_rows import SCORE_COLUMNS, SCORE_MARKDOWN, SCORE_WORDS, score_rows
-    from bench.analysis.tabular import csv_text, json_text, markdown_text
-    from bench.quality.review import reviews_of
+    from bench.report.export import (
+        SCORE_COLUMNS,
+        SCORE_MARKDOWN,
+        SCORE_WORDS,
+        csv_text,
+        json_text,
+        markdown_text,
+        score_rows,
+    )
+    from bench.store.reviews import reviews_of
 
     reviewed = [(result, reviews_of(results_dir, result.run.id)) for result in results]
     for refused in (one for _, reviews in reviewed for one in reviews.refused):

@@ -8,7 +8,7 @@ import click
 
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 SEED: Final = click.IntRange(0, 2**53 - 1)
-"""A seed as files keep it (bench.schema.bounds.Seed), without the time that it takes to import the types of files."""
+"""A seed as files keep it (bench.schema.fields.Seed), without the time that it takes to import the types of files."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

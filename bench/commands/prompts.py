@@ -31,7 +31,7 @@ def import_(file: Path, output: Path | None) -> None:
     bench prompts import prompts.json -o prompts.yaml
     bench prompts import promptfooconfig.yaml -o support.yaml
     """
-    from bench.quality.prompt_set import import_prompt_set
+    from bench.quality.prompts.prompt_set import import_prompt_set
 
     imported = import_prompt_set(file)
     for mistake in imported.left_out:

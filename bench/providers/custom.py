@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.config.settings import CustomModel
 from bench.errors import ProviderError
-from bench.model_settings import CustomModel
 from bench.providers.model_directory import footprint_bytes
-from bench.providers.protocol import Clock, Decoded, Identity, Piece, Request
-from bench.providers.shortage import failed
+from bench.providers.protocol import Clock, Decoded, Identity, Piece, Request, failed
 
 
 @dataclass(frozen=True)
-class Said:
+class GeneratedPiece:
     """A piece of an answer, with the prompt that it answers: several may be under way."""
 
     text: str
@@ -101,14 +100,14 @@ class CustomProvider:
                 seed=request.seed,
             )
             for piece in (answer,) if isinstance(answer, str) else answer:
-                yield Said(str(piece), request.text)
+                yield GeneratedPiece(str(piece), request.text)
         except Exception as error:
             # The class is the user's code: anything it raises is this request's failure.
             raise failed("generate", _line(error)) from error
 
     def decode(self, events: Sequence[object]) -> Decoded:
         """Return the pieces as they came, with the class's own token counts if it counts."""
-        said = [event for event in events if isinstance(event, Said)]
+        said = [event for event in events if isinstance(event, GeneratedPiece)]
         pieces = tuple(Piece(one.text, place) for place, one in enumerate(said) if one.text)
         if not said or not self._counts:
             return Decoded(pieces, None, None, "none", "stop")

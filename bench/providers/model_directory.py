@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import ProviderError
-from bench.schema.bounds import MOST_EXACT, MOST_TOKENS
+from bench.schema.fields import MOST_EXACT, MOST_TOKENS
 
 CARD_FILE = "card.json"
 

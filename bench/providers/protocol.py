@@ -1,5 +1,6 @@
 """What the runner asks of a provider: load a model, get text out of it, and nothing else."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
@@ -136,3 +137,19 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Let go of the model and of the runtime."""
+
+
+SAID = re.compile(
+    r"\bMemoryError\b|bad.alloc"
+    r"|(?:could not|cannot|failed to|unable to) allocate"
+    r"|(?:out of|not enough|insufficient) memory",
+    re.IGNORECASE,
+)
+"""What Python, C++, ONNX Runtime and CUDA say where there is no memory left."""
+
+
+def failed(kind: str, said: str) -> ProviderError:
+    """Return a failure of this kind, or of the kind 'out-of-memory' where that is what was said."""
+    if SAID.search(said) is None:
+        return ProviderError(kind, said)
+    return ProviderError("out-of-memory", f"{said.rstrip(' .:')}; stop other models or take a smaller variant")

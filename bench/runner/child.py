@@ -2,26 +2,27 @@
 
 import multiprocessing
 import os
+import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 
-from bench.config import Config
+import psutil
+
+from bench.config.settings import Config, CustomModel, EndpointModel, FoundryModel
 from bench.errors import DeviceMissing, ProviderError
-from bench.model_settings import CustomModel, EndpointModel, FoundryModel
-from bench.providers import provider_for
-from bench.providers.protocol import Provider
-from bench.providers.shortage import failed
-from bench.rubric import PromptRecord
-from bench.runner.lengths import Repeat, measure_lengths
-from bench.runner.levels import Reached, next_level, reached
-from bench.runner.load import measure_level
+from bench.providers.protocol import Provider, failed
+from bench.providers.registry import provider_for
+from bench.runner.load.lengths import Repeat, measure_lengths
+from bench.runner.load.levels import Reached, next_level, reached
+from bench.runner.load.streams import measure_level
 from bench.runner.measure import measure
-from bench.runner.plan import Step, request_for
-from bench.runner.reports import (
+from bench.runner.messages import (
     Awaited,
     Downloading,
     Finished,
@@ -32,8 +33,30 @@ from bench.runner.reports import (
     PromptsDone,
     Report,
 )
-from bench.runner.resources import peak_resident_bytes, resident_bytes
-from bench.runner.sample import Failure
+from bench.runner.plan import Step, request_for
+from bench.schema.prompts import PromptRecord
+from bench.schema.sample import Failure
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak_resident_bytes() -> int:
+    """Return the highest resident memory that this process has had.
+
+    On Linux it is VmHWM: the resource usage would count what the parent held before this program was started.
+    """
+    if sys.platform == "linux":
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+        return int(found.group(1)) * 1024 if found else resident_bytes()
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    # macOS counts bytes here where Linux counts kilobytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,14 @@ from typing import Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.errors import BenchError, UsageError
-from bench.record import Record
-from bench.rubric import PromptSetRecord
-from bench.runner.load_record import LengthCell, LoadLevel
-from bench.runner.machine_record import ClientCheck, Machine
-from bench.runner.measure import Measured
-from bench.runner.record import ModelRun
-from bench.runner.reports import CellMeasured, LevelMeasured, Loaded
-from bench.runner.sample import Sample
-from bench.runner.seen import Seen
-from bench.schema.bounds import FreeJson, Nanoseconds, UtcTime
+from bench.runner.measure import MeasuredSample
+from bench.runner.messages import CellMeasured, LevelMeasured, Loaded, Seen
+from bench.schema.fields import FreeJson, Nanoseconds, Record, UtcTime
+from bench.schema.load import LengthCell, LoadLevel
+from bench.schema.machine import ClientCheck, Machine
+from bench.schema.model_run import ModelRun
+from bench.schema.prompts import PromptSetRecord
+from bench.schema.sample import Sample
 
 FOLDER = ".unfinished"
 """Folder of journals below a results folder; hidden, so that no reader of results takes a journal for one."""
@@ -61,7 +59,7 @@ class Recovered:
     """
 
     models: dict[str, ModelRun] = field(default_factory=dict)
-    samples: dict[str, list[Measured]] = field(default_factory=dict)
+    samples: dict[str, list[MeasuredSample]] = field(default_factory=dict)
     cells: dict[str, list[LengthCell]] = field(default_factory=dict)
     levels: dict[str, list[LoadLevel]] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
@@ -79,7 +77,7 @@ class Recovered:
         under_load = sum(len(level.samples) for kept in self.levels.values() for level in kept)
         return alone + of_lengths + under_load
 
-    def keep_sample(self, model: str, measured: Measured) -> None:
+    def keep_sample(self, model: str, measured: MeasuredSample) -> None:
         """Keep a sample of a model."""
         text = self._one_text(measured.sample.output, measured.text)
         self.samples.setdefault(model, []).append(replace(measured, text=text))
@@ -123,7 +121,7 @@ class Journal:
         """Note that a model was loaded."""
         self._append({"loaded": _LOADED.dump_python(loaded, mode="json"), "model": model})
 
-    def measured(self, model: str, measured: Measured, elapsed_ns: int) -> None:
+    def measured(self, model: str, measured: MeasuredSample, elapsed_ns: int) -> None:
         """Note a finished sample; when this returns, it is on the disk."""
         sample = measured.sample.model_dump(mode="json")
         self._append({"sample": sample, "model": model, "text": measured.text, "elapsed_ns": elapsed_ns})
@@ -242,7 +240,7 @@ def _keep(entry: _Entry, kept: Recovered) -> None:
         kept.loads_ns.setdefault(model, []).append(entry.loaded.cold_load_ns)
         kept.versions.update(entry.loaded.identity.versions)
     if entry.sample is not None:
-        kept.keep_sample(model, Measured(entry.sample, entry.text))
+        kept.keep_sample(model, MeasuredSample(entry.sample, entry.text))
     if entry.cell is not None:
         kept.keep_cell(model, CellMeasured(entry.cell, entry.texts))
     if entry.level is not None:

@@ -10,16 +10,16 @@ from itertools import pairwise
 from typing import Any
 
 from bench.errors import ProviderError
-from bench.providers.endpoint_failures import Stage, late
+from bench.providers.openai.failures import Stage, late
 from bench.providers.protocol import Arrived, Clock, Decoded, Provider, Request
 from bench.runner.plan import Step
-from bench.runner.sample import Failure, Sample
+from bench.schema.sample import Failure, Sample
 
 _FIELDS = set(Sample.model_fields)
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredSample:
     """A sample and the text it belongs to; None where there is no text.
 
     One that comes from another process shares its words, and its text, with all others that have the same.
@@ -28,7 +28,7 @@ class Measured:
     sample: Sample
     text: str | None
 
-    def __reduce__(self) -> tuple[Callable[[Sequence[object], str | None], "Measured"], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[[Sequence[object], str | None], "MeasuredSample"], tuple[object, ...]]:
         """Return what pickle sends: the values alone. The names of the fields would be new for every sample."""
         return _received, (tuple(getattr(self.sample, name) for name in Sample.model_fields), self.text)
 
@@ -44,7 +44,7 @@ class Timeline:
     failure: Failure | None
 
 
-def measure(provider: Provider, step: Step, request: Request, clock: Clock, origin_ns: int) -> Measured:
+def measure(provider: Provider, step: Step, request: Request, clock: Clock, origin_ns: int) -> MeasuredSample:
     """Send one request and return its sample, good or failed.
 
     `origin_ns` is the clock's reading from which `start_ns` of the sample counts.
@@ -54,7 +54,7 @@ def measure(provider: Provider, step: Step, request: Request, clock: Clock, orig
     return sample_of(provider, step, request, timeline, origin_ns)
 
 
-def sample_of(provider: Provider, step: Step, request: Request, timeline: Timeline, origin_ns: int) -> Measured:
+def sample_of(provider: Provider, step: Step, request: Request, timeline: Timeline, origin_ns: int) -> MeasuredSample:
     """Decode what a request came to and return its sample, good or failed."""
     decoded = provider.decode(timeline.events)
     failure = timeline.failure
@@ -89,13 +89,13 @@ def sample_of(provider: Provider, step: Step, request: Request, timeline: Timeli
         output=output_key(text) if text else None,
         failure=failure,
     )
-    return Measured(sample, text or None)
+    return MeasuredSample(sample, text or None)
 
 
-def _received(values: Sequence[object], text: str | None) -> Measured:
+def _received(values: Sequence[object], text: str | None) -> MeasuredSample:
     shared: list[Any] = [sys.intern(value) if isinstance(value, str) else value for value in values]
     sample = Sample.model_construct(_FIELDS, **dict(zip(Sample.model_fields, shared, strict=True)))
-    return Measured(sample, sys.intern(text) if text is not None else None)
+    return MeasuredSample(sample, sys.intern(text) if text is not None else None)
 
 
 def output_key(text: str) -> str:

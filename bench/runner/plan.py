@@ -1,12 +1,13 @@
-"""The order of requests: every prompt once a round, in a seeded order of its own in each round."""
+"""The order of requests, from a seed: every prompt once a round; when those of an open loop are due."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from bench.config import Config
+from bench.config.settings import Config
 from bench.providers.protocol import Request
-from bench.rubric import PromptRecord
+from bench.schema.prompts import PromptRecord
 
 
 @dataclass(frozen=True)
@@ -48,3 +49,31 @@ def request_for(prompt: PromptRecord, config: Config) -> Request:
         gap_s=config.timeouts.gap_s,
         request_s=config.timeouts.request_s,
     )
+
+
+def due_ns(arrivals: Literal["constant", "poisson"], rate_per_s: float, seed: int) -> Iterator[int]:
+    """Yield when each request is due, in nanoseconds from the start, in order and without an end.
+
+    Constant arrivals are 1/rate apart, the first at 0. Poisson arrivals have independent gaps of exponential length
+    with the mean 1/rate, the first gap before the first request.
+    """
+    if arrivals == "constant":
+        number = 0
+        while True:
+            yield round(number * 1e9 / rate_per_s)
+            number += 1
+    # A name in the seed: the times must not hang on other uses of the same seed.
+    gaps = random.Random(f"arrivals-{seed}")
+    due_s = 0.0
+    while True:
+        due_s += gaps.expovariate(rate_per_s)
+        yield round(due_s * 1e9)
+
+
+def order(prompts: Sequence[PromptRecord], seed: int) -> Iterator[PromptRecord]:
+    """Yield prompts without an end: pass after pass over all of them, each in an order of its own."""
+    shuffling = random.Random(f"load-{seed}")
+    while True:
+        shuffled = list(prompts)
+        shuffling.shuffle(shuffled)
+        yield from shuffled

@@ -3,21 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.config import Config
-from bench.model_settings import CustomModel, EndpointModel, FoundryModel
-from bench.rubric import PromptSetRecord
+from bench.config.settings import Config, CustomModel, EndpointModel, FoundryModel
 from bench.runner.child import Beyond, Job
-from bench.runner.energy import metering
 from bench.runner.journal import Journal, Recovered
-from bench.runner.lengths import repeats_of
-from bench.runner.levels import reached
-from bench.runner.measure import Measured
-from bench.runner.observe import Observer, Power
-from bench.runner.outcome import model_run
+from bench.runner.load.lengths import repeats_of
+from bench.runner.load.levels import reached
+from bench.runner.machine.energy import metering
+from bench.runner.measure import MeasuredSample
+from bench.runner.messages import CellMeasured, LevelMeasured, Loaded, PromptsDone, Report, Underway
+from bench.runner.observer import Observer, Power, model_run
 from bench.runner.plan import Step, plan
-from bench.runner.record import ModelRun
-from bench.runner.reports import CellMeasured, LevelMeasured, Loaded, PromptsDone, Report, Underway
 from bench.runner.supervise import Heard, supervise
+from bench.schema.model_run import ModelRun
+from bench.schema.prompts import PromptSetRecord
 
 IDLE_S = 2.0
 """How long the idle machine's power is measured before the first model, where it has a counter."""
@@ -26,7 +24,7 @@ Model = FoundryModel | EndpointModel | CustomModel
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """Where a run stands: `done` of `total` requests of a model, what it is doing, and how fast its last answer was.
 
     The requests are those that are asked one after the other; `under_way` is the level or cell after them, or None.
@@ -67,7 +65,7 @@ class _Run:
     prompt_set: PromptSetRecord
     journal: Journal
     kept: Recovered
-    on_progress: Callable[[Progress], None]
+    on_progress: Callable[[RunProgress], None]
     elapsed_ns: Callable[[], int]
     power: Power
 
@@ -77,7 +75,7 @@ def run(
     prompt_set: PromptSetRecord,
     journal: Journal,
     kept: Recovered,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[RunProgress], None],
     elapsed_ns: Callable[[], int],
 ) -> Ran:
     """Run every model of a config over the prompts, from where `kept` leaves off, and return what was measured.
@@ -169,7 +167,7 @@ def _listener(
         if observer is not None:
             observer.notice(heard, report)
         _keep(under_way, name, observer, report)
-        speed = (_tokens_per_s(report) if isinstance(report, Measured) else None) or speed
+        speed = (_tokens_per_s(report) if isinstance(report, MeasuredSample) else None) or speed
         stage = heard.doing
         if heard.ended:
             stage = "failed" if heard.failure else "skipped" if heard.skipped else "done"
@@ -179,7 +177,7 @@ def _listener(
         done = total - len(left) + heard.answered
         current = speed if stage == "answering" else None
         number = asked.round if asked is not None else None
-        under_way.on_progress(Progress(name, stage, done, total, current, heard.under_way, number))
+        under_way.on_progress(RunProgress(name, stage, done, total, current, heard.under_way, number))
 
     return listen
 
@@ -193,7 +191,7 @@ def _keep(under_way: _Run, name: str, observer: Observer | None, report: Report 
             kept.loaded[name] = report
             kept.loads_ns.setdefault(name, []).append(report.cold_load_ns)
             journal.loaded(name, report)
-        case Measured():
+        case MeasuredSample():
             kept.keep_sample(name, report)
             journal.measured(name, report, under_way.elapsed_ns())
         case PromptsDone() if observer is not None and observer.alone is not None and name not in kept.seen:
@@ -209,7 +207,7 @@ def _keep(under_way: _Run, name: str, observer: Observer | None, report: Report 
             journal.level(name, report, under_way.elapsed_ns())
 
 
-def _tokens_per_s(measured: Measured) -> float | None:
+def _tokens_per_s(measured: MeasuredSample) -> float | None:
     sample = measured.sample
     if not sample.output_tokens or not sample.end_ns:
         return None

@@ -9,12 +9,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from bench.config import Config
+from bench.config.settings import Config
 from bench.providers.protocol import Identity
 from bench.runner.child import Job, serve
-from bench.runner.measure import Measured
-from bench.runner.plan import Step
-from bench.runner.reports import (
+from bench.runner.measure import MeasuredSample
+from bench.runner.messages import (
     Awaited,
     Downloading,
     Finished,
@@ -26,7 +25,8 @@ from bench.runner.reports import (
     Report,
     Underway,
 )
-from bench.runner.sample import Failure, Sample
+from bench.runner.plan import Step
+from bench.schema.sample import Failure, Sample
 
 GRACE_S = 10.0
 """How long past a limit a child may take to say so itself before it is killed."""
@@ -135,7 +135,7 @@ def _take(report: Report, heard: Heard) -> None:
         case Loaded():
             heard.loaded = report
             heard.stage = "answering"
-        case Measured():
+        case MeasuredSample():
             heard.answered += 1
             heard.last = report.sample
         case PromptsDone():
@@ -165,7 +165,7 @@ def _note_lost(job: Job, heard: Heard, failure: Failure, on_report: Callable[[He
     start_ns = job.offset_ns
     if heard.last is not None:
         start_ns = heard.last.start_ns + (heard.last.end_ns or 0)
-    measured = Measured(_failed(job.steps[heard.answered], start_ns, failure), None)
+    measured = MeasuredSample(_failed(job.steps[heard.answered], start_ns, failure), None)
     _take(measured, heard)
     on_report(heard, measured)
 

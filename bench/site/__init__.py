@@ -1,0 +1,1 @@
+"""The static site, from the ledger to pages, charts and data files."""

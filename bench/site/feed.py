@@ -9,10 +9,19 @@ from xml.etree import ElementTree
 from mkdocs.exceptions import ConfigurationError
 from mkdocs.utils.yaml import yaml_load
 
-from bench.site import format as form
-from bench.site.entries import Entry, entries, full_label, levels_text, runs_text, size, suspect_sentence, verdict_text
-from bench.site.ledger import Site
-from bench.site.text import key, relative, run_key, visible
+from bench.report import format as form
+from bench.report.text import key, relative, run_key, visible
+from bench.site.dataset import Site
+from bench.site.sections.change_entries import (
+    Entry,
+    entries,
+    full_label,
+    levels_text,
+    runs_text,
+    size,
+    suspect_sentence,
+    verdict_text,
+)
 
 ADDRESS: Final = "report/changes.xml"
 """Where the feed lies, from the site's root."""

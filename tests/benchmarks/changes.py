@@ -17,8 +17,8 @@ from unittest.mock import patch
 import click
 import numpy as np
 
-from bench.analysis import step
-from bench.analysis.changes import Change
+from bench.analysis.changes import StepChange
+from bench.stats import change_points as step
 from tests.benchmarks.bounds import bounds
 from tests.benchmarks.detectors import (
     Project,
@@ -99,7 +99,7 @@ def least_p(task: Task) -> list[float]:
     ]
 
 
-def counted(change: Change, truth: Truth) -> bool:
+def counted(change: StepChange, truth: Truth) -> bool:
     """Return whether a change may be the step of a history."""
     return change.runs >= 4 and (truth.step is None or abs(change.index - truth.step) <= 1)
 

@@ -22,11 +22,22 @@ from dataclasses import dataclass, field
 
 import openai
 
-from bench.calibration.check import Reference, Saw, Wrote, asker, client_check, endpoint, reference_server, saw
-from bench.calibration.load import Ask, Asked, load
-from bench.calibration.report import quantile_s
-from bench.calibration.server import MODEL, TEXT
-from bench.providers.openai_endpoint import Transport
+from bench.providers.openai.endpoint import Transport
+from bench.report.terminal import quantile_s
+from bench.runner.calibration.client_error import (
+    Ask,
+    CalibrationRequest,
+    Reference,
+    Saw,
+    Wrote,
+    asker,
+    client_check,
+    endpoint,
+    load,
+    reference_server,
+    saw,
+)
+from bench.runner.calibration.server import MODEL, TEXT
 from tests.benchmarks.peers import PEERS, peer_found
 
 FIRST_S = 0.02
@@ -46,7 +57,7 @@ class Client:
     """A client: how it asks, and how what it got is read afterwards."""
 
     ask: Ask
-    saw: Callable[[Asked], Saw]
+    saw: Callable[[CalibrationRequest], Saw]
 
 
 @dataclass
@@ -94,7 +105,7 @@ def bare_socket(server: Reference) -> Iterator[Client]:
     clock = time.perf_counter_ns
     idle: list[socket.socket] = []
 
-    def ask(prompt: str, chunks: int) -> Asked:
+    def ask(prompt: str, chunks: int) -> CalibrationRequest:
         document = {"model": MODEL, "messages": [{"role": "user", "content": prompt}], "max_tokens": chunks}
         body = json.dumps({**document, "stream": True}).encode()
         message = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
@@ -114,9 +125,9 @@ def bare_socket(server: Reference) -> Iterator[Client]:
             stamps.append(clock())
             reads.append(read)
         idle.append(connection)
-        return Asked(prompt, start_ns, stamps, reads)
+        return CalibrationRequest(prompt, start_ns, stamps, reads)
 
-    def seen(asked: Asked) -> Saw:
+    def seen(asked: CalibrationRequest) -> Saw:
         pairs = zip(asked.stamps, asked.events, strict=True)
         counted = [(at_ns, read.count(MARK)) for at_ns, read in pairs if isinstance(read, bytes)]
         return Saw(asked.prompt, asked.start_ns, tuple(at_ns for at_ns, count in counted for _ in range(count)))
@@ -132,8 +143,8 @@ def chunk_by_chunk(server: Reference) -> Iterator[Client]:
     clock = time.perf_counter_ns
     asked_of = openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0)
 
-    def ask(prompt: str, chunks: int) -> Asked:
-        asked = Asked(prompt, clock())
+    def ask(prompt: str, chunks: int) -> CalibrationRequest:
+        asked = CalibrationRequest(prompt, clock())
         stream = asked_of.chat.completions.create(
             model=MODEL,
             messages=[{"role": "user", "content": prompt}],
@@ -177,11 +188,11 @@ def compared(streams: int, requests: int, rounds: int) -> dict[str, Found]:
 
 def mixed(streams: int, requests: int) -> dict[str, Found]:
     """Return what is found of MIXED when they take turns within each stream; processor time is of its threads."""
-    took: dict[str, list[tuple[Asked, float]]] = {name: [] for name in MIXED}
+    took: dict[str, list[tuple[CalibrationRequest, float]]] = {name: [] for name in MIXED}
     with reference_server(FIRST_S, GAP_S) as server, ExitStack() as opened:
         clients = {name: opened.enter_context(CLIENTS[name](server)) for name in MIXED}
 
-        def ask(prompt: str, chunks: int) -> Asked:
+        def ask(prompt: str, chunks: int) -> CalibrationRequest:
             place, number = map(int, prompt.split("-"))
             name = MIXED[(place + number) % len(MIXED)]
             begin_s = time.thread_time()

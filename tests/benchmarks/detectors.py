@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bench.analysis.changes import Change, replay
-from bench.analysis.segments import RUNS_TO_CONFIRM
+from bench.analysis.changes import StepChange, replay
+from bench.stats.change_points import RUNS_TO_CONFIRM
 from tests.benchmarks.histories import Truth
 
 LOOSER: Final = (1e-3, 3e-3)
@@ -47,7 +47,7 @@ def first_prefix(truth: Truth) -> int:
     return FIRST if truth.step is None else truth.step + 1
 
 
-def our_changes(truth: Truth) -> list[tuple[Change, ...]]:
+def our_changes(truth: Truth) -> list[tuple[StepChange, ...]]:
     """Return what ours says of each prefix."""
     return list(replay(truth.values))[first_prefix(truth) - 1 :]
 
@@ -57,7 +57,7 @@ def ours(truth: Truth) -> Reports:
     return [[each.index for each in found if each.status == "confirmed"] for found in our_changes(truth)]
 
 
-def within(found: Sequence[Change], p: float) -> list[int]:
+def within(found: Sequence[StepChange], p: float) -> list[int]:
     """Return where ours would confirm a change if so large a p were enough."""
     sure = RUNS_TO_CONFIRM
     return [each.index for each in found if each.status == "confirmed" or (each.runs >= sure and each.p <= p)]

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from bench.analysis.changes import Change, Series, changes, changes_of_all, replay
+from bench.analysis.changes import StepChange, changes, changes_of_all, replay
+from bench.analysis.history import Series
 from tests.benchmarks.detectors import FIRST, asked
 from tests.benchmarks.histories import NOISES, Kind, Truth, history
 from tests.benchmarks.segmenters import seconds
@@ -112,7 +113,7 @@ def _judged(task: Task, shifted: int) -> list[Judged]:
     return found
 
 
-def _counts(found: dict[int, tuple[Change, ...]], shifted: int, *statuses: str) -> tuple[int, int]:
+def _counts(found: dict[int, tuple[StepChange, ...]], shifted: int, *statuses: str) -> tuple[int, int]:
     """Return in how many series there is such a change, and in how many of those there should be none."""
     having = [number for number, changed in found.items() if any(each.status in statuses for each in changed)]
     return len(having), sum(number >= shifted for number in having)
@@ -164,7 +165,7 @@ def _fate(truth: Truth, ratio: float) -> tuple[bool, ...]:
     return at_once, True, moved, gone, known[0].low <= ratio <= known[0].high, right_at_last
 
 
-def _near(found: Sequence[Change], step: int) -> Change | None:
+def _near(found: Sequence[StepChange], step: int) -> StepChange | None:
     """Return the confirmed change within a few runs of a step."""
     near = [each for each in found if each.status == "confirmed" and abs(each.index - step) <= 5]
     return near[0] if near else None

@@ -10,8 +10,7 @@ import sys
 
 import numpy as np
 
-from bench.analysis.interaction import polished
-from bench.analysis.outliers import THRESHOLD, deviation
+from bench.analysis.outliers import THRESHOLD, deviation, polished
 
 TABLES = 2_000
 SIZES = ((3, 4), (3, 8), (3, 16), (4, 4), (4, 6), (5, 8), (5, 16))

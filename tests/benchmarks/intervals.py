@@ -15,10 +15,10 @@ from statistics import fmean, quantiles
 import numpy as np
 
 from bench.analysis.intervals import estimates
-from bench.analysis.resampling import RESAMPLES
-from bench.results.schema import Result
-from bench.runner.record import ModelRun
-from bench.runner.sample import Sample
+from bench.schema.model_run import ModelRun
+from bench.schema.result import Result
+from bench.schema.sample import Sample
+from bench.stats.bootstrap import RESAMPLES
 from tests.builders import model_run, prompt, result, sample
 
 MODELS = 10

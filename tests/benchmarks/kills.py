@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from bench.results.store import load_tree
 from bench.runner.journal import read_journal, trim
+from bench.store.files import load_tree
 from tests.interrupting import bench, journal_of, kill, only, start, whole, write_project
 
 ROUNDS = 12

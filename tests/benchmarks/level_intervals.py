@@ -14,9 +14,9 @@ from statistics import NormalDist, fmean
 import numpy as np
 
 from bench.analysis.level_intervals import VALUES_NEEDED, level_estimate
-from bench.analysis.load import LevelSummary, summarise_level
-from bench.analysis.resampling import Floats
-from bench.runner.load_record import LoadLevel
+from bench.metrics.load import LevelSummary, summarise_level
+from bench.schema.load import LoadLevel
+from bench.stats.bootstrap import Floats
 from tests import builders
 from tests.benchmarks.levels import CORRELATIONS, NOISE, PROMPTS, PROMPTS_DIFFER, level
 from tests.load_builders import load_level, load_sample

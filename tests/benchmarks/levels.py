@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.analysis.level_compared import STRETCHES
-from bench.analysis.matched import Change, change
-from bench.analysis.measured import Measured
-from bench.analysis.metrics import metric
-from bench.analysis.resampling import Floats, Request, limits
+from bench.analysis.compare import STRETCHES
+from bench.analysis.measurements import Measurement
+from bench.analysis.paired_bootstrap import PairedChange, change
+from bench.metrics.registry import metric
+from bench.stats.bootstrap import Floats, RequestValues, limits
 
 PAIRS = 400
 PROMPTS = 16
@@ -37,18 +37,18 @@ def level(
     return order.tolist(), np.exp(lengths[order] + np.array(noise)).tolist()
 
 
-def grouped(groups: Sequence[int], latencies: Sequence[float], statistic: str) -> Measured:
+def grouped(groups: Sequence[int], latencies: Sequence[float], statistic: str) -> Measurement:
     """Return the requests by what is drawn again."""
-    found: dict[str, list[Request]] = {}
+    found: dict[str, list[RequestValues]] = {}
     for group, latency in zip(groups, latencies, strict=True):
-        found.setdefault(str(group), []).append(Request(np.array([latency])))
-    return Measured(metric("ttft_s"), statistic, "requests", {name: tuple(asked) for name, asked in found.items()})
+        found.setdefault(str(group), []).append(RequestValues(np.array([latency])))
+    return Measurement(metric("ttft_s"), statistic, "requests", {name: tuple(asked) for name, asked in found.items()})
 
 
-def excludes_no_change(before: Measured, after: Measured) -> bool:
+def excludes_no_change(before: Measurement, after: Measurement) -> bool:
     """Return whether two levels would be told apart."""
     found = change(before, after, seed=1)
-    assert isinstance(found, Change)
+    assert isinstance(found, PairedChange)
     low, high = limits(found.resampled, found.drawn)
     return not low <= 0 <= high
 

@@ -23,8 +23,8 @@ import click
 import psutil
 from rich.progress import Progress
 
-from bench.results.schema import Result
-from bench.runner.measure import Measured
+from bench.runner.measure import MeasuredSample
+from bench.schema.result import Result
 from tests.interrupting import journal_of, only, start
 
 PROMPTS = 20
@@ -176,7 +176,7 @@ def write_project(folder: Path, samples: int, model: type[Instant]) -> Path:
 def weighed(result: Result) -> Weighed:
     """Weigh samples of a result: sent from one process to another as they were, and nothing else held."""
     samples = result.models[0].samples[:WEIGHED]
-    sent = [pickle.dumps(Measured(sample, result.outputs[sample.output or ""])) for sample in samples]
+    sent = [pickle.dumps(MeasuredSample(sample, result.outputs[sample.output or ""])) for sample in samples]
     tracemalloc.start()
     received = [pickle.loads(each) for each in sent]
     held_bytes, _ = tracemalloc.get_traced_memory()

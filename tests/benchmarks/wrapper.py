@@ -21,12 +21,10 @@ from typing import Any
 import click
 from rich.progress import track
 
-from bench.config import FoundryRuntime
-from bench.model_settings import FoundryModel
-from bench.providers.foundry import FoundryProvider
-from bench.providers.foundry_session import Arrivals
+from bench.config.settings import FoundryModel, FoundryRuntime
+from bench.providers.foundry import Arrivals, FoundryProvider
 from bench.providers.protocol import Arrived, Request
-from bench.quality.prompt_set import load_prompt_set
+from bench.quality.prompts.prompt_set import load_prompt_set
 
 MODELS = Path(__file__).parents[2] / "bench" / "reference" / "models"
 

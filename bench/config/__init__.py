@@ -1,0 +1,1 @@
+"""Run configurations, from YAML or JSON to typed and frozen values."""

@@ -1,0 +1,437 @@
+"""Run configurations: YAML or JSON in, typed and frozen values out, every mistake reported at once."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+
+from bench.config.source import SourceFile, read_source, validated
+from bench.errors import ConfigError, Mistake
+from bench.schema.fields import (
+    MOST_EXACT,
+    MOST_LENGTH_TOKENS,
+    MOST_RATE_PER_S,
+    MOST_SECONDS,
+    MOST_STREAMS,
+    MOST_TOKENS,
+    MOST_WATTS,
+)
+
+
+class Settings(BaseModel):
+    """A frozen part of a configuration; a key it does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Streams = Annotated[int, Field(ge=1, le=MOST_STREAMS)]
+Rate = Annotated[float, Field(gt=0, le=MOST_RATE_PER_S)]
+Tokens = Annotated[int, Field(ge=1, le=MOST_LENGTH_TOKENS)]
+
+
+class SweepSettings(Settings):
+    """Closed-loop levels of 1, 2, 4, ... streams, until one gives less than `growth` times the throughput before it."""
+
+    max_streams: Streams = 64
+    growth: float = Field(1.1, gt=1, le=2)
+
+
+class GoodputSettings(Settings):
+    """What an answer must keep to count as good, in seconds: to the first token, for each further token, in all."""
+
+    ttft_s: float | None = Field(None, gt=0, le=MOST_SECONDS)
+    tpot_s: float | None = Field(None, gt=0, le=MOST_SECONDS)
+    e2e_s: float | None = Field(None, gt=0, le=MOST_SECONDS)
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> Self:
+        if self.ttft_s is None and self.tpot_s is None and self.e2e_s is None:
+            raise ValueError("needs at least one of ttft_s, tpot_s and e2e_s")
+        return self
+
+
+class LoadSettings(Settings):
+    """Levels of load, each with a warm-up of `warmup_s` that goes over into a window of `measure_s` without a pause.
+
+    `streams` are closed-loop levels: so many ask at once, each again as soon as it has its answer. `rates_per_s` are
+    open-loop levels: requests are due by a schedule, whether or not the model keeps up, with at most `max_streams`
+    under way. `seed` is that of the schedule and of the order of prompts.
+    """
+
+    streams: Annotated[tuple[Streams, ...], Field(strict=False)] = ()
+    rates_per_s: Annotated[tuple[Rate, ...], Field(strict=False)] = ()
+    arrivals: Literal["poisson", "constant"] = "poisson"
+    max_streams: Streams = 64
+    sweep: SweepSettings | None = None
+    warmup_s: float = Field(2.0, ge=0, le=3_600)
+    measure_s: float = Field(10.0, gt=0, le=86_400)
+    seed: int = Field(42, ge=0, le=MOST_EXACT)
+    goodput: GoodputSettings | None = None
+
+    @model_validator(mode="after")
+    def _has_a_level(self) -> Self:
+        if not self.streams and not self.rates_per_s and self.sweep is None:
+            raise ValueError("needs at least one of streams, rates_per_s and sweep")
+        for name, given in (("streams", self.streams), ("rates_per_s", self.rates_per_s)):
+            _names_each_once(name, given)
+        return self
+
+
+class LengthSettings(Settings):
+    """A matrix of prompt and answer lengths in tokens; each cell is asked `repeats` times after one warm-up."""
+
+    prompt_tokens: Annotated[tuple[Tokens, ...], Field(strict=False, min_length=1)] = (128, 512, 2_048)
+    output_tokens: Annotated[tuple[Tokens, ...], Field(strict=False, min_length=1)] = (16, 128)
+    repeats: int = Field(3, ge=1, le=1_000)
+
+    @model_validator(mode="after")
+    def _names_no_length_twice(self) -> Self:
+        for name, given in (("prompt_tokens", self.prompt_tokens), ("output_tokens", self.output_tokens)):
+            _names_each_once(name, given)
+        return self
+
+
+def _names_each_once(name: str, given: Sequence[float]) -> None:
+    for place, value in enumerate(given):
+        if value in given[:place]:
+            raise ValueError(f"{name} names {value:g} twice; name each once")
+
+
+DEFAULT_ENDPOINT = "http://localhost:5273/v1"
+"""Where a Foundry Local service listens if nobody says otherwise."""
+
+Device = Literal["cpu", "gpu", "npu"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+/-]*$", max_length=100)]
+
+
+class Declared(Settings):
+    """What the config says of a model where neither the runtime nor the model itself does."""
+
+    parameters: int | None = Field(None, ge=1, le=MOST_EXACT)
+    precision: str | None = None
+    licence: str | None = None
+    licence_url: str | None = None
+    publisher: str | None = None
+    context_length: int | None = Field(None, ge=1, le=MOST_TOKENS)
+    footprint_bytes: int | None = Field(None, ge=0, le=MOST_EXACT)
+    capabilities: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+
+class FoundryModel(Settings):
+    """A model that runs in this machine's Foundry Local runtime, in-process.
+
+    Exactly one of `alias` (a name of the catalogue), `variant` (an exact variant id) and `path` (a model directory,
+    relative to the config) says which. An alias with several devices becomes a model for each of them.
+    """
+
+    provider: Literal["foundry"] = "foundry"
+    name: Name
+    alias: str | None = None
+    variant: str | None = None
+    path: Path | None = Field(None, strict=False)
+    device: Device | Annotated[tuple[Device, ...], Field(strict=False)] | None = None
+    declared: Declared = Declared()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_from_what_is_asked(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "name" not in value:
+            asked = value.get("alias") or value.get("variant") or Path(str(value.get("path") or "")).name
+            if asked:
+                return {**value, "name": str(asked)}
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        given = [key for key in ("alias", "variant", "path") if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise ValueError(f"a foundry model needs exactly one of alias, variant and path, found {found}")
+        if self.device is not None and self.alias is None:
+            raise ValueError(f"device chooses among the variants of an alias; {given[0]} names one already")
+        if self.device == ():
+            raise ValueError("device must name at least one of cpu, gpu and npu")
+        return self
+
+    @property
+    def requested(self) -> str:
+        """What was asked for, without the path of the machine it was asked on."""
+        return self.alias or self.variant or Path(self.path or "").name
+
+
+class EndpointModel(Settings):
+    """A model behind an OpenAI-compatible endpoint.
+
+    Without `base_url` the environment's FOUNDRY_LOCAL_ENDPOINT is asked, else a Foundry Local service on this machine.
+    """
+
+    provider: Literal["openai"]
+    name: Name
+    model: str = Field(min_length=1)
+    base_url: str | None = None
+    api_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    declared: Declared = Declared()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_from_model(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "name" not in value and value.get("model"):
+            return {**value, "name": str(value["model"])}
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_a_url_without_secrets(cls, url: str | None) -> str | None:
+        return None if url is None else endpoint_url(url)
+
+    @property
+    def requested(self) -> str:
+        """The model's name at the endpoint."""
+        return self.model
+
+
+class CustomModel(Settings):
+    """A model behind a Python class of the user's: `load(weights_path)` and `generate(prompt, **params)`."""
+
+    provider: Literal["custom"]
+    name: Name
+    class_: str = Field(alias="class", pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    weights: Path | None = Field(None, strict=False)
+    declared: Declared = Declared()
+
+    @property
+    def requested(self) -> str:
+        """The class, as module:Class."""
+        return self.class_
+
+
+PROVIDERS = ("foundry", "openai", "custom")
+
+
+def _provider_of(value: Any) -> Any:
+    return value.get("provider", "foundry") if isinstance(value, dict) else getattr(value, "provider", "foundry")
+
+
+def _alias_as_model(value: Any) -> Any:
+    return {"alias": value} if isinstance(value, str) else value
+
+
+ModelSettings = Annotated[
+    Annotated[FoundryModel, Tag("foundry")]
+    | Annotated[EndpointModel, Tag("openai")]
+    | Annotated[CustomModel, Tag("custom")],
+    Discriminator(_provider_of),
+]
+AnyModel = Annotated[ModelSettings, BeforeValidator(_alias_as_model)]
+
+
+def endpoint_url(url: str) -> str:
+    """Return the base URL of an endpoint, ending in a path (`/v1` where there is none) without a slash.
+
+    Raises ValueError for what is no http URL, and for one that carries a password or a query: it would be written
+    into result files.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http or https URL such as http://localhost:5273/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold no user, password or query; name the key's variable in api_key_env")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+
+
+CONFIG_DIR = Path(__file__).parents[1] / "configs"
+MOST_PRICE = 1_000_000_000.0
+"""Price of a kWh or a device, in whatever currency."""
+
+MOST_WORSENING = 1_000_000.0
+"""Relative change that a gate lets pass: with a millionfold, everything passes."""
+
+MACHINE_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
+
+
+class Generation(Settings):
+    """Parameters of generation: greedy and seeded unless the config says otherwise."""
+
+    temperature: float = Field(0.0, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    seed: int = Field(42, ge=0, le=MOST_EXACT)
+    max_output_tokens: int = Field(128, ge=1, le=MOST_TOKENS)
+
+
+class Timeouts(Settings):
+    """Limits, in seconds; reaching one is a recorded failure. `prepare_s` is for each step of a download."""
+
+    prepare_s: float = Field(300.0, gt=0, le=MOST_SECONDS)
+    load_s: float = Field(600.0, gt=0, le=MOST_SECONDS)
+    connect_s: float = Field(10.0, gt=0, le=MOST_SECONDS)
+    first_text_s: float = Field(120.0, gt=0, le=MOST_SECONDS)
+    gap_s: float = Field(60.0, gt=0, le=MOST_SECONDS)
+    request_s: float = Field(300.0, gt=0, le=MOST_SECONDS)
+
+
+class FoundryRuntime(Settings):
+    """How the in-process runtime is set up.
+
+    `catalogue_url` replaces the public catalogue; `cache_dir` is where models are kept. `telemetry` lets the
+    runtime report to its maker: off by default.
+    """
+
+    catalogue_url: str | None = None
+    cache_dir: Path | None = Field(None, strict=False)
+    download: bool = True
+    telemetry: bool = False
+
+
+class EnergySettings(Settings):
+    """What energy is worth, and a wattage to estimate from where the machine has no counter.
+
+    `watts` is above idle, while answering; `price_per_kwh` and `device_price` are in `currency`.
+    """
+
+    watts: float | None = Field(None, gt=0, le=MOST_WATTS)
+    price_per_kwh: float | None = Field(None, ge=0, le=MOST_PRICE)
+    currency: str = "EUR"
+    device_price: float | None = Field(None, ge=0, le=MOST_PRICE)
+    device_life_years: float | None = Field(None, gt=0, le=1_000)
+
+    @model_validator(mode="after")
+    def _has_all_that_a_cost_needs(self) -> Self:
+        if (self.device_price is None) != (self.device_life_years is None):
+            raise ValueError("device_price and device_life_years need each other; give both or neither")
+        if self.device_price is not None and self.price_per_kwh is None:
+            raise ValueError("device_price counts only beside price_per_kwh; give the price of a kWh")
+        return self
+
+
+class GateSettings(Settings):
+    """How much worse a metric may become before `bench compare --fail-on regression` fails.
+
+    A relative change, where 0.1 is 10%; for `score` points, for `failed_share` a difference of shares. A metric without
+    a limit fails at any change for the worse that is real.
+    """
+
+    ttft_s: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    decode_tokens_per_s: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    itl_s_p99: float | None = Field(None, gt=0, le=MOST_WORSENING, alias="itl_s.p99")
+    e2e_s: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    throughput_tokens_per_s: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    cold_load_s: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    memory_peak_bytes: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    footprint_bytes: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    score: float | None = Field(None, gt=0, le=MOST_WORSENING)
+    failed_share: float | None = Field(None, gt=0, le=MOST_WORSENING)
+
+
+class Config(Settings):
+    """One run: which models answer which prompts, how often and how.
+
+    `loads` is the number of cold loads, each in a fresh process; `probe` times a fixed piece of work around each model.
+    The prompts are asked one after the other; `load` and `lengths` come after them, where they are given.
+    """
+
+    title: str = ""
+    models: Annotated[tuple[AnyModel, ...], Field(strict=False, min_length=1)]
+    prompts: str = "default"
+    rounds: int = Field(5, ge=1, le=10_000)
+    warmup: int = Field(1, ge=0, le=1_000)
+    loads: int = Field(1, ge=1, le=100)
+    probe: bool = True
+    stream: bool = True
+    order_seed: int = Field(42, ge=0, le=MOST_EXACT)
+    machine: str | None = Field(None, pattern=MACHINE_PATTERN, max_length=60)
+    generation: Generation = Generation()
+    timeouts: Timeouts = Timeouts()
+    foundry: FoundryRuntime = FoundryRuntime()
+    energy: EnergySettings = EnergySettings()
+    load: LoadSettings | None = None
+    lengths: LengthSettings | None = None
+    gate: GateSettings = GateSettings()
+
+
+def find_config(name: str) -> Path:
+    """Return the path of a config: a file, or the name of one that ships.
+
+    Raises ConfigError naming the shipped configs if there is neither.
+    """
+    for path in (Path(name), CONFIG_DIR / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    shipped = ", ".join(sorted(path.stem for path in CONFIG_DIR.glob("*.yaml")))
+    raise ConfigError(name, [Mistake(None, "", f"no such config. Name a file, or one that ships: {shipped}")])
+
+
+def load_config(path: Path) -> Config:
+    """Read a config; paths in it are made absolute, relative to the file.
+
+    Raises ConfigError with all mistakes, each with its line and key.
+    """
+    source = read_source(path)
+    config = validated(source, Config, PROVIDERS)
+    folder = path.resolve().parent
+    entries = [(place, one) for place, model in enumerate(config.models) for one in _for_each_device(model)]
+    _check_names(source, entries)
+    models = tuple(_with_paths(model, folder) for _, model in entries)
+    foundry = config.foundry
+    if foundry.cache_dir is not None:
+        foundry = foundry.model_copy(update={"cache_dir": (folder / foundry.cache_dir.expanduser()).resolve()})
+    prompts = config.prompts
+    if Path(prompts).suffix:
+        prompts = str((folder / prompts).resolve())
+    return config.model_copy(update={"models": models, "foundry": foundry, "prompts": prompts})
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """Return the config as plain JSON values for a result file: no path of this machine, no default left out."""
+    document: dict[str, Any] = config.model_dump(mode="json", by_alias=True)
+    for entry in document["models"]:
+        for key in ("path", "weights"):
+            if entry.get(key):
+                entry[key] = Path(entry[key]).name
+    if document["foundry"]["cache_dir"]:
+        document["foundry"]["cache_dir"] = Path(document["foundry"]["cache_dir"]).name
+    if Path(document["prompts"]).suffix:
+        document["prompts"] = Path(document["prompts"]).name
+    return document
+
+
+def digest(document: Mapping[str, Any] | list[Any]) -> str:
+    """Return the SHA-256, in hexadecimal, of a JSON document with its keys sorted."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def slug(text: str) -> str:
+    """Return text as a lower-case name of letters, digits, dots and dashes."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
+
+
+def _for_each_device(model: Any) -> list[Any]:
+    devices = getattr(model, "device", None)
+    if not isinstance(devices, tuple):
+        return [model]
+    return [model.model_copy(update={"device": device, "name": f"{model.name}-{device}"}) for device in devices]
+
+
+def _check_names(source: SourceFile, entries: Sequence[tuple[int, Any]]) -> None:
+    first: dict[str, int] = {}
+    mistakes = []
+    for index, model in entries:
+        if model.name in first:
+            message = f"the name {model.name!r} is taken by models[{first[model.name]}]; give each model its own name"
+            mistakes.append(source.mistake(("models", index), message))
+        first.setdefault(model.name, index)
+    if mistakes:
+        raise ConfigError(source.path, mistakes)
+
+
+def _with_paths(model: Any, folder: Path) -> Any:
+    updates = {
+        key: (folder / value.expanduser()).resolve()
+        for key in ("path", "weights")
+        if (value := getattr(model, key, None)) is not None
+    }
+    return model.model_copy(update=updates)

@@ -1,0 +1,1 @@
+"""The registry of all metrics, and how each comes from samples."""

@@ -1,0 +1,91 @@
+"""What the client can tell apart: its own error on this machine, and which latencies are too small for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from bench.metrics.timing import NANOSECONDS_PER_SECOND
+from bench.schema.machine import ClientCheck
+from bench.schema.model_run import ModelRun
+from bench.schema.result import Result
+from bench.stats.distribution import PERCENTILE_METHOD, VALUES_NEEDED
+
+TIMES_THE_ERROR: Final = 3
+"""A latency below this many times the client's error is not resolvable: a third of it or more may be the client."""
+
+FROM_START = ("ttft_s", "ttfo_s", "e2e_s", "first_request_s")
+"""Latencies that count from the request's start: the client errs on them as on TTFT."""
+
+BETWEEN_CHUNKS = ("itl_s", "longest_stall_s")
+"""Latencies between two chunks: the client errs on them as on gaps. TPOT is none of them, since the error of its two
+ends is spread over all tokens."""
+
+
+@dataclass(frozen=True)
+class ErrorSize:
+    """By how much the client was off, early or late, in seconds. `p99_s` is None with fewer than 100 values."""
+
+    count: int
+    p50_s: float
+    p99_s: float | None
+    largest_s: float
+
+    @property
+    def bound_s(self) -> float:
+        """The p99, or the largest error where there are too few for it."""
+        return self.largest_s if self.p99_s is None else self.p99_s
+
+    @property
+    def resolvable_s(self) -> float:
+        """The smallest latency that stands out from this error."""
+        return TIMES_THE_ERROR * self.bound_s
+
+
+@dataclass(frozen=True)
+class ClientError:
+    """The client's own error with one transport and so many streams; None for what was not checked."""
+
+    transport: str
+    streams: int
+    ttft: ErrorSize | None
+    gap: ErrorSize | None
+
+
+def client_error(result: Result, model: ModelRun) -> ClientError | None:
+    """Return the client's error that belongs to a model: of its transport, with the fewest streams at once.
+
+    None for a model in this process, which no client stands before, and where its transport was not checked.
+    """
+    checks = [check for check in result.client if check.transport == model.transport]
+    return error_of(min(checks, key=lambda check: check.streams)) if checks else None
+
+
+def error_of(check: ClientCheck) -> ClientError:
+    """Return the size of the errors of one check."""
+    return ClientError(check.transport, check.streams, _size(check.ttft_error_ns), _size(check.gap_error_ns))
+
+
+def smallest_resolvable_s(metric_id: str, error: ClientError | None) -> float | None:
+    """Return the latency of this metric below which the client cannot tell; None where there is no such limit."""
+    if error is None:
+        return None
+    name = metric_id.partition(".")[0]
+    size = error.ttft if name in FROM_START else error.gap if name in BETWEEN_CHUNKS else None
+    return None if size is None else size.resolvable_s
+
+
+def resolvable(metric_id: str, value_s: float, error: ClientError | None) -> bool:
+    """Return whether a value of a metric is large enough beside the client's error; True where nothing limits it."""
+    limit_s = smallest_resolvable_s(metric_id, error)
+    return limit_s is None or value_s >= limit_s
+
+
+def _size(errors_ns: Sequence[int]) -> ErrorSize | None:
+    if not errors_ns:
+        return None
+    sizes = np.abs(np.asarray(errors_ns, dtype=np.float64)) / NANOSECONDS_PER_SECOND
+    p50, p99 = (float(value) for value in np.percentile(sizes, (50, 99), method=PERCENTILE_METHOD))
+    known = len(errors_ns) >= VALUES_NEEDED["p99"]
+    return ErrorSize(len(errors_ns), p50, p99 if known else None, float(sizes.max()))

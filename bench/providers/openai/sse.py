@@ -1,0 +1,266 @@
+"""Answers of an OpenAI-compatible endpoint, decoded after they have ended: event streams and whole bodies.
+
+Everything here is linear in the bytes, however they were cut: reads are joined first and events found in the whole.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from bench.errors import ProviderError
+from bench.providers.openai.failures import page_title, plain, told_by
+from bench.providers.protocol import Decoded, Piece
+from bench.schema.fields import MOST_TOKENS
+
+SHOWN_CHARACTERS = 80
+"""How much of what cannot be decoded a message shows."""
+
+WORD_CHARACTERS = 100
+"""How much of a finish reason or of a model's name is kept."""
+
+FIELDS = (b"data", b"event", b"id", b"retry")
+"""What a line of an event stream may begin with, other than the colon of a comment."""
+
+BOM = b"\xef\xbb\xbf"
+
+HIDDEN_TOKENS = 64
+"""How many tokens more than bytes of text are believed: markers and stripped blanks have no text of their own."""
+
+TOKEN_BYTES = 512
+"""How many bytes of text a token is believed to have at most: runs of blanks are the longest in use, at half of it."""
+
+
+def decoded_stream(reads: Sequence[bytes]) -> Decoded:
+    """Decode an event stream from the reads in which it arrived, cut anywhere.
+
+    A piece belongs to the read that completed its event: the one with the end of the empty line. What follows a
+    problem is not decoded.
+    """
+    answer = _Answer()
+    seen = False
+    for event in _events(reads):
+        seen = True
+        if event.data == "[DONE]":
+            break
+        if not event.data:
+            continue
+        try:
+            document = _document(event.data, named_error=event.name == b"error")
+        except ProviderError as error:
+            # Half of an event is what a connection leaves that was cut off; that it has no finish reason says it.
+            if event.whole or error.kind == "endpoint-error":
+                answer.problem = error
+            break
+        answer.add(document, event.read, "delta")
+    if not seen:
+        answer.problem = _no_stream(b"".join(reads))
+    return answer.decoded()
+
+
+def decoded_body(body: bytes) -> Decoded:
+    """Decode an answer that was not streamed; its text is of the first event."""
+    answer = _Answer()
+    try:
+        answer.add(_document(body.removeprefix(BOM).decode("utf-8", "replace").strip()), 0, "message")
+    except ProviderError as error:
+        answer.problem = error
+    return answer.decoded()
+
+
+class _Event(NamedTuple):
+    """An event's data and name, the index of the read that completed it, and whether its empty line came."""
+
+    data: str
+    name: bytes
+    read: int
+    whole: bool
+
+
+@dataclass
+class _Answer:
+    """What the documents of one answer have told so far."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    usage: dict[str, Any] = field(default_factory=dict)
+    finish: str | None = None
+    model: str | None = None
+    problem: ProviderError | None = None
+    last: dict[str, Any] = field(default_factory=dict)
+    chosen: bool = False
+    called_tools: bool = False
+
+    def add(self, document: dict[str, Any], place: int, holder: str) -> None:
+        """Take in one document; `holder` is the key under which a choice has its text."""
+        # Some servers send the usage so far with every chunk, some null with all but the last.
+        self.usage = _mapping(document.get("usage")) or self.usage
+        # Cleaned once, at the end: the same name comes with every chunk.
+        self.model = _string(document.get("model")) or self.model
+        self.last = document
+        choices = document.get("choices")
+        if not isinstance(choices, list) or not choices:
+            return
+        self.chosen = True
+        choice = _mapping(choices[0])
+        self.finish = _string(choice.get("finish_reason")) or self.finish
+        message = _mapping(choice.get(holder) if holder in choice else choice.get("message"))
+        self.called_tools |= bool(message.get("tool_calls") or message.get("function_call"))
+        # Two names are in use for the same thing, and some servers send both.
+        reasoning = message.get("reasoning_content") or message.get("reasoning")
+        if isinstance(reasoning, str) and reasoning:
+            self.pieces.append(Piece(reasoning, place, reasoning=True))
+        content = message.get("content")
+        if isinstance(content, str) and content:
+            self.pieces.append(Piece(content, place))
+
+    def decoded(self) -> Decoded:
+        """Return the answer, with what is wrong with it as a whole."""
+        prompt, output = _counts(self.usage, self.pieces)
+        return Decoded(
+            pieces=tuple(self.pieces),
+            prompt_tokens=prompt,
+            output_tokens=output,
+            tokens_source="none" if output is None else "usage",
+            finish_reason=_word(self.finish),
+            problem=self.problem or self._shortcoming(),
+            model=_word(self.model),
+        )
+
+    def _shortcoming(self) -> ProviderError | None:
+        if self.finish == "content_filter":
+            message = "a filter of the endpoint stopped the answer; change the prompt, or the filter"
+            return ProviderError("content-filter", message)
+        if self.called_tools and all(piece.reasoning for piece in self.pieces):
+            message = "the model called tools and gave no text; change the prompt, or serve it without tools"
+            return ProviderError("tool-calls", message)
+        if self.last and not self.chosen:
+            found = _shown(json.dumps(self.last, ensure_ascii=False))
+            empty = "empty choices" if "choices" in self.last else "no choices"
+            return ProviderError("no-choices", f"the answer has {empty}, check that base_url serves chat: {found}")
+        return None
+
+
+def _events(reads: Sequence[bytes]) -> Iterator[_Event]:
+    """Yield the events of a stream, the last one also where its empty line never came.
+
+    An event without data is one as well: a comment or a name shows that this is an event stream.
+    """
+    body = b"".join(reads)
+    ends = list(accumulate(map(len, reads)))
+    read = 0
+    data: list[bytes] = []
+    name = b""
+    offset = 0
+    if body.startswith(BOM):
+        body, offset = body[len(BOM) :], len(BOM)
+    # Bytes, unlike text, break only at CR, LF and CRLF, as events do.
+    for line in body.splitlines(keepends=True):
+        content = line.rstrip(b"\r\n")
+        # A CR ends a line, whether or not an LF follows in a later read.
+        end = offset + len(content) + 1
+        offset += len(line)
+        if content:
+            key, _, value = content.partition(b":")
+            value = value.removeprefix(b" ")
+            if key == b"data":
+                data.append(value)
+            elif key == b"event":
+                name = value
+            if not key or (key in FIELDS and key != b"data"):
+                yield _Event("", b"", 0, whole=True)
+        elif data:
+            while ends[read] < end:
+                read += 1
+            yield _Event(_text(data), name, read, whole=True)
+            data, name = [], b""
+        else:
+            name = b""
+    if data:
+        # Nothing may follow an empty read at the end.
+        last = max(place for place, read in enumerate(reads) if read)
+        yield _Event(_text(data), name, last, whole=False)
+
+
+def _text(lines: list[bytes]) -> str:
+    return (lines[0] if len(lines) == 1 else b"\n".join(lines)).decode("utf-8", "replace").strip()
+
+
+def _document(data: str, *, named_error: bool = False) -> dict[str, Any]:
+    """Return an event's or a body's document. Raises ProviderError for what is none, or is an error."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        if named_error:
+            raise _sent_error(data) from error
+        raise ProviderError("decode", f"the endpoint sent what is no JSON: {_shown(data)}") from error
+    if named_error:
+        raise _sent_error(document)
+    if not isinstance(document, dict):
+        raise ProviderError("decode", f"the endpoint sent JSON that is no object: {_shown(data)}")
+    # Some servers have an error that is null in every good answer.
+    if document.get("error") or document.get("object") == "error":
+        raise _sent_error(document)
+    return document
+
+
+def _sent_error(document: object) -> ProviderError:
+    said = told_by(document).text
+    return ProviderError("endpoint-error", f"the endpoint sent an error: {said or 'it does not say which'}")
+
+
+def _no_stream(body: bytes) -> ProviderError | None:
+    text = body.removeprefix(BOM).decode("utf-8", "replace").strip()
+    if not text:
+        return None
+    if text.startswith("<"):
+        title = page_title(text)
+        page = f"the page {title!r}" if title else "a page"
+        message = f"the endpoint answered a streamed request with {page}; check base_url: it usually ends in /v1"
+        return ProviderError("not-sse", message)
+    try:
+        _document(text)
+    except ProviderError as error:
+        if error.kind == "endpoint-error":
+            return error
+        return ProviderError(
+            "not-sse", f"the endpoint answered a streamed request with no event stream: {_shown(text)}"
+        )
+    message = "the endpoint answered a streamed request with one JSON document; set stream: false to measure it whole"
+    return ProviderError("not-sse", message)
+
+
+def _counts(usage: dict[str, Any], pieces: Sequence[Piece]) -> tuple[int | None, int | None]:
+    """Return the tokens of the prompt and of the output, None where the usage cannot be.
+
+    A count of the output that contradicts the text makes the whole usage unbelievable: no tokens for some text, more
+    than its bytes with what was reasoned unseen, or so few that no vocabulary has tokens that long.
+    """
+    prompt, output = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    text_bytes = sum(len(piece.text.encode("utf-8", "replace")) for piece in pieces)
+    unseen = _count(_mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")) or 0
+    if output is None or text_bytes > output * TOKEN_BYTES or output > text_bytes + unseen + HIDDEN_TOKENS:
+        return None, None
+    # No prompt has no tokens; some servers leave out those that they had in a cache.
+    return prompt or None, output
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS else None
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _word(value: str | None) -> str | None:
+    return None if value is None else plain(value[:WORD_CHARACTERS]) or None
+
+
+def _shown(text: str) -> str:
+    # Cut first: what a server sends can be as long as it likes.
+    return repr(plain(text[:SHOWN_CHARACTERS]))

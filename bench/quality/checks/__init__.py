@@ -1,0 +1,1 @@
+"""The checks that a facet of a rubric can name."""

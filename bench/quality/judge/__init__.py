@@ -1,0 +1,1 @@
+"""A second model that scores answers against their rubrics."""

@@ -1,0 +1,1 @@
+"""Prompt sets, and files of other forms that become prompt sets."""

@@ -1,0 +1,1 @@
+"""Numbers, text and tables for a reader: shared by the terminal, the exports and the site."""

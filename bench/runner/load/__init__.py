@@ -1,0 +1,1 @@
+"""Levels of load, and the matrix of prompt and answer lengths."""

@@ -1,0 +1,1 @@
+"""The machine: what it is, what a model takes of it, how steady it is."""

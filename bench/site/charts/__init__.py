@@ -1,0 +1,1 @@
+"""The kinds of chart, and figures made of them."""

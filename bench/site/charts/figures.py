@@ -1,0 +1,116 @@
+"""Figures: a chart with its sentence, caption and legend, as data for the browser and as a static picture."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import vl_convert
+from markupsafe import Markup
+
+from bench.report.palette import Mark
+from bench.report.text import visible
+from bench.site.charts.kinds import WIDTH, Spec
+
+VEGA_LITE = "6.4"
+"""The version of Vega-Lite that draws, in the browser and here."""
+
+DRAWN_BY = version("vl-convert-python")
+"""The release of the program that draws: another may draw otherwise."""
+
+
+NAME_RESERVE = 32
+"""Pixels left of a static picture's axis for names that come out wider than they were measured."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart on a page: `sentence` says what it shows, `caption` in which context."""
+
+    id: str
+    sentence: str
+    caption: str
+    spec: Spec
+    legend: Mapping[str, Mark]
+
+    @property
+    def data(self) -> Markup:
+        """The chart's specification, as text that is safe inside a template element and untouched by Markdown."""
+        return Markup(embedded(self.spec))
+
+
+@dataclass
+class Artist:
+    """Draws static pictures and keeps them in a folder, by the hash of what they show."""
+
+    cache_dir: Path
+    drawn: set[str] = field(default_factory=set)
+
+    def picture(self, figure: Figure) -> Markup:
+        """Return the figure as SVG that scales with its page."""
+        text = json.dumps(figure.spec, sort_keys=True)
+        name = hashlib.sha256(f"{DRAWN_BY} {VEGA_LITE} {WIDTH} {NAME_RESERVE} {text}".encode()).hexdigest()[:24]
+        path = self.cache_dir / f"{name}.svg"
+        self.drawn.add(path.name)
+        if not path.exists():
+            self.cache_dir.mkdir(parents=True, exist_ok=True)
+            path.write_text(_drawn(figure.spec), encoding="utf-8")
+        return Markup(path.read_text(encoding="utf-8"))
+
+    def prune(self) -> None:
+        """Remove the pictures that nobody asked for: the cache never outgrows one site."""
+        if self.cache_dir.exists():
+            for path in self.cache_dir.glob("*.svg"):
+                if path.name not in self.drawn:
+                    path.unlink()
+
+
+def embedded(value: object) -> str:
+    """Return JSON on one line that holds no character which HTML or Markdown could read."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    for character in "<>&`":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def plain(text: str) -> str:
+    """Return text for a chart: on one line, with nothing invisible in it."""
+    return " ".join(visible(text).split())
+
+
+def _drawn(spec: Spec) -> str:
+    # The reader's font may be wider than the one that measured the names beside an axis.
+    config = spec["config"] | {"padding": spec["config"]["padding"] | {"left": NAME_RESERVE}}
+    svg = vl_convert.vegalite_to_svg(spec | {"width": WIDTH, "config": config}, vl_version=VEGA_LITE)
+    # One line and no size of its own: Markdown leaves it alone, and it takes the width of its page.
+    svg = " ".join(svg.split("\n")).replace(f' width="{WIDTH}"', "", 1)
+    return svg.replace(' class="marks"', ' class="bl-static"', 1)
+
+
+SPARK_WIDTH = 84
+SPARK_HEIGHT = 22
+SPARK_MARGIN = 3
+
+
+def sparkline(values: Sequence[float], colour: int) -> Markup:
+    """Return the values, oldest first, as a line that ends in a dot; at least two are needed.
+
+    The line spans the values' own range, yet never less than a tenth of the largest, or noise would look like news.
+    """
+    low, high = min(values), max(values)
+    spread = max(high - low, abs(high) * 0.1) or 1.0
+    middle = (low + high) / 2
+    step = (SPARK_WIDTH - 2 * SPARK_MARGIN) / (len(values) - 1)
+    points = [
+        (SPARK_MARGIN + place * step, SPARK_HEIGHT / 2 - (value - middle) / spread * (SPARK_HEIGHT - 2 * SPARK_MARGIN))
+        for place, value in enumerate(values)
+    ]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    end_x, end_y = points[-1]
+    return Markup(
+        f'<svg class="bl-spark bl-c{colour}" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}" '
+        f'width="{SPARK_WIDTH}" height="{SPARK_HEIGHT}" '
+        f'aria-hidden="true"><polyline points="{path}"/><circle cx="{end_x:.1f}" cy="{end_y:.1f}" r="2.5"/></svg>'
+    )

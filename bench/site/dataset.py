@@ -1,0 +1,282 @@
+"""The ledger as the pages need it: the newest run of each prompt set on a machine, of each model, and their looks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from bench.analysis.changes import Shifts, shifts
+from bench.analysis.contexts import context_key
+from bench.analysis.summary import OF_A_CLIENT, ModelSummary, RunSummary, summarise
+from bench.metrics.client_error import resolvable, smallest_resolvable_s
+from bench.metrics.registry import metric
+from bench.metrics.resources import is_estimate, prices
+from bench.report import format as form
+from bench.report.palette import Mark, marks
+from bench.report.tables import Cell, CellValue, Column, number_column
+from bench.report.text import anchor, relative, shortened
+from bench.schema.result import Result
+from bench.site.estimates import Drift, Estimates
+from bench.site.sections.raters import Hearings
+from bench.site.urls import metric_page, model_page
+from bench.store.files import Ledger, Refused
+from bench.store.reviews import Reviews
+
+ESTIMATED = ("energy_per_answer_j", "energy_per_1000_tokens_j", "cost_per_1000_answers")
+"""Metrics that are an estimate where the energy is one."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """The newest run of a prompt set on a machine: what the comparing pages show for it.
+
+    `place` is that of its prompt set among the `sets` of the machine, the newest first.
+    """
+
+    summary: RunSummary
+    place: int = 0
+    sets: int = 1
+
+    @property
+    def result(self) -> Result:
+        """The run itself."""
+        return self.summary.result
+
+    @property
+    def machine(self) -> str:
+        """Name of the machine."""
+        return self.result.machine.name
+
+    @property
+    def prompt_set(self) -> str:
+        """Id of the prompt set."""
+        return self.result.prompt_set.id
+
+    @property
+    def heading(self) -> str:
+        """The head of its section: the machine, and the prompt set where the machine has several."""
+        if self.sets == 1:
+            return self.machine
+        return f"{self.machine} · {shortened(self.result.prompt_set.title, 60)}"
+
+    @property
+    def anchor(self) -> str:
+        """The id of its section on a page."""
+        of_set = f"-{anchor(self.prompt_set)}" if self.place else ""
+        return f"machine-{anchor(self.machine)}{of_set}"
+
+    @property
+    def answering(self) -> tuple[ModelSummary, ...]:
+        """The models with at least one good sample."""
+        return tuple(one for one in self.summary.models if one.good_samples)
+
+    @property
+    def rounds(self) -> int:
+        """The number of rounds that were measured."""
+        return max((sample.round for one in self.summary.models for sample in one.model.samples), default=0)
+
+    @property
+    def context(self) -> str:
+        """Machine, device, rounds and date in one line: the caption of each figure and table."""
+        return context(self.result, [one.model.device for one in self.summary.models], self.rounds)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything that the pages are made from. `reviews` has what judges and people said, by run id."""
+
+    results: tuple[Result, ...]
+    refused: tuple[Refused, ...]
+    marks: dict[str, Mark]
+    boards: tuple[Board, ...]
+    summaries: tuple[RunSummary, ...]
+    reviews: Mapping[str, Reviews] = field(default_factory=dict)
+
+    @cached_property
+    def runs(self) -> dict[str, dict[str, tuple[ModelSummary, ...]]]:
+        """Model -> machine -> its runs there, oldest first; models by first appearance, the newest machine first."""
+        found: dict[str, dict[str, list[ModelSummary]]] = {name: {} for name in self.marks}
+        for summary in self.summaries:
+            for one in summary.models:
+                machines = found[one.model.name]
+                # Taken out and put back: the machine of the newest run comes last.
+                machines[summary.result.machine.name] = [*machines.pop(summary.result.machine.name, []), one]
+        return {
+            name: {machine: tuple(runs) for machine, runs in reversed(machines.items())}
+            for name, machines in found.items()
+        }
+
+    @cached_property
+    def estimates(self) -> Estimates:
+        """The intervals and ranks of the models of any run, each worked out when it is first asked for."""
+        return Estimates()
+
+    @cached_property
+    def drift(self) -> Drift:
+        """What models said otherwise than in another round, or in the run before."""
+        return Drift(self.results)
+
+    @cached_property
+    def hearings(self) -> Hearings:
+        """What judges and people said of any run, and how far they agree."""
+        return Hearings(self.reviews)
+
+    @cached_property
+    def by_run(self) -> dict[str, RunSummary]:
+        """Run id -> the run."""
+        return {one.result.run.id: one for one in self.summaries}
+
+    @cached_property
+    def shifts(self) -> Shifts:
+        """Every level shift of every model."""
+        return shifts(self.summaries)
+
+    def newest(self, name: str) -> ModelSummary:
+        """Return the newest run of a model on any machine; one in which it was skipped only where there is no other."""
+        machines = self.runs[name]
+        found = (self.newest_on(name, machine) for machine in machines)
+        return next((one for one in found if one.model.skipped is None), next(iter(machines.values()))[-1])
+
+    def newest_on(self, name: str, machine: str) -> ModelSummary:
+        """Return the newest run of a model on a machine; one in which it was skipped only where there is no other."""
+        runs = self.runs[name][machine]
+        return next((one for one in reversed(runs) if one.model.skipped is None), runs[-1])
+
+    def history(self, name: str, machine: str, prompt_set: str | None = None) -> tuple[ModelSummary, ...]:
+        """Return the runs of a model on a machine that can be compared with the newest good one, oldest first.
+
+        That is the newest of a prompt set where its id is given.
+        """
+        runs = [one for one in self.runs[name][machine] if prompt_set in (None, one.result.prompt_set.id)]
+        good = [one for one in runs if one.good_samples] or list(runs)
+        newest = context_key(good[-1].result, good[-1].model)
+        return tuple(one for one in runs if context_key(one.result, one.model) == newest)
+
+
+def site(ledger: Ledger, reviews: Mapping[str, Reviews] | None = None) -> Site:
+    """Return the ledger arranged for the pages, the machine of the newest run first, and its newest prompt set.
+
+    `reviews` has those of a run by its id; files of theirs that were refused come after the ledger's own.
+    """
+    summaries = tuple(summarise(result) for result in ledger.results)
+    return Site(
+        results=ledger.results,
+        refused=(*ledger.refused, *(refused for one in (reviews or {}).values() for refused in one.refused)),
+        marks=marks(ledger.results),
+        boards=_boards(summaries),
+        summaries=summaries,
+        reviews=reviews or {},
+    )
+
+
+def _boards(summaries: Sequence[RunSummary]) -> tuple[Board, ...]:
+    newest: dict[str, dict[str, RunSummary]] = {}
+    in_time = sorted(summaries, key=lambda one: (one.result.run.started_utc, one.result.run.id), reverse=True)
+    for one in in_time:
+        shown = newest.setdefault(one.result.machine.name, {})
+        held = shown.setdefault(one.result.prompt_set.id, one)
+        # What ran in turns with another config stands for a set only where nothing else does.
+        if held.result.run.pairing is not None and one.result.run.pairing is None:
+            shown[one.result.prompt_set.id] = one
+    return tuple(Board(one, place, len(shown)) for shown in newest.values() for place, one in enumerate(shown.values()))
+
+
+def context(result: Result, devices: Sequence[str | None], rounds: int) -> str:
+    """Return where and how a run was made, in one line."""
+    prompts = form.count(len(result.prompt_set.prompts), "prompt")
+    return placed(result, devices, f"{form.count(rounds, 'round')} of {prompts}")
+
+
+def placed(result: Result, devices: Sequence[str | None], how: str, when: str = "") -> str:
+    """Return the machine, the devices, how it was measured and when, in one line; when the run began, unless told."""
+    named = list(dict.fromkeys(device for device in devices if device)) or ["device unknown"]
+    parts = (
+        f"{result.machine.name} ({result.machine.cpu}, {form.with_unit(result.machine.memory_bytes, 'bytes')})",
+        " and ".join(named),
+        how,
+        when or form.minute(result.run.started_utc),
+    )
+    return " · ".join(parts)
+
+
+def measured(summary: ModelSummary, metric_id: str) -> CellValue:
+    """Return a metric of a model, or what kind of thing is missing and why."""
+    value = summary.value(metric_id)
+    if value is not None:
+        return judged(summary, metric_id, value)
+    if summary.model.skipped is not None:
+        return CellValue(None, "skipped", summary.model.skipped)
+    why = summary.why_undefined(metric_id) or ""
+    if summary.model.transport == "in-process" and metric_id.partition(".")[0] in OF_A_CLIENT:
+        return CellValue(None, "absent", why)
+    name = metric_id.partition(".")[0]
+    if summary.distributions.get(name) is not None:
+        return CellValue(None, "few", why)
+    from_samples = metric(name).scope != "model" or name == "score"
+    if from_samples and not summary.good_samples:
+        return CellValue(None, "failed", failure_text(summary))
+    return CellValue(None, "none", why)
+
+
+def judged(summary: ModelSummary, metric_id: str, value: float) -> CellValue:
+    """Return a value of a metric with what must be said beside it: not resolvable, or an estimate."""
+    chosen = metric(metric_id.partition(".")[0])
+    unit = currency([summary]) if chosen.unit == "money" else chosen.unit
+    if not resolvable(metric_id, value, summary.client_error):
+        limit = form.with_unit(smallest_resolvable_s(metric_id, summary.client_error), "s")
+        why = f"below {limit}, which is three times the client’s own error on this machine"
+        return CellValue(value, "coarse", why, small="not resolvable", unit=unit)
+    if metric_id in ESTIMATED and is_estimate(summary.model):
+        why = "estimated from a wattage that the config states, not measured"
+        return CellValue(value, why=why, small="estimate", unit=unit)
+    return CellValue(value, unit=unit)
+
+
+def metric_column(summaries: Sequence[ModelSummary], metric_id: str, label: str, compared: bool = True) -> Column:
+    """Return the column of one metric, a row for each model, with the best marked where they can be compared."""
+    chosen = metric(metric_id.partition(".")[0])
+    values = [measured(summary, metric_id) for summary in summaries]
+    unit = currency(summaries) if chosen.unit == "money" else chosen.unit
+    column = number_column(label, unit, values, chosen.better if compared else None)
+    return replace(column, explained=metric_page(chosen.id))
+
+
+def failure_text(summary: ModelSummary) -> str:
+    """Return why a model gave nothing: it was skipped, its own failure, or the kinds of its samples' failures."""
+    if summary.model.skipped is not None:
+        return f"skipped: {summary.model.skipped}"
+    if summary.model.failure is not None:
+        return f"{summary.model.failure.kind}: {summary.model.failure.message}"
+    if summary.failure_kinds:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in summary.failure_kinds.items())
+        return f"every sample failed: {kinds}"
+    return "no sample was taken"
+
+
+def currency(summaries: Sequence[ModelSummary]) -> str:
+    """Return the currency in which models of one run are priced."""
+    known = (prices(one.result).currency for one in summaries if one.value("cost_per_1000_answers") is not None)
+    return next((currency for currency in known if currency), "currency not stated")
+
+
+def model_cells(site: Site, summaries: Sequence[ModelSummary], here: str) -> list[Cell]:
+    """Return the cells that name models in a table: mark, name, link, and what the model is in small type."""
+    return [
+        Cell(
+            shortened(one.model.name, 60),
+            small=what_it_is(one),
+            href=relative(here, model_page(one.model.name)),
+            mark=site.marks[one.model.name],
+        )
+        for one in summaries
+    ]
+
+
+def what_it_is(summary: ModelSummary) -> str:
+    """Return size, precision and device of a model in a few words."""
+    model = summary.model
+    known = [
+        form.parameters(model.parameters) if model.parameters is not None else None,
+        model.precision,
+        model.device,
+    ]
+    return " · ".join(shortened(part, 24) for part in known if part)

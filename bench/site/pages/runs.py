@@ -1,0 +1,233 @@
+"""The runs: a list, and the data file from which one viewer page shows any of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.analysis.summary import ModelSummary, RunSummary
+from bench.metrics.registry import SAMPLE_METRICS
+from bench.report import format as form
+from bench.report.tables import Cell, Table, name_column, table
+from bench.report.text import relative, run_key, shortened, visible
+from bench.schema.machine import Machine
+from bench.schema.result import Result
+from bench.schema.sample import FAILURE_KINDS, Sample
+from bench.site.dataset import Site, failure_text, metric_column
+from bench.site.sections.badges import Badge, doubts, standings
+from bench.site.sections.leaderboard import licence_column
+from bench.site.sections.raters import Hearing
+from bench.site.sections.run_viewer import (
+    Json,
+    RunAnswers,
+    answers_section,
+    column,
+    facts_section,
+    list_section,
+    load_sections,
+    machine_sections,
+    rows_section,
+    said,
+    source_sections,
+    table_section,
+)
+from bench.site.urls import run_page
+
+LIST = "report/runs.html"
+SAMPLE_COLUMNS = ("ttft_s", "decode_tokens_per_s", "longest_stall_s", "e2e_s")
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run in the list."""
+
+    href: str
+    minute: str
+    machine: str
+    config: str
+    models: tuple[str, ...]
+    good: int
+    failed: int
+    standings: tuple[Badge, ...]
+    version: str
+    commit: str
+    doubts: tuple[str, ...]
+    json_href: str
+    csv_href: str
+
+
+def run_lines(site: Site) -> tuple[RunLine, ...]:
+    """Return every run, newest first."""
+    return tuple(_line(summary) for summary in reversed(site.summaries))
+
+
+def run_data(summary: RunSummary, changed: Sequence[Json] = (), hearing: Hearing | None = None) -> Json:
+    """Return a run as the viewer shows it: sections of facts and tables, every cell text that is ready to read.
+
+    `changed` are the sections on what shifted with the run; `hearing` is what judges and people said of its answers.
+    """
+    result = summary.result
+    sections = [
+        list_section("Reasons for doubt", doubts(summary)),
+        facts_section("Run", _run_facts(result)),
+        table_section("Models", _model_table(summary)),
+        *(source_sections(summary, hearing) if hearing is not None else ()),
+        *changed,
+        facts_section("Machine", _machine_facts(result.machine)),
+        *(section for one in summary.models for section in load_sections(one)),
+        *machine_sections(summary),
+        facts_section("Versions", sorted(result.machine.versions.items())),
+        facts_section("Configuration", _flat(result.config.resolved)) | {"fold": True},
+    ]
+    found = said(summary, hearing)
+    for one in summary.models:
+        sections += _model_sections(one, found)
+    return {
+        "id": visible(result.run.id),
+        "when": form.minute(result.run.started_utc),
+        "standings": [{"kind": one.kind, "text": one.sentence} for one in standings(summary)],
+        "sections": [section for section in sections if section["rows"]],
+        "prompts": found.prompts,
+        "answers": found.answers,
+        "json": f"{run_key(result.run.id)}.json",
+        "csv": f"{run_key(result.run.id)}.csv",
+    }
+
+
+def _line(summary: RunSummary) -> RunLine:
+    result = summary.result
+    run = result.run
+    data = f"report/data/runs/{run_key(run.id)}"
+    return RunLine(
+        href=relative(LIST, run_page(result)),
+        minute=form.minute(run.started_utc),
+        machine=result.machine.name,
+        config=result.config.name,
+        models=tuple(shortened(one.model.name, 40) for one in summary.models),
+        good=sum(one.good_samples for one in summary.models),
+        failed=sum(one.failed_samples for one in summary.models),
+        standings=standings(summary),
+        version=run.tool_version,
+        commit=_commit(result),
+        doubts=doubts(summary),
+        json_href=relative(LIST, f"{data}.json"),
+        csv_href=relative(LIST, f"{data}.csv"),
+    )
+
+
+def _commit(result: Result) -> str:
+    if result.run.commit is None:
+        return "outside git"
+    return result.run.commit[:7] + (" + changes" if result.run.dirty else "")
+
+
+def _run_facts(result: Result) -> list[tuple[str, str]]:
+    run = result.run
+    seconds = (run.finished_utc - run.started_utc).total_seconds()
+    return [
+        ("Started", form.minute(run.started_utc)),
+        ("Took", form.duration(seconds) + (", interruptions included" if run.resumed_utc else "")),
+        ("State", "whole" if run.status == "complete" else "partial: stopped before its end"),
+        ("Resumed", ", ".join(form.minute(moment) for moment in run.resumed_utc) or "never interrupted"),
+        ("Tool version", run.tool_version),
+        ("Commit", _commit(result)),
+        ("Configuration", f"{result.config.name} ({result.config.sha256[:12]})"),
+        ("Changed by", ", ".join(result.config.overrides) or "nothing"),
+        ("Prompt set", f"{result.prompt_set.title} ({result.prompt_set.sha256[:12]})"),
+        ("Prompts", form.count(len(result.prompt_set.prompts), "prompt")),
+    ]
+
+
+def _machine_facts(machine: Machine) -> list[tuple[str, str]]:
+    physical = "" if machine.physical_cores is None else f"{form.count(machine.physical_cores, 'physical core')}, "
+    facts = [
+        ("Name", machine.name),
+        ("System", f"{machine.os} ({machine.arch})"),
+        ("Processor", machine.cpu),
+        ("Cores", f"{physical}{machine.logical_cores} logical"),
+        ("Memory", form.with_unit(machine.memory_bytes, "bytes")),
+        ("Power", machine.power_source or "the machine does not say"),
+    ]
+    for one in machine.accelerators:
+        memory = "memory not stated" if one.memory_bytes is None else form.with_unit(one.memory_bytes, "bytes")
+        facts.append(("Accelerator", f"{one.name}, {memory}, driver {one.driver or 'not stated'}"))
+    if not machine.accelerators:
+        facts.append(("Accelerators", "none found"))
+    return facts
+
+
+def _model_table(summary: RunSummary) -> Table:
+    rows = summary.models
+    return table(
+        "Models",
+        [
+            name_column("Model", [Cell(one.model.name, small=_state(one)) for one in rows]),
+            metric_column(rows, "score", "Quality"),
+            metric_column(rows, "decode_tokens_per_s", "Decode speed"),
+            metric_column(rows, "ttft_s", "TTFT p50"),
+            metric_column(rows, "ttft_s.p95", "TTFT p95"),
+            metric_column(rows, "e2e_s", "Latency p50"),
+            metric_column(rows, "e2e_s.p95", "Latency p95"),
+            metric_column(rows, "cold_load_s", "Cold load"),
+            metric_column(rows, "memory_peak_bytes", "Peak memory"),
+            metric_column(rows, "footprint_bytes", "Footprint"),
+            licence_column(rows),
+        ],
+    )
+
+
+def _state(one: ModelSummary) -> str:
+    if not one.good_samples:
+        return failure_text(one)
+    failed = f", {one.failed_samples} failed" if one.failed_samples else ""
+    return f"{form.count(one.good_samples, 'good sample')}{failed}"
+
+
+def _model_sections(one: ModelSummary, found: RunAnswers) -> list[Json]:
+    titles = {prompt.id: prompt.title for prompt in one.result.prompt_set.prompts}
+    name = shortened(visible(one.model.name), 60)
+    return [
+        _sample_section(f"Samples of {name}", one.model.samples, titles),
+        _sample_section(f"Warm-up of {name}", one.model.warmup, titles),
+        answers_section(one, found),
+    ]
+
+
+def _sample_section(heading: str, samples: Sequence[Sample], titles: dict[str, str]) -> Json:
+    chosen = [one for one in SAMPLE_METRICS if one.id in SAMPLE_COLUMNS]
+    values = [[one.value(sample) for one in chosen] for sample in samples]
+    scales = [form.scale(one.unit, [row[place] for row in values]) for place, one in enumerate(chosen)]
+    columns = [column("Order", numeric=True), column("Round", numeric=True), column("Prompt")]
+    columns += [column(one.symbol, scale.unit, numeric=True) for one, scale in zip(chosen, scales, strict=True)]
+    columns += [column("Output", "tokens", numeric=True), column("Ended")]
+    rows = []
+    for sample, found in zip(samples, values, strict=True):
+        rows.append(
+            [
+                str(sample.position),
+                str(sample.round),
+                titles[sample.prompt],
+                *(form.quantity(value, scale) for value, scale in zip(found, scales, strict=True)),
+                form.NO_VALUE if sample.output_tokens is None else f"{sample.output_tokens:,}",
+                _ended(sample),
+            ]
+        )
+    return rows_section(heading, columns, rows)
+
+
+def _ended(sample: Sample) -> str:
+    if sample.failure is None:
+        return sample.finish_reason or "no reason given"
+    meaning = FAILURE_KINDS.get(sample.failure.kind, "unknown kind of failure")
+    return f"failed ({sample.failure.kind}: {meaning}): {sample.failure.message}"
+
+
+def _flat(value: object, path: str = "") -> list[tuple[str, str]]:
+    """Return what is set in a configuration, each under its path."""
+    if isinstance(value, dict) and value:
+        return [fact for key, inner in value.items() for fact in _flat(inner, f"{path}.{key}" if path else str(key))]
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return [fact for place, inner in enumerate(value) for fact in _flat(inner, f"{path}[{place}]")]
+    if isinstance(value, list) and value:
+        return [(path, ", ".join(str(item) for item in value))]
+    if value is None or value in ([], {}):
+        return []
+    return [(path, str(value).lower() if isinstance(value, bool) else str(value))]

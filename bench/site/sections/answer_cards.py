@@ -1,0 +1,526 @@
+"""What models said: equal answers folded into one with a count, each with its facets and the evidence for them.
+
+The words by which the program graded an answer are marked where they stand.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import groupby, pairwise
+from typing import Final, Literal
+
+from markupsafe import Markup
+
+from bench.analysis.ratings import Item, answer_score
+from bench.analysis.summary import ModelSummary
+from bench.quality.grading import score
+from bench.report import format as form
+from bench.report.palette import Mark
+from bench.report.text import escape, relative, run_key, shortened
+from bench.schema.prompts import FacetRecord, PromptRecord
+from bench.schema.result import FacetGrade, Result
+from bench.site.dataset import Board, Site, failure_text
+from bench.site.sections.raters import SILENT, WHY_LENGTH, Voice
+from bench.site.sections.reviewed_runs import Earlier, VoiceLine, scored_before, voice_lines
+from bench.site.urls import model_page
+
+MOST_MARKS: Final = 200
+"""Words that are marked in one answer, from its start on."""
+
+CUT: Final = "…"
+OPPOSITE: Final = "; wanted the opposite"
+OF_THE_END: Final = ("ends_with", "number_equals")
+"""Checks of how an answer ends."""
+
+_LISTED = re.compile(r"'(.*?)'(?=, '|$)")
+_HAS = re.compile(r"has (?=')(.*)")
+_MATCHES = re.compile(r"matches at '(.*)'")
+_BEGINS = re.compile(r"begins with '(.*)'")
+_ENDS = re.compile(r"ends with '(.*)'")
+_IS = re.compile(r"is '(.*)'")
+_INVENTED = re.compile(r"not in the source: (?=')(.*)")
+_LAST_NUMBER = re.compile(r"last number is (-?\d+(?:\.\d+)?)(?:;.*)?")
+_SAYS = re.compile(r"says \d+ times: '(.*)'")
+_RUN = re.compile(r".*; '(.*)' \d+ times")
+
+_NUMBER = re.compile(r"(?<!\w)(?<!\d[.,])[-+\u2212]?\d[\d,]*(?:\.\d+)?")
+_ALIKE: Final = {
+    "'": "['\u2018\u2019]",
+    '"': '["\u201c\u201d]',
+    "-": "[-\u2212]",
+}
+"""Characters that a check takes for the same -> a pattern of all of them."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Words of an answer, the facet that they speak for or against, and its words."""
+
+    start: int
+    end: int
+    against: bool
+    says: str
+
+
+@dataclass(frozen=True)
+class MarkedPiece:
+    """A piece of an answer: what it speaks for or against, if anything, and that in words."""
+
+    text: str
+    kind: Literal["", "for", "against"] = ""
+    title: str = ""
+
+
+def marked(text: str, prompt: PromptRecord, grades: Sequence[FacetGrade], cut: bool = False) -> Markup:
+    """Return an answer, escaped, with the words marked that speak for or against a facet.
+
+    Where it was `cut`, nothing is said of its end.
+    """
+    return Markup("").join(_mark(piece) for piece in pieces(text, prompt, grades, cut))
+
+
+def pieces(text: str, prompt: PromptRecord, grades: Sequence[FacetGrade], cut: bool = False) -> tuple[MarkedPiece, ...]:
+    """Return an answer, as it is, in pieces: words that speak for or against a facet, and what is between them."""
+    facets = {facet.id: facet for facet in prompt.facets}
+    known = [(facets[grade.facet], grade) for grade in grades if grade.facet in facets]
+    places = [
+        place
+        for facet, grade in known
+        if not (cut and facet.check in OF_THE_END)
+        for place in _places(text, facet, grade)
+    ]
+    places = sorted(places, key=lambda place: (place.start, place.end))[:MOST_MARKS]
+    ends = sorted({0, len(text), *(place.start for place in places), *(place.end for place in places)})
+    found = [(_speaking(places, start, end), text[start:end]) for start, end in pairwise(ends)]
+    return tuple(
+        _piece(speaking, "".join(piece for _, piece in group))
+        for speaking, group in groupby(found, key=lambda piece: piece[0])
+    )
+
+
+def _speaking(places: Sequence[_Place], start: int, end: int) -> tuple[tuple[bool, str], ...]:
+    """Return what a piece of an answer speaks against, or for, and which facet: each once."""
+    here = (place for place in places if place.start <= start and end <= place.end)
+    return tuple(dict.fromkeys((place.against, place.says) for place in here))
+
+
+def _piece(speaking: Sequence[tuple[bool, str]], text: str) -> MarkedPiece:
+    if not speaking:
+        return MarkedPiece(text)
+    words = (f"speaks {'against' if against else 'for'}: {shortened(says, 80)}" for against, says in speaking)
+    return MarkedPiece(text, "against" if any(against for against, _ in speaking) else "for", "; ".join(words))
+
+
+def _mark(piece: MarkedPiece) -> Markup:
+    if not piece.kind:
+        return escape(piece.text)
+    mark = Markup('<mark class="bl-{}" title="{}">{}</mark>')
+    return mark.format(piece.kind, escape(piece.title), escape(piece.text))
+
+
+def _places(text: str, facet: FacetRecord, grade: FacetGrade) -> Iterator[_Place]:
+    if grade.credit is None:
+        return
+    for match in _found(text, facet, grade.why.removesuffix(OPPOSITE), grade.credit):
+        if match.end() > match.start():
+            yield _Place(match.start(), match.end(), grade.credit <= 0, facet.says)
+
+
+def _found(text: str, facet: FacetRecord, why: str, credit: float) -> Iterator[re.Match[str]]:
+    """Yield where the evidence of a check stands in an answer."""
+    match_case = bool(facet.parameters.get("match_case", False))
+    match facet.check:
+        case "contains_any" | "contains_all" | "contains_none":
+            for words in _listed(_HAS, why):
+                yield from _anywhere(words, text, match_case)
+        case "faithful":
+            for words in _listed(_INVENTED, why):
+                yield from _whole(words, text)
+        case "covers" if credit > 0:
+            for words in _facts(facet.parameters.get("facts")):
+                yield from _anywhere(words, text, match_case=False)
+        case "regex":
+            for words in _one(_MATCHES, why):
+                yield from _certain(words, text)
+        case "equals":
+            for words in _one(_IS, why):
+                yield from _anywhere(words, text, match_case=False)
+        case "starts_with":
+            for words in _one(_BEGINS, why):
+                yield from _matches(rf"\A\s*{_literal(words)}", text, match_case)
+        case "ends_with":
+            for words in _one(_ENDS, why):
+                yield from _matches(rf"{_literal(words)}\s*\Z", text, match_case)
+        case "number_equals":
+            for number in _one(_LAST_NUMBER, why):
+                yield from _last_number(number, text)
+        case "no_repetition" if credit <= 0:
+            for words in _one(_SAYS, why):
+                yield from _matches(_literal(words), text)
+            for words in _one(_RUN, why):
+                yield from _matches(r"\W+".join(map(re.escape, words.split())), text)
+
+
+def _one(evidence: re.Pattern[str], why: str) -> Iterator[str]:
+    """Yield the words that the evidence quotes; of words that were cut off, those that are left."""
+    # A line that is too long ends without the quote that closes it.
+    found = evidence.fullmatch(why) or (evidence.fullmatch(f"{why.removesuffix(CUT)}'") if why.endswith(CUT) else None)
+    if found and found[1].removesuffix(CUT).strip():
+        yield found[1].removesuffix(CUT).strip()
+
+
+def _listed(evidence: re.Pattern[str], why: str) -> Iterator[str]:
+    """Yield the words that the evidence lists; one that was cut off is left out."""
+    found = evidence.fullmatch(why)
+    if found:
+        yield from (words for words in _LISTED.findall(found[1]) if words.strip())
+
+
+def _facts(facts: object) -> Iterator[str]:
+    for fact in facts if isinstance(facts, list | tuple) else ():
+        texts = [fact] if isinstance(fact, str) else fact
+        yield from (text for text in texts if isinstance(text, str) and text.strip())
+
+
+def _literal(words: str) -> str:
+    """Return a pattern for words, whatever white space is between them and whichever kind of quotes they have."""
+    return r"\s+".join("".join(_ALIKE.get(letter, re.escape(letter)) for letter in word) for word in words.split())
+
+
+def _matches(pattern: str, text: str, match_case: bool = False) -> Iterator[re.Match[str]]:
+    return re.finditer(pattern, text, re.NOFLAG if match_case else re.IGNORECASE)
+
+
+def _anywhere(words: str, text: str, match_case: bool) -> Iterator[re.Match[str]]:
+    """Yield where words stand, within longer words too; but a part of a number is no match, as for the checks."""
+    before = r"(?<!\d)(?<!\d[.,])" if words[0].isdigit() else ""
+    after = r"(?!\d|[.,]\d)" if words[-1].isdigit() else ""
+    return _matches(before + _literal(words) + after, text, match_case)
+
+
+def _whole(words: str, text: str) -> Iterator[re.Match[str]]:
+    """Yield where words stand by themselves; 5 is no part of 2.5, 5:30 or 5/6."""
+    before = r"(?<!\w)" if words[0].isalnum() else ""
+    after = r"(?!\w)" if words[-1].isalnum() else ""
+    before += r"(?<!\d[.,:/])" if words[0].isdigit() else ""
+    after += r"(?![.,:/]\d)" if words[-1].isdigit() else ""
+    return _matches(before + _literal(words) + after, text, match_case=True)
+
+
+def _certain(words: str, text: str) -> Iterator[re.Match[str]]:
+    """Yield the one place where words stand; of several, those that are no part of a longer word."""
+    everywhere = list(_matches(_literal(words), text, match_case=True))
+    yield from everywhere if len(everywhere) == 1 else _whole(words, text)
+
+
+def _last_number(number: str, text: str) -> Iterator[re.Match[str]]:
+    found = list(_NUMBER.finditer(text))
+    if found and Decimal(found[-1][0].replace(",", "").replace("\u2212", "-")) == Decimal(number):
+        yield found[-1]
+
+
+State = Literal["passed", "partly", "failed", "unknown"]
+
+SIGNS: dict[State, str] = {"passed": "✓", "partly": "◐", "failed": "✗", "unknown": "?"}
+LONGEST_ANSWER = 6_000
+"""Characters of an answer that a page shows; the run's data has all of it."""
+
+OF_ITSELF: Final = "on an answer of its own"
+DOUBTED: Final = "doubted"
+
+Grades = Mapping[tuple[str, str], Sequence[FacetGrade]]
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a judge or a person says of a facet or a whole answer. `words` weaken it: doubted, or of its own answer."""
+
+    by: str
+    score: str
+    why: str
+    words: str
+
+
+@dataclass(frozen=True)
+class FacetView:
+    """One facet of an answer: whether the program finds it met, by what evidence, and what others say."""
+
+    says: str
+    state: State
+    sign: str
+    why: str
+    opinions: tuple[Opinion, ...] = ()
+
+
+@dataclass(frozen=True)
+class FoldedAnswer:
+    """One distinct answer. `times` says how often it came, `score` what the rubric gives it.
+
+    `text` is cut to what a page shows, and `cut` says so. `others` are the scores that judges and people give it as a
+    whole, `notes` their remarks.
+    """
+
+    prompt: PromptRecord
+    output: str
+    text: str
+    cut: str
+    times: str
+    score: str
+    ended: str
+    grades: tuple[FacetGrade, ...]
+    facets: tuple[FacetView, ...]
+    others: tuple[Opinion, ...] = ()
+    notes: tuple[Opinion, ...] = ()
+
+    @property
+    def shown(self) -> Markup:
+        """The text with the words marked by which the program graded it."""
+        return marked(self.text, self.prompt, self.grades, cut=bool(self.cut))
+
+    @property
+    def pieces(self) -> tuple[MarkedPiece, ...]:
+        """The same in pieces, not escaped."""
+        return pieces(self.text, self.prompt, self.grades, cut=bool(self.cut))
+
+    @property
+    def empty(self) -> str:
+        """What is said of an answer in which there is nothing to read; empty for any other."""
+        if self.text.strip():
+            return ""
+        return "The answer is white space alone." if self.text else "The answer has no text."
+
+
+@dataclass(frozen=True)
+class FailureCount:
+    """Failed samples of one kind and message."""
+
+    times: str
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one model said to one prompt. `whole` is the address of the run's data, from the site's root."""
+
+    distinct: tuple[FoldedAnswer, ...]
+    failures: tuple[FailureCount, ...]
+    whole: str
+
+
+def grades_of(result: Result) -> Grades:
+    """Return the grades of a run by prompt and output."""
+    return {(grade.prompt, grade.output): grade.facets for grade in result.grades}
+
+
+def answers(summary: ModelSummary, prompt: PromptRecord, grades: Grades, voices: Sequence[Voice] = ()) -> Answers:
+    """Return what a model said to a prompt, the most frequent answer first, and what `voices` say of each."""
+    samples = [sample for sample in summary.model.samples if sample.prompt == prompt.id]
+    good = [sample for sample in samples if sample.failure is None and sample.output is not None]
+    counted = Counter(sample.output for sample in good if sample.output is not None)
+    distinct = []
+    for output, count in counted.most_common():
+        ends = dict.fromkeys(sample.finish_reason or "no reason given" for sample in good if sample.output == output)
+        text = summary.result.outputs[output]
+        found = tuple(grades.get((prompt.id, output), ()))
+        heard = [voice for voice in voices if voice.source.kind != "program"]
+        distinct.append(
+            FoldedAnswer(
+                prompt=prompt,
+                output=output,
+                text=text[:LONGEST_ANSWER],
+                cut=_cut(text),
+                times="in every round" if count == len(samples) > 1 else _times(count, len(samples)),
+                score=_score(prompt, found),
+                ended=shortened(", ".join(ends), 80),
+                grades=found,
+                facets=facets(prompt, found, output, [voice for voice in heard if voice.spoke_of(prompt, output)]),
+                others=tuple(_of_all(voice, prompt, output) for voice in heard),
+                notes=tuple(
+                    Opinion(voice.label, "", shortened(note, WHY_LENGTH), "")
+                    for voice in heard
+                    if (note := voice.notes.get((prompt.id, output)))
+                ),
+            )
+        )
+    failed = Counter((sample.failure.kind, sample.failure.message) for sample in samples if sample.failure is not None)
+    failures = [FailureCount(_times(count, len(samples)), *what) for what, count in failed.most_common()]
+    return Answers(tuple(distinct), tuple(failures), run_data_page(summary.result))
+
+
+def facets(
+    prompt: PromptRecord, found: Sequence[FacetGrade], output: str, voices: Sequence[Voice]
+) -> tuple[FacetView, ...]:
+    """Return each facet of a prompt's rubric with what a grade, and what `voices`, say of an answer."""
+    by_facet = {grade.facet: grade for grade in found}
+    views = []
+    for facet in prompt.facets:
+        grade = by_facet.get(facet.id)
+        state = state_of(None if grade is None else grade.credit)
+        why = "not graded" if grade is None else grade.why
+        opinions = tuple(_opinion(voice, Item(prompt.id, output, facet.id)) for voice in voices)
+        views.append(FacetView(facet.says, state, SIGNS[state], why, opinions))
+    return tuple(views)
+
+
+def state_of(credit: float | None) -> State:
+    """Return in words how far a facet is met."""
+    if credit is None:
+        return "unknown"
+    if credit >= 1:
+        return "passed"
+    return "failed" if credit <= 0 else "partly"
+
+
+def run_data_page(result: Result) -> str:
+    """Return the address of a run's result file, from the site's root."""
+    return f"report/data/runs/{run_key(result.run.id)}.json"
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST_ANSWER:
+        return ""
+    return f"Cut here, after {LONGEST_ANSWER:,} of {form.count(len(text), 'character')}."
+
+
+def _opinion(voice: Voice, item: Item) -> Opinion:
+    given = voice.scores.get(item)
+    why = voice.why_unscored(item) if given is None else voice.reasons.get(item, "")
+    text = "unscored" if given is None else f"{form.short(given)} of 5"
+    return Opinion(voice.label, text, shortened(why, WHY_LENGTH), DOUBTED if voice.doubt else "")
+
+
+def _of_all(voice: Voice, prompt: PromptRecord, output: str) -> Opinion:
+    value = answer_score(prompt, output, voice.scores)
+    text = "unscored" if value is None else form.with_unit(value, "score")
+    why = "" if voice.spoke_of(prompt, output) else SILENT[voice.source.kind]
+    words = [DOUBTED] if voice.doubt else []
+    words += [OF_ITSELF] if (prompt.id, output) in voice.own else []
+    return Opinion(voice.label, text, why, ", ".join(words))
+
+
+def _score(prompt: PromptRecord, found: Sequence[FacetGrade]) -> str:
+    value = score(prompt.facets, found)
+    if value is not None:
+        return form.with_unit(value, "score")
+    return "no rubric" if not prompt.facets else "not graded"
+
+
+def _times(count: int, total: int) -> str:
+    return f"{count} of {form.count(total, 'sample')}"
+
+
+NOT_ASKED: Final = "not asked"
+
+PARTS: Final = ("who gave it", "its text", "what others give it", "remarks")
+"""Parts of a card besides its facets."""
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A model that gave an answer, how often, and how its answers ended."""
+
+    name: str
+    href: str
+    mark: Mark
+    times: str
+    ended: str
+
+
+@dataclass(frozen=True)
+class AnswerCard:
+    """A distinct answer, or why models gave none, with the models that it is of."""
+
+    speakers: tuple[Speaker, ...]
+    answer: FoldedAnswer | None = None
+    failure: FailureCount | None = None
+    state: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Cards:
+    """All cards of a prompt, of so many `facets` and `rows` in all: what is alike stands side by side.
+
+    `heard` says whether others than the program scored the run, `marks` whether words are marked in some answer, and
+    `whole` where the run's data is.
+    """
+
+    sentence: str
+    cards: tuple[AnswerCard, ...]
+    facets: int
+    rows: int
+    heard: bool
+    marks: bool
+    whole: str
+    voices: tuple[VoiceLine, ...]
+    scored_before: Earlier | None
+
+
+def cards(site: Site, board: Board, prompt: PromptRecord, here: str) -> Cards:
+    """Return the answers to a prompt in the newest run of a machine, for the page `here`.
+
+    Answers come in the order of the models that gave them first, then failures, then models that were not asked.
+    """
+    hearing = site.hearings.of(board.result)
+    grades = grades_of(board.result)
+    said = [(one, answers(one, prompt, grades, hearing.voices)) for one in board.summary.models]
+    found = _answered(site, said, here)
+    rest = [*_failed(site, said, here), *_silent(site, board.summary.models, prompt, here)]
+    return Cards(
+        sentence=_sentence(found),
+        cards=(*found, *rest),
+        facets=len(prompt.facets),
+        rows=len(prompt.facets) + len(PARTS),
+        heard=bool(hearing.others),
+        marks=any("<mark " in card.answer.shown for card in found if card.answer is not None),
+        whole=said[0][1].whole if said else "",
+        voices=voice_lines(hearing),
+        scored_before=scored_before(site, board, here),
+    )
+
+
+def _answered(site: Site, said: Iterable[tuple[ModelSummary, Answers]], here: str) -> list[AnswerCard]:
+    found: dict[str, tuple[FoldedAnswer, list[Speaker]]] = {}
+    for one, told in said:
+        for answer in told.distinct:
+            _, speakers = found.setdefault(answer.output, (answer, []))
+            speakers.append(_speaker(site, one, here, answer.times, answer.ended))
+    return [AnswerCard(tuple(speakers), answer=answer) for answer, speakers in found.values()]
+
+
+def _failed(site: Site, said: Iterable[tuple[ModelSummary, Answers]], here: str) -> list[AnswerCard]:
+    found: dict[tuple[str, str], tuple[FailureCount, list[Speaker]]] = {}
+    for one, told in said:
+        for failure in told.failures:
+            _, speakers = found.setdefault((failure.kind, failure.message), (failure, []))
+            speakers.append(_speaker(site, one, here, failure.times))
+    return [AnswerCard(tuple(speakers), failure=failure) for failure, speakers in found.values()]
+
+
+def _silent(site: Site, models: Iterable[ModelSummary], prompt: PromptRecord, here: str) -> list[AnswerCard]:
+    found: dict[tuple[str, str], list[Speaker]] = {}
+    for one in models:
+        if one.model.skipped is not None:
+            found.setdefault(("skipped", one.model.skipped), []).append(_speaker(site, one, here))
+        elif not any(sample.prompt == prompt.id for sample in one.model.samples):
+            found.setdefault((NOT_ASKED, failure_text(one)), []).append(_speaker(site, one, here))
+    return [AnswerCard(tuple(speakers), state=state, why=why) for (state, why), speakers in found.items()]
+
+
+def _speaker(site: Site, one: ModelSummary, here: str, times: str = "", ended: str = "") -> Speaker:
+    name = one.model.name
+    return Speaker(shortened(name, 40), relative(here, model_page(name)), site.marks[name], times, ended)
+
+
+def _sentence(found: list[AnswerCard]) -> str:
+    models = {speaker.href for card in found for speaker in card.speakers}
+    if not models:
+        return "No model gave a good answer."
+    if len(models) == 1 and len(found) == 1:
+        return "One model answered, and it said one thing."
+    if len(found) == 1:
+        return f"All {len(models)} models that answered said the same."
+    return f"{form.count(len(models), 'model')} gave {len(found)} different answers."

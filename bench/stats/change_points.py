@@ -1,0 +1,458 @@
+"""Level shifts of one series, read run by run as it came to be: which are confirmed, which is suspected.
+
+The evidence for a shift is one Bayes factor, whatever the noise and its autocorrelation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, expm1, log, sqrt
+from operator import mul
+from typing import Final
+
+CORRELATIONS: Final = ((0.0, 0.3), (0.5, 0.5), (0.8, 0.2))
+"""Lag-one autocorrelation that the noise may have, and what each is believed beforehand. Less belief in 0.5 finds steps
+sooner and cries wolf more: `--table beliefs` shows the exchange."""
+
+PRIOR_NOISE: Final = 0.05
+PRIOR_RUNS: Final = 0.5
+PRIOR_SQUARES: Final = PRIOR_RUNS * PRIOR_NOISE**2
+"""What is believed of the noise beforehand: 5% between runs, as firmly as half a run would say it. It keeps a few equal
+values from looking like certainty. A firmer belief finds steps sooner where it is right, and cries wolf where the noise
+is larger."""
+
+SHIFT_SCALE: Final = 4.0
+"""Size of a shift, in units of the noise, that is expected where there is one: standard deviation of a normal prior."""
+
+CLIP: Final = 4.0
+"""Earlier runs count as no farther from their level than this many robust deviations: a spike is not noise."""
+
+MAD_TO_DEVIATION: Final = 1.4826
+"""Standard deviation of a normal distribution in median absolute deviations."""
+
+SMALLEST_DEVIATION: Final = 0.006
+"""Least robust deviation that is clipped by: where more than half of the runs are equal it would be 0."""
+
+NEAR_NOISE: Final = 3.0
+NEAR_SHARE: Final = 0.25
+"""A run agrees with a new level when it lies within 3 deviations of it, or within a quarter of the shift: spikes differ
+from each other by more."""
+
+BEYOND_NOISE: Final = 0.4
+"""... and when it lies beyond the old level by this many deviations."""
+
+NORMAL_QUANTILE: Final = 1.959964
+"""Of 0.975, for intervals of 95%."""
+
+LARGEST_LOG: Final = 700.0
+"""Logarithm beyond which a ratio is no longer a number of the machine."""
+
+
+@dataclass(frozen=True)
+class Background:
+    """The runs before a split. `level` and `spread` are of logarithms; `runs` counts those at that level.
+
+    `residuals` are the distances of all from their levels, oldest first, none beyond `limit`; the last `runs` are at
+    this level.
+    """
+
+    level: float
+    spread: float
+    runs: int
+    limit: float
+    residuals: Sequence[float]
+
+    def came_back_from(self, run: float) -> bool:
+        """Return whether an earlier run lay as far off on the same side: the next one was back, so may this one be."""
+        away = min(max(run - self.level, -self.limit), self.limit)
+        return max(self.residuals) >= away if away > 0 else min(self.residuals) <= away
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A shift to a new level, of logarithms: its size, the standard error of that, and half of its 95% interval.
+
+    `evidence` is the logarithm of the Bayes factor for it.
+    """
+
+    size: float
+    error: float
+    reach: float
+    evidence: float
+
+    @property
+    def real(self) -> bool:
+        """Whether the interval excludes no change."""
+        return abs(self.size) > self.reach
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The distances of all runs, and sums over them: of squares, of products with the next run, and from a run on.
+
+    The old level begins with the run `level`, the new one with the run `split`.
+    """
+
+    away: Sequence[float]
+    level: int
+    split: int
+    squares: float
+    products: float
+    from_level: float
+    from_split: float
+
+
+@dataclass(frozen=True)
+class _Explained:
+    """How well one autocorrelation explains all runs, as logarithms of likelihoods; the variance of the shift then."""
+
+    one_level: float
+    two_levels: float
+    variance: float
+
+
+def middle(values: Sequence[float]) -> float:
+    """Return the interquartile mean: of the middle half of the values, of all below 4. A spike leaves it alone."""
+    cut = len(values) // 4
+    kept = sorted(values)[cut : len(values) - cut]
+    return sum(kept) / len(kept)
+
+
+def background(runs: Sequence[float], older: Sequence[float] = ()) -> Background:
+    """Return what the runs before a split look like. `runs` are logarithms of values at one level, oldest first.
+
+    `older` are the distances of still earlier runs from their own levels: they say something of the noise alone.
+    """
+    level = middle(runs)
+    residuals = [*older, *[run - level for run in runs]]
+    sizes = sorted([abs(residual) for residual in residuals])
+    median = (sizes[(len(sizes) - 1) // 2] + sizes[len(sizes) // 2]) / 2
+    limit = CLIP * max(MAD_TO_DEVIATION * median, SMALLEST_DEVIATION)
+    if sizes[-1] > limit:
+        residuals = [limit if residual > limit else -limit if residual < -limit else residual for residual in residuals]
+    squares = PRIOR_SQUARES + sum(map(mul, residuals, residuals))
+    return Background(level, sqrt(squares / (len(residuals) - 1 + PRIOR_RUNS)), len(runs), limit, residuals)
+
+
+def held_in(before: Background, runs: Sequence[float]) -> tuple[list[float], int]:
+    """Return the distances of runs from the old level, those that disagree moved to the limit, and how many agree.
+
+    A run agrees when it lies near the middle of them, and on its side of the old level.
+    """
+    away = [run - before.level for run in runs]
+    centre = middle(away)
+    reach = max(NEAR_NOISE * before.spread, NEAR_SHARE * abs(centre))
+    beyond = BEYOND_NOISE * before.spread
+    low, high = centre - reach, centre + reach
+    if centre > 0:
+        agreeing = sum(max(low, beyond) <= each <= high for each in away)
+    else:
+        agreeing = sum(low <= each <= min(high, -beyond) for each in away)
+    return [min(max(each, low), high) for each in away], agreeing
+
+
+def shift(before: Background, away: Sequence[float]) -> Shift:
+    """Return the shift from `before` to the runs at the distances `away` from its level, and what speaks for it.
+
+    The errors under each autocorrelation are weighed by how well it explains the two levels; Student's quantile is
+    Wallace's (1959), within 1% from 5 degrees of freedom on.
+    """
+    runs = _runs(before, away)
+    explained = [_explained(runs, correlation) for correlation, _ in CORRELATIONS]
+    one = max([each.one_level for each in explained])
+    two = max([each.two_levels for each in explained])
+    one_level = variance = weights = 0.0
+    for (_, belief), each in zip(CORRELATIONS, explained, strict=True):
+        one_level += belief * exp(each.one_level - one)
+        weight = belief * exp(each.two_levels - two)
+        variance += weight * each.variance
+        weights += weight
+    error = sqrt(variance / weights)
+    degrees = len(runs.away) - 2 + PRIOR_RUNS
+    scaled = NORMAL_QUANTILE * (8 * degrees + 3) / (8 * degrees + 1)
+    return Shift(
+        size=middle(away),
+        error=error,
+        reach=error * sqrt(degrees * expm1(scaled**2 / degrees)),
+        # The first correlation is none: two levels are weighed with runs that know nothing of each other.
+        evidence=explained[0].two_levels - one - log(one_level),
+    )
+
+
+def _runs(before: Background, away: Sequence[float]) -> _Runs:
+    runs = [*before.residuals, *away]
+    level = len(before.residuals) - before.runs
+    return _Runs(
+        away=runs,
+        level=level,
+        split=len(before.residuals),
+        squares=sum(map(mul, runs, runs)),
+        products=sum(map(mul, runs, runs[1:])),
+        from_level=sum(runs[level:]),
+        from_split=sum(away),
+    )
+
+
+def _explained(runs: _Runs, correlation: float) -> _Explained:
+    """Return the likelihoods with the noise and the levels integrated out.
+
+    It is a regression of the innovations e_t = r_t - correlation * r_(t-1) on a level and a shift; the first of all has
+    the variance 1 / (1 - correlation²) of the others and is scaled by its root. A level is flat beforehand, a shift
+    normal around 0 with SHIFT_SCALE times the noise, the noise scaled inverse chi-squared. Factors that are the same
+    for all correlations and both numbers of levels are left out.
+    """
+    away, level, split = runs.away, runs.level, runs.split
+    count, last = len(away), away[-1]
+    free, rest = 1 - correlation**2, 1 - correlation
+    squares = (
+        PRIOR_SQUARES
+        + (1 + correlation**2) * runs.squares
+        - 2 * correlation * runs.products
+        - correlation**2 * (away[0] ** 2 + last**2)
+    )
+    first = away[level] - correlation * away[level - 1] if level else free * away[0]
+    along_level = first + rest * (rest * runs.from_level - away[level] + correlation * last)
+    of_level = (1 if level else free) + rest**2 * (count - level - 1)
+    first = away[split] - correlation * away[split - 1]
+    along_shift = first + rest * (rest * runs.from_split - away[split] + correlation * last)
+    of_shift = 1 + rest**2 * (count - split - 1)
+    both = rest + rest**2 * (count - split - 1)
+    along_shift -= both * along_level / of_level
+    of_shift -= both**2 / of_level
+    one_left = squares - along_level**2 / of_level
+    explained = along_shift**2
+    half = (count - 1 + PRIOR_RUNS) / 2
+    constant = (log(free) - log(of_level)) / 2
+    return _Explained(
+        one_level=constant - half * log(one_left),
+        two_levels=constant
+        - half * log(one_left - explained / (of_shift + SHIFT_SCALE**-2))
+        - log(1 + SHIFT_SCALE**2 * of_shift) / 2,
+        variance=(one_left - explained / of_shift) / (count - 2 + PRIOR_RUNS) / of_shift,
+    )
+
+
+WINDOW: Final = 60
+"""Runs before a split that are weighed, at most: enough to know the noise, few enough to follow a slow drift."""
+
+SPLITS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 25, 30)
+"""How many of the newest runs may be the new level. What 30 runs do not show is a drift or too small to say."""
+
+RUNS_BEFORE: Final = 5
+"""Runs that the first level needs before anything is said; a later one needs 3, since its noise is known."""
+
+RUNS_BEFORE_LATER: Final = 3
+
+RUNS_TO_CONFIRM: Final = 3
+"""Two runs in a row may both be spikes: where 1 run in 20 is one, that happens in 1 history of 50 runs in 9."""
+
+CONFIRMING_SPLITS: Final = tuple(split for split in SPLITS if split >= RUNS_TO_CONFIRM)
+
+RUNS_ALL_AGREE: Final = 5
+"""From this many runs at the new level on, one in so many may disagree with it: a spike does not hide a step."""
+
+NEEDED: Final = 5.5
+"""Evidence, a natural logarithm, that confirms four runs. By simulation: the least with which fewer than 1 history of
+50 runs in 100 has a false confirmed change, at 3%, 6% and 10% of every kind of noise but drift and lasting states."""
+
+NEEDED_OF_THREE: Final = NEEDED + 3.0
+"""The same of three runs: so few agree by chance more easily where the noise has heavy tails."""
+
+NEEDED_MORE_OF_FEW: Final = 1.0
+"""What one, two or three runs need beyond four, to be suspected or confirmed."""
+
+NEEDED_MORE_A_RUN: Final = 0.15
+"""... and what each run beyond the fourth adds: the more splits are tried, the more may come out by chance."""
+
+SHORT: Final = 20
+NEEDED_MORE_SHORT: Final = 3.5
+"""... and what no run before would add, less with each run up to 20: few runs at one level may be an autocorrelated
+stretch, and no rule finds the small steps of a short history anyway."""
+
+USUAL_NOISE: Final = 0.03
+NOISE_RANGE: Final = (0.02, 0.1)
+"""... and the noise adds its logarithm in units of 3%, as far as from 2% to 10%: below, the floor already keeps small
+shifts out, above it keeps out none."""
+
+P_CONSTANT: Final = -2.3
+P_SLOPE: Final = 0.95
+"""Chance that the newest run of a steady history shows at least so much evidence: exp(constant - slope * evidence). A
+line through the simulated chances under autocorrelated noise, the worst kind."""
+
+SMALLEST_P: Final = 1e-9
+"""No simulation says anything of smaller chances."""
+
+P_SUSPECTED: Final = 0.01
+"""Chance below which a change is suspected."""
+
+RUNS_ON_TRIAL: Final = 12
+"""Runs at a confirmed level during which it is taken back where one level explains all runs better than two."""
+
+RUNS_ASTRAY: Final = 3
+"""How far from where it was first seen a shift is looked for: few runs make a chance run next to it part of it."""
+
+UNREMARKABLE: Final = 2.5
+"""Distance of the newest runs from their level, in standard errors without autocorrelation, below which they are not
+weighed, since they could make nobody suspect anything."""
+
+
+@dataclass(frozen=True)
+class ShiftCandidate:
+    """A possible shift at the run `start`, and what speaks for it; `agreeing` of its `runs` lie at the new level."""
+
+    start: int
+    before: Background
+    runs: int
+    agreeing: int
+    shift: Shift
+
+    @property
+    def score(self) -> float:
+        """The evidence beyond what the numbers of runs and the noise ask for."""
+        least, most = NOISE_RANGE
+        few = NEEDED_MORE_OF_FEW if self.runs < 4 else NEEDED_MORE_A_RUN * (self.runs - 4)
+        short = NEEDED_MORE_SHORT * max(0.0, 1 - len(self.before.residuals) / SHORT)
+        noisy = log(min(max(self.before.spread, least), most) / USUAL_NOISE)
+        return self.shift.evidence - few - short - noisy
+
+    @property
+    def confirms(self) -> bool:
+        """Whether it is enough to confirm the shift."""
+        return self.score >= (NEEDED_OF_THREE if self.runs == RUNS_TO_CONFIRM else NEEDED)
+
+    @property
+    def p(self) -> float:
+        """Chance that one run of a steady history shows so much."""
+        return max(SMALLEST_P, exp(min(0.0, P_CONSTANT - P_SLOPE * self.score)))
+
+
+class KnownLevels:
+    """What is known of the steady runs up to one of them, as logarithms of their values.
+
+    `starts` are the first runs of its levels.
+    """
+
+    def __init__(self, floor: float) -> None:
+        self.starts = [0]
+        self._floor = floor
+        self._runs: list[float] = []
+        self._older: list[list[float]] = [[]]
+        self._sums = [0.0]
+        self._spike = -1
+        self._befores: dict[int, Background] = {}
+
+    def add(self, run: float) -> None:
+        """Take in the next run, which may confirm a shift, or move or take back one that is on trial."""
+        self._take(run)
+        found = _strongest([found for found in self._newest(CONFIRMING_SPLITS) if found.confirms])
+        if found is not None:
+            self._begin(self._place(found.start))
+        elif len(self.starts) > 1 and self.count(-1) <= RUNS_ON_TRIAL:
+            self._try()
+
+    def count(self, number: int) -> int:
+        """Return how many runs the level of this number has."""
+        return [*self.starts[1:], len(self._runs)][number] - self.starts[number]
+
+    def weighed(self, number: int) -> ShiftCandidate:
+        """Return the shift to the level of this number, from all that is known of both levels."""
+        start = self.starts[number]
+        return self._weighed(number - 1, start, start + self.count(number))
+
+    def suspected(self, late: Sequence[float]) -> ShiftCandidate | None:
+        """Return the shift that the newest runs make one suspect; `late` are such as cannot confirm it."""
+        steady, spike = len(self._runs), self._spike
+        self._runs.extend(late)
+        self._spike = len(self._runs) if late else spike
+        found = _strongest(self._newest([split for split in SPLITS if split >= len(late)]))
+        del self._runs[steady:]
+        self._spike = spike
+        return found if found is not None and found.p <= P_SUSPECTED else None
+
+    def _newest(self, splits: Sequence[int]) -> list[ShiftCandidate]:
+        """Return the possible shifts within the newest runs."""
+        most = len(self._runs) - self.starts[-1] - self._needed_before()
+        candidates = [self._candidate(split) for split in splits if split <= most and self._remarkable(split)]
+        return [found for found in candidates if found is not None]
+
+    def _remarkable(self, split: int) -> bool:
+        """Return whether it is worth while to weigh so many of the newest runs."""
+        start = len(self._runs) - split
+        before = self._before(start)
+        spiky = self._spike >= start
+        away = middle(self._runs[start:]) if spiky else (self._sums[-1] - self._sums[start]) / split
+        least = UNREMARKABLE * before.spread * sqrt(1 / split + 1 / before.runs)
+        return abs(away - before.level) > least and not (split == 1 and before.came_back_from(self._runs[start]))
+
+    def _candidate(self, split: int) -> ShiftCandidate | None:
+        start = len(self._runs) - split
+        found = _weighed(self._before(start), start, self._runs[start:])
+        agreed = found.agreeing >= split - split // RUNS_ALL_AGREE
+        large = abs(found.shift.size) + found.shift.error >= self._floor
+        return found if agreed and large and found.shift.real else None
+
+    def _before(self, start: int) -> Background:
+        """Return what the runs at the newest level look like before one of them."""
+        known = self._befores.get(start)
+        if known is None:
+            known = self._befores[start] = self._background(len(self.starts) - 1, start)
+        return known
+
+    def _take(self, run: float) -> None:
+        self._runs.append(run)
+        self._sums.append(self._sums[-1] + run)
+        last = len(self._runs) - 1
+        if last - self.starts[-1] >= self._needed_before():
+            before = self._before(last)
+            if abs(run - before.level) > before.limit:
+                self._spike = last
+
+    def _needed_before(self) -> int:
+        return RUNS_BEFORE if len(self.starts) == 1 else RUNS_BEFORE_LATER
+
+    def _weighed(self, number: int, start: int, end: int | None = None) -> ShiftCandidate:
+        """Return the shift from the level of this number at a run, whatever there is to say for it."""
+        return _weighed(self._background(number, start), start, self._runs[start:end][:WINDOW])
+
+    def _background(self, number: int, end: int) -> Background:
+        runs = self._runs[max(self.starts[number], end - WINDOW) : end]
+        room = WINDOW - len(runs)
+        return background(runs, self._older[number][-room:] if room else [])
+
+    def _place(self, about: int) -> int:
+        """Return the run from which on the new level explains most, within a few of `about`."""
+        first = max(about - RUNS_ASTRAY, self.starts[-1] + RUNS_BEFORE_LATER)
+        last = min(about + RUNS_ASTRAY, len(self._runs) - RUNS_TO_CONFIRM)
+        weighed = [self._weighed(len(self.starts) - 1, start) for start in range(first, last + 1)]
+        return max(weighed, key=lambda found: found.shift.evidence).start
+
+    def _begin(self, start: int) -> None:
+        """Let the newest level begin at a run."""
+        level = self._background(len(self.starts) - 1, start).level
+        runs = self._runs[max(self.starts[-1], start - WINDOW) : start]
+        self._older.append([*self._older[-1], *(run - level for run in runs)][-WINDOW:])
+        self.starts.append(start)
+        self._befores.clear()
+
+    def _try(self) -> None:
+        """Move the newest level's beginning to where it explains most, or take it back where it is no longer real.
+
+        A run that disagrees moves nothing: it may be a spike, or belong to the next level.
+        """
+        start = self.starts.pop()
+        self._older.pop()
+        self._befores.clear()
+        number = len(self.starts) - 1
+        found = self._weighed(number, start)
+        if found.agreeing == found.runs:
+            found = self._weighed(number, self._place(start))
+        if found.shift.evidence > 0 and found.shift.real:
+            self._begin(found.start)
+
+
+def _weighed(before: Background, start: int, runs: Sequence[float]) -> ShiftCandidate:
+    away, agreeing = held_in(before, runs)
+    return ShiftCandidate(start, before, len(runs), agreeing, shift(before, away))
+
+
+def _strongest(some: Sequence[ShiftCandidate]) -> ShiftCandidate | None:
+    return max(some, key=lambda found: found.score, default=None)

@@ -1,0 +1,99 @@
+"""Environment variables that change a config."""
+
+import pytest
+
+from bench.config.overrides import overridden
+from bench.config.settings import Config, EndpointModel, FoundryModel
+from bench.errors import ConfigError
+
+CONFIG = Config.model_validate(
+    {"models": ["gemma-2-2b", {"provider": "openai", "name": "remote", "model": "m"}], "rounds": 5}
+)
+
+
+def urls(config: Config) -> list[str | None]:
+    return [model.base_url for model in config.models if isinstance(model, EndpointModel)]
+
+
+def mistakes_of(**variables: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        overridden(CONFIG, variables)
+    return str(caught.value).splitlines()
+
+
+def test_nothing_set_changes_nothing_but_the_endpoint_default() -> None:
+    changed = overridden(CONFIG, {"BENCH_ROUNDS": "", "HOME": "/home/x"})
+
+    assert changed.applied == ()
+    assert changed.prompt is None
+    assert changed.config.models[0] == CONFIG.models[0]
+    assert urls(changed.config) == ["http://localhost:5273/v1"]
+
+
+def test_the_workshop_variables() -> None:
+    changed = overridden(
+        CONFIG,
+        {
+            "BENCH_MODELS": "gemma-2-2b, qwen2.5-0.5b",
+            "BENCH_ROUNDS": "3",
+            "BENCH_PROMPT": "Summarize retrieval augmented generation.",
+            "BENCH_STREAM": "0",
+        },
+    )
+
+    assert changed.config.models == (CONFIG.models[0], FoundryModel(name="qwen2.5-0.5b", alias="qwen2.5-0.5b"))
+    assert changed.config.rounds == 3
+    assert changed.config.stream is False
+    assert changed.prompt == "Summarize retrieval augmented generation."
+    assert changed.applied == ("BENCH_MODELS", "BENCH_ROUNDS", "BENCH_PROMPT", "BENCH_STREAM")
+
+
+def test_the_endpoint_variable_is_for_models_without_a_url_of_their_own() -> None:
+    own = EndpointModel(provider="openai", name="own", model="x", base_url="https://example.org/v1")
+    config = CONFIG.model_copy(update={"models": (*CONFIG.models, own)})
+
+    changed = overridden(config, {"FOUNDRY_LOCAL_ENDPOINT": "http://127.0.0.1:5273"})
+
+    assert urls(changed.config) == ["http://127.0.0.1:5273/v1", "https://example.org/v1"]
+    assert changed.applied == ("FOUNDRY_LOCAL_ENDPOINT",)
+
+
+def test_models_named_beside_an_endpoint_are_asked_there() -> None:
+    changed = overridden(CONFIG, {"BENCH_MODELS": "mistral-7b", "FOUNDRY_LOCAL_ENDPOINT": "http://127.0.0.1:5273/v1"})
+
+    assert changed.config.models == (
+        EndpointModel(provider="openai", name="mistral-7b", model="mistral-7b", base_url="http://127.0.0.1:5273/v1"),
+    )
+
+
+def test_all_mistakes_at_once() -> None:
+    assert mistakes_of(
+        BENCH_ROUNDS="many", BENCH_STREAM="perhaps", BENCH_MACHINE="My Laptop", FOUNDRY_LOCAL_ENDPOINT="nowhere"
+    ) == [
+        "environment: BENCH_ROUNDS: must be a whole number from 1 to 10000, found 'many'",
+        "environment: BENCH_STREAM: must be 1 or 0, found 'perhaps'",
+        "environment: BENCH_MACHINE: must be lower-case letters, digits, dots and dashes, found 'My Laptop'",
+        "environment: FOUNDRY_LOCAL_ENDPOINT: must be an http or https URL such as http://localhost:5273/v1",
+    ]
+
+
+def test_models_named_twice_or_not_at_all() -> None:
+    assert mistakes_of(BENCH_MODELS="a,a") == ["environment: BENCH_MODELS: names a model twice: 'a,a'"]
+    assert mistakes_of(BENCH_MODELS="no good") == [
+        "environment: BENCH_MODELS: 'no good' is neither a model of the config nor an alias"
+    ]
+    assert mistakes_of(BENCH_MODELS=",") == ["environment: BENCH_MODELS: must name at least one model, found ','"]
+
+
+def test_a_key_that_is_not_set_is_told_before_the_run() -> None:
+    keyed = EndpointModel(provider="openai", name="cloud", model="x", api_key_env="CLOUD_KEY")
+    config = CONFIG.model_copy(update={"models": (keyed,)})
+
+    with pytest.raises(ConfigError) as caught:
+        overridden(config, {})
+
+    assert str(caught.value) == (
+        "environment: models.cloud.api_key_env: the environment variable CLOUD_KEY is not set; "
+        "set it to the endpoint's key"
+    )
+    assert overridden(config, {"CLOUD_KEY": "secret"}).applied == ()
