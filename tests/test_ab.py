@@ -9,6 +9,8 @@ from bench.ab import SIDES, Session, Turn, order, take_turns
 from bench.errors import UsageError
 from bench.results.store import load
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 prompts: prompts.yaml
 rounds: {rounds}

@@ -93,6 +93,7 @@ def test_an_endpoint_behind_a_proxy_is_checked_over_the_package(monkeypatch: pyt
     assert (checked.transport, len(checked.ttft_error_ns)) == ("package", 20)
 
 
+@pytest.mark.slow
 def test_a_result_of_endpoints_holds_the_check_of_their_transports(tmp_path: Path) -> None:
     (tmp_path / "prompts.yaml").write_text("{id: own, prompts: [{id: a, title: A, text: Hello}]}")
     (tmp_path / "own.yaml").write_text(

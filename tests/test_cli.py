@@ -303,6 +303,7 @@ def test_the_report_is_written_to_a_file(tmp_path: Path) -> None:
     assert report.read_text().startswith("# ")
 
 
+@pytest.mark.slow
 def test_calibration_measures_the_client_on_this_machine() -> None:
     table = bench("calibrate", "--streams", 2)
     as_json = bench("calibrate", "--streams", 2, "--json")

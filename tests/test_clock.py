@@ -13,6 +13,8 @@ from bench.results.store import load_tree
 from tests.interrupting import journal_of, kill, only, wait_for, whole, write_project
 from tests.site_project import ROOT
 
+pytestmark = pytest.mark.slow
+
 HOUR_S = 3600
 ROUNDS = 3
 

@@ -3,6 +3,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from bench.analysis.run_noise import noise, run_noise
@@ -208,6 +209,7 @@ def test_noise_is_that_of_whole_runs_in_the_same_context() -> None:
     assert ("tiny", "score") not in found
 
 
+@pytest.mark.slow
 def test_two_configs_take_turns_and_are_compared(tmp_path: Path) -> None:
     a, b = write_side(tmp_path, "old", "fine", rounds=3), write_side(tmp_path, "new", "better", rounds=3)
 
@@ -219,6 +221,7 @@ def test_two_configs_take_turns_and_are_compared(tmp_path: Path) -> None:
     assert len(list((tmp_path / "results" / "kiosk").glob("*.json"))) == 2
 
 
+@pytest.mark.slow
 def test_sides_without_a_model_in_common_say_so(tmp_path: Path) -> None:
     more = '  - {provider: custom, name: NAME, class: "tests.replay_model:Plain"}'
     a = write_side(tmp_path, "old", "fine", rounds=1, more=more.replace("NAME", "x"))

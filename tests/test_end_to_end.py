@@ -13,6 +13,8 @@ import pytest
 
 from tests.site_project import ROOT, drawn_once
 
+pytestmark = pytest.mark.slow
+
 SMALLEST = ROOT / "bench" / "reference" / "models" / "ledger-xs-fp32"
 
 REPLAY = """

@@ -37,6 +37,8 @@ from tests.interrupting import (
 )
 from tests.running import header
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:

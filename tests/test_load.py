@@ -26,6 +26,8 @@ from tests.builders import prompt
 from tests.counting_server import Counting, counting_server
 from tests.endpoint_server import Script, chunk, endpoint, events
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = tuple(prompt(id=name, text=f"Say {name}.") for name in "abcd")
 
 

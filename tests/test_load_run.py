@@ -26,6 +26,8 @@ from tests.load_builders import cell, load_level, load_sample
 from tests.running import header, run_models
 from tests.site_project import ROOT
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = prompt_set([prompt(id="p1", text="One?"), prompt(id="p2", text="Two?")])
 LOAD = {"streams": [1, 2], "warmup_s": 0.05, "measure_s": 0.2}
 LENGTHS = {"prompt_tokens": [32, 64], "output_tokens": [2], "repeats": 2}

@@ -14,6 +14,8 @@ from tests.foundry_service import service
 from tests.running import run_models
 from tests.site_project import ROOT
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = prompt_set([prompt(id="p1", text="List 3 privacy benefits of local inference.")])
 
 

@@ -13,6 +13,8 @@ from bench.runner.run import Progress, Ran
 from tests.builders import prompt, prompt_set
 from tests.running import run_models
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = prompt_set([prompt(id="p1", text="One?"), prompt(id="p2", text="Two?")])
 
 

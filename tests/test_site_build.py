@@ -15,6 +15,8 @@ from tests.hostile_answers import hostile_ledger as attacking_ledger
 from tests.reviewed_ledger import reviewed_ledger
 from tests.site_project import ROOT, built_once, fixture_ledger, hostile_ledger
 
+pytestmark = pytest.mark.slow
+
 HAND_WRITTEN_HOSTS = frozenset({"vega.github.io", "squidfunk.github.io"})
 """Other sites that pages link to: a link is followed by a reader, never loaded by a page."""
 

@@ -5,6 +5,8 @@ import re
 from math import log1p
 from pathlib import Path
 
+import pytest
+
 from bench.analysis.changes import changes
 from bench.results.store import Ledger
 from bench.site.made_up import RATIO, SLOWER, STEP_AT, TRIALS, TRUTH_S, UNSTEADY_AT, history, one_run, runs_again, turns
@@ -63,6 +65,7 @@ def test_each_figure_says_that_it_is_made_up_and_what_it_shows() -> None:
     assert "All of A first and then all of B would have said +1" in page.turns.caption
 
 
+@pytest.mark.slow
 def test_the_page_is_in_the_search_and_its_figures_are_not(tmp_path: Path) -> None:
     write_project(Ledger((), ()), tmp_path)
     done = build_project(tmp_path)
