@@ -6,6 +6,7 @@ make and the same for all lies in one folder that the workers share: `shared_fol
 """
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -46,6 +47,12 @@ def shared_folder(name: str) -> Path:
 
 
 FOLDER = own_folder()
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of later garbage collections: the runner has one before each request."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

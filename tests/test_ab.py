@@ -11,6 +11,8 @@ from bench.store.files import load
 
 pytestmark = pytest.mark.slow
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 prompts: prompts.yaml
 rounds: {rounds}

@@ -176,7 +176,7 @@ def test_a_connection_is_used_again_and_its_set_up_counted_once() -> None:
 
 def test_every_read_has_its_stamp() -> None:
     body = CHUNKED.removeprefix(HEAD)
-    with answering([HEAD, 0.05, body[:10], 0.05, body[10:]]) as connections:
+    with answering([HEAD, 0.2, body[:10], 0.2, body[10:]]) as connections:
         before_ns = time.perf_counter_ns()
         asked = exchange(connections, request())
         assert asked.perform() is None
@@ -192,7 +192,7 @@ def test_every_read_has_its_stamp() -> None:
 
 def test_a_chunk_that_ends_with_an_empty_line_ends_nothing() -> None:
     parts = [BY_LINES[at : at + 13] for at in range(len(HEAD), len(BY_LINES), 13)]
-    with answering([HEAD, *(part for piece in parts for part in (0.02, piece))]) as connections:
+    with answering([HEAD, *(part for piece in parts for part in (0.2, piece))]) as connections:
         asked = exchange(connections, request())
         problem = asked.perform()
 
