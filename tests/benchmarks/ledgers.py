@@ -93,8 +93,7 @@ class Maker:
         speed = float(np.exp(np.random.default_rng([self.seed, machine]).uniform(*np.log(SPEEDS))))
         factors = speed * levels * np.exp(random.normal(0.0, RUN_NOISE, len(levels)))
         models = [
-            _model(model, float(factor), speed, random)
-            for model, factor in zip(source["models"], factors, strict=True)
+            _model(model, float(factor), speed, random) for model, factor in zip(source["models"], factors, strict=True)
         ]
         began = BEGIN + number * APART
         took = _moment(source["run"]["finished_utc"]) - _moment(source["run"]["started_utc"])

@@ -4,8 +4,8 @@
     python -m tests.benchmarks.site --cells 100x3 --steps cold,again --json site.json
     python -m tests.benchmarks.site --cells 1000x30,4000x30 --work /var/tmp/benchledger-site --asv --install-asv
 
-The histories are made out of the newest default run in results/, the same for a seed, and kept in the working folder for
-the next time: 0.3 MB a run. For each cell a project of its own is built there: from nothing (`cold`), once more
+The histories are made out of the newest default run in results/, the same for a seed, and kept in the working folder
+for the next time: 0.3 MB a run. For each cell a project of its own is built there: from nothing (`cold`), once more
 without any change (`again`), and with one new run (`one`). Beside it stands `asv publish` of as many commits.
 """
 
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -127,7 +128,9 @@ def cost_of(command: Sequence[str], folder: Path, environment: Mapping[str, str]
 
 def built(site_dir: Path) -> Built:
     """Return what a built site has."""
-    sizes = {path.relative_to(site_dir).as_posix(): path.stat().st_size for path in site_dir.rglob("*") if path.is_file()}
+    sizes = {
+        path.relative_to(site_dir).as_posix(): path.stat().st_size for path in site_dir.rglob("*") if path.is_file()
+    }
     pages = {path: size for path, size in sizes.items() if path.endswith(".html")}
     largest = max(pages, key=lambda path: pages[path])
     return Built(sum(sizes.values()), len(pages), largest, pages[largest])
@@ -335,7 +338,7 @@ def _each(cells: Sequence[Cell], maker_of: Callable[[int], Maker], work: Path, j
             _check_space(cell, maker, work)
             bar = progress.add_task(f"runs of {cell}", total=cell.runs + 1)
             folder = work / "runs" / maker.key
-            paths = write_runs(maker, folder, cell.runs + 1, jobs, lambda more, bar=bar: progress.advance(bar, more))
+            paths = write_runs(maker, folder, cell.runs + 1, jobs, partial(progress.advance, bar))
             found[cell] = list(paths)
     return found
 
@@ -356,13 +359,17 @@ def _each(cells: Sequence[Cell], maker_of: Callable[[int], Maker], work: Path, j
     default=Path(tempfile.gettempdir()) / "benchledger-site",
     help="Folder for the runs, which are kept, and the projects.  [default: benchledger-site in the temporary folder]",
 )
-@click.option("--source", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Another run to begin with.")
+@click.option(
+    "--source", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Another run to begin with."
+)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Processes that make the runs.")
 @click.option("--asv", is_flag=True, help="Publish as many commits with asv as well.")
 @click.option("--install-asv", is_flag=True, help="Install asv, into an environment of its own, if it is missing.")
 @click.option("--keep", is_flag=True, help="Keep the projects with their sites.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the numbers there too.")
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the numbers there too."
+)
 def main(
     cells: tuple[Cell, ...],
     steps: tuple[str, ...],
