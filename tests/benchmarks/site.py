@@ -408,8 +408,9 @@ def main(
             if not keep:
                 shutil.rmtree(work / "projects" / str(cell), ignore_errors=True)
                 shutil.rmtree(work / "asv" / str(cell.runs), ignore_errors=True)
-    if json_path is not None:
-        json_path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+        # Cells take minutes: one that is stopped must not take those before it along.
+        if json_path is not None:
+            json_path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
     click.echo(markdown(rows))
 
 
