@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.random import Generator
-from numpy.typing import NDArray
-
 from bench.results.schema import Result
 from bench.results.store import dump, load
+from numpy.random import Generator
+from numpy.typing import NDArray
 
 Document = dict[str, Any]
 Floats = NDArray[np.float64]
