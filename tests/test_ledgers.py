@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from bench.results.store import load, load_tree
 from click.testing import CliRunner
 
+from bench.store.files import load, load_tree
 from tests.benchmarks.asv_projects import SERIES, write_asv_project
 from tests.benchmarks.ledgers import Maker, newest_run, write_runs
 from tests.benchmarks.site import built, cost_of, main

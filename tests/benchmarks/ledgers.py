@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from bench.results.schema import Result
-from bench.results.store import dump, load
 from numpy.random import Generator
 from numpy.typing import NDArray
+
+from bench.schema.result import Result
+from bench.store.files import dump, load
 
 Document = dict[str, Any]
 Floats = NDArray[np.float64]
