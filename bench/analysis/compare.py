@@ -503,7 +503,7 @@ def compare(
     `run_noise` has, by model and id in COMPARED, and for a level of load by its words as well, the relative standard
     deviation of a run's level in the runs before: the difference of two runs has sqrt(2) times as much, and its
     interval is widened by it. Models go by their name in
-    the config. A change is none below `floor`, a ratio between 1.05 and 1 / 1.05, or below `score_floor` points.
+    the config. A change is none below `floor`, up or down by the same ratio, or below `score_floor` points.
     """
     rules = Rules(seed, floor, score_floor, run_noise or {})
     earlier = {model.name: model for model in before.models}

@@ -76,9 +76,9 @@ def meanwhile(watch: MachineWatch) -> Meanwhile:
 def steadiness(result: Result) -> Steadiness:
     """Return how steady the machine was during a run.
 
-    It is unsteady where a probe changed by more than 15% within a model or against the run's median probe, where a
-    sleeper woke late (median above 20 ms, or once above 100 ms), where a hypervisor took more than 2% of the time, or
-    where more processes than cores wanted to run before the first model. It is unknown where a model that was asked
+    It is unsteady where a probe changed by more than DRIFT_LIMIT within a model or against the run's median probe,
+    where a sleeper woke late (LATE_MEDIAN_LIMIT_S, LATE_WORST_LIMIT_S), where a hypervisor took more than STEAL_LIMIT,
+    or where more processes than cores wanted to run before the first model. It is unknown where a model that was asked
     something was not watched, and nothing else speaks against the run.
     """
     asked = [model for model in result.models if model.samples]

@@ -27,10 +27,11 @@ from bench.errors import BenchError, ConfigError, Mistake, UsageError
 from bench.quality.judge.judging import JudgedRun, JudgingProgress
 from bench.quality.review.annotate import BlindSession, FacetPlace, with_scores
 from bench.report.format import coefficient, count, number, share
+from bench.schema.review import SCORES
 from bench.store.distinct_answers import visible
 from bench.store.reviews import Annotations, Reviewed, reviews_beside, save_annotations
 
-KEYS = "1 not met at all ... 5 fully met, s skip, u undo, q quit"
+KEYS = f"{SCORES[0]} not met at all ... {SCORES[-1]} fully met, s skip, u undo, q quit"
 
 
 def hold(session: BlindSession, known: Annotations, path: Path, now: Callable[[], datetime]) -> None:

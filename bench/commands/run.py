@@ -110,9 +110,9 @@ def _goes_on(journal: Path, kept: Any) -> bool:
 def calibrate(streams: tuple[int, ...], as_json: bool) -> None:
     """Measure this program's own client on this machine, against a server that logs when it wrote each chunk.
 
-    Tells the error of TTFT and of gaps between chunks, and the highest load that the client sustains, with 1, 8 and 64
-    streams at once. Takes about half a minute, in which the machine should do nothing else. It is refused while a run
-    is under way.
+    Tells the error of TTFT and of gaps between chunks, and the highest load that the client sustains, with one stream
+    and with many at once. Takes about half a minute, in which the machine should do nothing else. It is refused while a
+    run is under way.
 
     \b
     bench calibrate

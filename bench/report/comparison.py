@@ -128,7 +128,7 @@ def _real(real: Sequence[Difference]) -> Grid:
     return Grid(
         heading="Real differences",
         says="The interval excludes no change, and the change is larger than the floor.",
-        columns=("Model", "Metric", "Before", "After", "Change (95 %)", ""),
+        columns=("Model", "Metric", "Before", "After", f"Change ({form.confidence()})", ""),
         numeric=(False, False, True, True, True, False),
         rows=tuple((*_row(one), ARROWS[one.verdict]) for one in real),
     )
@@ -138,7 +138,7 @@ def _unresolved(some: Sequence[Difference]) -> Grid:
     return Grid(
         heading="Unresolved",
         says="Nobody can tell yet; rounds are how many more, in each run, would settle it.",
-        columns=("Model", "Metric", "Before", "After", "Change (95 %)", "More rounds"),
+        columns=("Model", "Metric", "Before", "After", f"Change ({form.confidence()})", "More rounds"),
         numeric=(False, False, True, True, True, False),
         rows=tuple((*_row(one), _more(one)) for one in some),
     )
@@ -233,7 +233,7 @@ def _grid(found: list[tuple[str, Paired]]) -> Grid:
     return Grid(
         heading="B against A",
         says="Each ratio is of neighbouring turns; signs are the prompts in which B is above or below A.",
-        columns=("Model", "Metric", "B / A − 1 (95 %)", "Signs", "", "Why"),
+        columns=("Model", "Metric", f"B / A − 1 ({form.confidence()})", "Signs", "", "Why"),
         numeric=(False, False, True, True, False, False),
         rows=tuple(_paired_row(name, one) for name, one in found),
     )

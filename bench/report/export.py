@@ -102,7 +102,7 @@ SCORE_MARKDOWN: Final = {
     "facet": "Facet",
     "source": "Source",
     "by": "By",
-    "score": "Score (1-5)",
+    "score": f"Score ({LOWEST_SCORE}-{HIGHEST_SCORE})",
     "why": "Why",
 }
 """Column -> its header in Markdown, which shows only these."""
@@ -503,7 +503,7 @@ MARKDOWN_COLUMNS: dict[str, str] = {
     "latency_p50_s": "Latency p50 (s)",
     "latency_p95_s": "Latency p95 (s)",
     "throughput_tokens_per_s": "Throughput (tokens/s)",
-    "score": "Quality (1-5)",
+    "score": f"Quality ({LOWEST_SCORE}-{HIGHEST_SCORE})",
     "memory_peak_bytes": "Peak memory (bytes)",
     "footprint_bytes": "Footprint (bytes)",
     "licence": "Licence",

@@ -9,6 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
+from bench.stats.distribution import CONFIDENCE
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -24,7 +27,7 @@ SCALES: dict[str, tuple[Scale, ...]] = {
     "bytes": (Scale("GB", 1e-9), Scale("MB", 1e-6), Scale("kB", 1e-3)),
     "tokens/s": (Scale("tokens/s", 1.0),),
     "tokens": (Scale("tokens", 1.0),),
-    "score": (Scale("1–5", 1.0),),
+    "score": (Scale(f"{LOWEST_SCORE}–{HIGHEST_SCORE}", 1.0),),
     "J": (Scale("kJ", 1e-3), Scale("J", 1.0)),
     "count": (Scale("", 1.0),),
     "share": (Scale("%", 100.0),),
@@ -96,7 +99,7 @@ def with_unit(value: float | None, base_unit: str) -> str:
     if value is None:
         return NO_VALUE
     if base_unit == "score":
-        return f"{score(value)}{NO_BREAK}of{NO_BREAK}5"
+        return f"{score(value)}{NO_BREAK}of{NO_BREAK}{HIGHEST_SCORE}"
     chosen = scale(base_unit, [value])
     return f"{short(value * chosen.factor)}{NO_BREAK}{chosen.unit}".rstrip(NO_BREAK)
 
@@ -164,9 +167,35 @@ def effect(part: float) -> str:
     return "below −99.9 %" if part < -0.999 else change(part)
 
 
+def confidence() -> str:
+    """Return the share of cases in which an interval holds the truth: 95 %."""
+    return share(CONFIDENCE)
+
+
 def percent(part: float) -> str:
     """Return a share of one as a percentage with one decimal."""
     return f"{part * 100:.1f} %"
+
+
+NUMBER_WORDS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+)
+TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+FRACTIONS = {2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 10: "a tenth", 20: "a twentieth"}
+
+
+def in_words(value: int) -> str:
+    """Return a whole number as a sentence has it: in words up to twelve and for whole tens, else in figures."""
+    if 0 <= value < len(NUMBER_WORDS):
+        return NUMBER_WORDS[value]
+    tens, rest = divmod(value, 10)
+    return TENS[tens] if rest == 0 and 2 <= tens < len(TENS) else f"{value:,}"
+
+
+def fraction(part: float) -> str:
+    """Return a share of one as a sentence has it: a tenth where it is one, else a whole percentage."""
+    parts = round(1 / part) if part else 0
+    return FRACTIONS[parts] if parts in FRACTIONS and math.isclose(part * parts, 1) else share(part)
 
 
 def times(ratio: float) -> str:

@@ -11,6 +11,7 @@ from bench.analysis.summary import ModelSummary, RunSummary, summarise
 from bench.analysis.trust import rounded
 from bench.metrics.client_error import resolvable
 from bench.metrics.registry import metric
+from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
 from bench.schema.result import Result
 
 _SPECIAL = str.maketrans({character: f"&#{ord(character)};" for character in "\\`*_[]{}|~#@$!^"})
@@ -54,7 +55,7 @@ REPORT_COLUMNS = (
     ReportColumn("p95 (s)", "e2e_s.p95", 1),
     ReportColumn("TTFT p50 (s)", "ttft_s.p50", 1),
     ReportColumn("Decode p50 (tokens/s)", "decode_tokens_per_s.p50", 1),
-    ReportColumn("Score (1-5)", "score", 1),
+    ReportColumn(f"Score ({LOWEST_SCORE}-{HIGHEST_SCORE})", "score", 1),
     ReportColumn("Peak memory (MB)", "memory_peak_bytes", 1e6),
     ReportColumn("Footprint (MB)", "footprint_bytes", 1e6),
 )
@@ -74,7 +75,7 @@ class Highlight:
 HIGHLIGHTS = (
     Highlight("Shortest latency", "e2e_s.mean", 1, "s on average"),
     Highlight("Fastest decoding", "decode_tokens_per_s.p50", 1, "tokens/s"),
-    Highlight("Best answers", "score", 1, "of 5"),
+    Highlight("Best answers", "score", 1, f"of {HIGHEST_SCORE}"),
     Highlight("Smallest", "footprint_bytes", 1e6, "MB on disk"),
 )
 """What the report says in sentences, in order."""

@@ -144,7 +144,7 @@ PLOT = (540.0, 240.0)
 SCORE_SCALE = form.scale("score", [])
 BYTES = form.scale("bytes", [1e6])
 
-BARS = " Thin bars: 95 % intervals; a model whose bars reach the front may belong on it."
+BARS = f" Thin bars: {form.confidence()} intervals; a model whose bars reach the front may belong on it."
 
 
 def trade_off(site: Site, board: Board, metric_id: str, label: str) -> Figure | None:

@@ -120,7 +120,7 @@ def _course(known: Sequence[ModelSummary]) -> str:
 
 def _interval_words(shown: int, known: int, why: str | None) -> str:
     if shown:
-        return "Bars: 95 % intervals of the mean over prompts like these."
+        return f"Bars: {form.confidence()} intervals of the mean over prompts like these."
     return f"No intervals: {why}." if why and not known else "With so many runs intervals are not drawn."
 
 
@@ -143,7 +143,7 @@ def _score_history_kind() -> Spec:
             y=y,
             tooltip=[
                 alt.Tooltip("date:T", title="Run", format="%Y-%m-%d %H:%M"),
-                alt.Tooltip("value:Q", title="Quality (1–5)", format=".1f"),
+                alt.Tooltip("value:Q", title=QUALITY.title, format=".1f"),
                 alt.Tooltip("interval:N", title="its interval"),
                 alt.Tooltip("run:N", title="Commit"),
             ],

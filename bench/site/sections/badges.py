@@ -9,6 +9,7 @@ from bench.metrics.load import CLIENT_LIMIT, client_share, level_key
 from bench.report import format as form
 from bench.report.text import joined
 from bench.site.sections.level_tables import key_name
+from bench.stats.distribution import VALUES_NEEDED
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def standings(summary: RunSummary) -> tuple[Badge, ...]:
     return tuple(found)
 
 
-FEW_SAMPLES: Final = 20
+FEW_SAMPLES: Final = VALUES_NEEDED["p95"]
 """Good samples below which a model's numbers are weak: there is no p95."""
 
 SHARED_LIMIT: Final = 0.1

@@ -7,7 +7,7 @@ from typing import Final
 from bench.analysis.compare import STRETCHES
 from bench.analysis.level_intervals import WITH_INTERVAL, level_estimate
 from bench.analysis.summary import ModelSummary
-from bench.metrics.client_error import resolvable, smallest_resolvable_s
+from bench.metrics.client_error import TIMES_THE_ERROR, resolvable, smallest_resolvable_s
 from bench.metrics.levels import level_metric, level_value, why_undefined
 from bench.metrics.load import Goodput, LevelKey, LevelSummary, Limits
 from bench.metrics.saturation import Knee, RateVerdict, rate_verdict
@@ -48,10 +48,10 @@ CLIENT_NOTE: Final = "the client is one process, which one core serves: here it 
 
 FROM_SCHEDULE: Final = "Latencies count from when a request was due. In small type: from when it was sent."
 
-INTERVALS: Final = f"In small type: 95 % intervals, by how {STRETCHES} stretches of a level differ"
+INTERVALS: Final = f"In small type: {form.confidence()} intervals, by how {STRETCHES} stretches of a level differ"
 """What a table of levels has below its numbers, in words."""
 
-BARS: Final = " Bars: 95 % intervals."
+BARS: Final = f" Bars: {form.confidence()} intervals."
 """What a caption says of them."""
 
 FROM_START: Final = {"ttft_s": "ttft_s", "e2e_s": "e2e_s", "itl_s": "itl_s"}
@@ -253,7 +253,10 @@ def _without_interval(level: LevelSummary, metric_id: str) -> CellValue:
     if limited_as is not None and not resolvable(limited_as, value, level.client_error):
         limit = form.with_unit(smallest_resolvable_s(limited_as, level.client_error), "s")
         return CellValue(
-            value, "coarse", f"below {limit}, which is three times the client’s own error", "not resolvable"
+            value,
+            "coarse",
+            f"below {limit}, which is {form.in_words(TIMES_THE_ERROR)} times the client’s own error",
+            "not resolvable",
         )
     if name == "itl_s" and level.gaps is not None and level.gaps.relative_error:
         return CellValue(value, why=f"from a histogram: off by {form.percent(level.gaps.relative_error)} at most")
