@@ -27,6 +27,7 @@ from bench.report import format as form
 from bench.schema.migrate import NOT_YET
 from bench.site.charts.kinds import LOG_FROM_RATIO
 from bench.site.pages.agreement import ALPHA_WORDS, KAPPA_WORDS
+from bench.site.pages.verdicts import PROMPTS, ROUNDS, RUNS
 from bench.site.sections.badges import FEW_SAMPLES, SHARED_LIMIT
 from bench.stats.bootstrap import RESAMPLES
 from bench.stats.change_points import RUNS_BEFORE, RUNS_TO_CONFIRM
@@ -73,6 +74,10 @@ def limits() -> dict[str, str]:
         "outlier": form.short(THRESHOLD),
         "outlier_floor": form.share(OUTLIER_FLOOR),
         "outlier_peers": form.in_words(MINIMUM_PEERS),
+        "pictured_prompts": str(len(PROMPTS)),
+        "pictured_requests": str(len(PROMPTS) * ROUNDS),
+        "pictured_rounds": form.in_words(ROUNDS),
+        "pictured_runs": form.in_words(RUNS),
         "ranks": form.share(LEVEL),
         "resamples": form.short(RESAMPLES),
         "run_noise": form.in_words(RUNS_NEEDED),
@@ -85,7 +90,8 @@ def limits() -> dict[str, str]:
         "stretches": form.short(STRETCHES),
         "suspect": form.short(RUNS_TO_SUSPECT),
         "times": form.short(TIMES_THE_ERROR),
-        **{f"values_{name}": form.short(needed) for name, needed in VALUES_NEEDED.items()},
+        "values_p95": form.short(VALUES_NEEDED["p95"]),
+        "values_p99": form.short(VALUES_NEEDED["p99"]),
     }
 
 
