@@ -136,7 +136,8 @@ def documented_keys() -> Iterator[tuple[type[BaseModel], str, str, str]]:
         key = cells[0].strip("`")
         settings = settings or TABLES[key]
         outer, _, inner = key.rpartition(".")
-        one = {"": settings[0], "sweep": SweepSettings}.get(outer)
+        places: dict[str, type[BaseModel]] = {"": settings[0], "sweep": SweepSettings}
+        one = places.get(outer)
         if one is not None:
             yield one, inner, cells[1], cells[2]
 

@@ -85,6 +85,7 @@ def run(
 def _unsteady(result: "Result") -> list[str]:
     """Return what a person must know of the machine before the numbers of a run."""
     from bench.analysis.trust import steadiness
+    from bench.report.reasons import reason_words
 
     found = steadiness(result)
     if found.verdict != "unsteady":
@@ -92,7 +93,7 @@ def _unsteady(result: "Result") -> list[str]:
     more = len(found.reasons) - REASONS_SHOWN
     return [
         "The machine was unsteady: a difference from another run may be the machine's.",
-        *(f"  {reason}" for reason in found.reasons[:REASONS_SHOWN]),
+        *(f"  {reason_words(reason)}" for reason in found.reasons[:REASONS_SHOWN]),
         *([f"  and {more} more on the run's page"] if more > 0 else []),
     ]
 

@@ -12,6 +12,7 @@ from bench.metrics.registry import sample_metric
 from bench.quality.checks.tokenise import one_line
 from bench.report import format as form
 from bench.report.markdown import escaped, table
+from bench.report.reasons import caution_words
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 
@@ -58,7 +59,7 @@ def told(comparison: Comparison) -> ComparisonText:
     return ComparisonText(
         title=f"{comparison.before.run.id} → {comparison.after.run.id}",
         answer=_answer(real, by_verdict),
-        notes=(*comparison.cautions, *_notes(comparison, by_verdict)),
+        notes=(*caution_words(comparison), *_notes(comparison, by_verdict)),
         grids=tuple(grid for grid in grids if grid.rows),
     )
 

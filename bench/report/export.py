@@ -8,7 +8,6 @@ from typing import Final, Literal
 
 from bench.analysis.licences import commercial_use
 from bench.analysis.summary import ModelSummary, RunSummary, summarise
-from bench.analysis.trust import rounded
 from bench.metrics.client_error import smallest_resolvable_s
 from bench.metrics.lengths import CellSummary, length_matrix
 from bench.metrics.levels import level_value, why_undefined
@@ -16,6 +15,7 @@ from bench.metrics.load import Gaps, LevelSummary, level_summaries, limits_of
 from bench.metrics.resources import prices
 from bench.metrics.saturation import Knee, knee, rate_verdict
 from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
+from bench.report.format import significant
 from bench.report.markdown import benchmark_report, escaped, table
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -73,7 +73,7 @@ def _markdown_cell(value: Value) -> str:
         return "-"
     if isinstance(value, str):
         return escaped(value)
-    return rounded(value) if isinstance(value, float) or value >= EXACT_BELOW else str(value)
+    return significant(value) if isinstance(value, float) or value >= EXACT_BELOW else str(value)
 
 
 SCORE_COLUMNS: Final = (

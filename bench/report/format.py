@@ -63,9 +63,15 @@ def number(value: float, digits: int = 3) -> str:
     return f"{rounded:,.{decimals}f}"
 
 
-def short(value: float) -> str:
-    """Return a number to three digits without the zeros that end its fraction: for a sentence, not for a column."""
-    text = number(value)
+def significant(value: float) -> str:
+    """Return a number to three significant digits, a zero too, with thousands separated: 0.00, 3.40, 1,230."""
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(f'{mantissa}e{exponent}'):,.{max(0, 2 - int(exponent))}f}"
+
+
+def short(value: float, digits: int = 3) -> str:
+    """Return a number to some digits without the zeros that end its fraction: for a sentence, not for a column."""
+    text = number(value, digits)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -79,7 +85,7 @@ def quantity(value: float | None, scale: Scale) -> str:
     if scale.unit == SCALES["score"][0].unit:
         return score(value)
     if scale.unit in (SCALES["tokens"][0].unit, SCALES["count"][0].unit):
-        return f"{value:,.0f}"
+        return whole(value)
     return number(value * scale.factor)
 
 
@@ -136,6 +142,21 @@ def sentence(text: str) -> str:
 def score(value: float) -> str:
     """Return a quality score to one decimal."""
     return f"{value:.1f}"
+
+
+def tenths(value: float) -> float:
+    """Return a number to one decimal, as a number: what differs by less is one."""
+    return round(value, 1)
+
+
+def whole(value: float) -> str:
+    """Return a number as a whole one, with thousands separated."""
+    return f"{value:,.0f}"
+
+
+def nearest_score(value: float) -> int:
+    """Return the whole score that is nearest to one."""
+    return min(HIGHEST_SCORE, max(LOWEST_SCORE, round(value)))
 
 
 def coefficient(value: float) -> str:

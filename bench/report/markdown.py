@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.analysis.summary import ModelSummary, RunSummary, summarise
-from bench.analysis.trust import rounded
 from bench.metrics.client_error import resolvable
 from bench.metrics.registry import metric
 from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
+from bench.report.format import significant
+from bench.report.reasons import reason_words
 from bench.schema.result import Result
 
 _SPECIAL = str.maketrans({character: f"&#{ord(character)};" for character in "\\`*_[]{}|~#@$!^"})
@@ -143,14 +144,14 @@ def _best(summaries: Sequence[ModelSummary], metric_id: str, scale: float) -> _B
     if len(known) < MODELS_TO_COMPARE:
         return None
     better = min if metric(metric_id.partition(".")[0]).better == "lower" else max
-    text = rounded(better(value for value, _ in known) / scale)
-    return _Best(tuple(name for value, name in known if rounded(value / scale) == text), text)
+    text = significant(better(value for value, _ in known) / scale)
+    return _Best(tuple(name for value, name in known if significant(value / scale) == text), text)
 
 
 def _shown(summary: ModelSummary, metric_id: str, scale: float) -> str:
     value = summary.value(metric_id)
     if value is not None:
-        return rounded(value / scale)
+        return significant(value / scale)
     return "too few" if summary.good_samples and metric_id.endswith(".p95") else "-"
 
 
@@ -169,7 +170,7 @@ def _care(run: RunSummary) -> list[str]:
     if run.result.run.status == "partial":
         notes.append("The run is partial: it was stopped before its end, and has what was measured until then.")
     if run.steadiness.verdict == "unsteady":
-        notes.append(f"The machine was unsteady: {escaped('; '.join(run.steadiness.reasons))}.")
+        notes.append(f"The machine was unsteady: {escaped('; '.join(map(reason_words, run.steadiness.reasons)))}.")
     for summary in run.models:
         for column in REPORT_COLUMNS:
             value = summary.value(column.metric_id)

@@ -299,7 +299,7 @@ def _square(one: ModelSummary, prompt: PromptRecord) -> MatrixScore:
     if one.model.skipped is not None:
         return MatrixScore("skipped", "skipped", why=failure_text(one))
     if value is not None:
-        return MatrixScore(form.score(value), shade=str(min(5, max(1, round(value)))))
+        return MatrixScore(form.score(value), shade=str(form.nearest_score(value)))
     samples = [sample for sample in one.model.samples if sample.prompt == prompt.id]
     if not any(sample.failure is None for sample in samples):
         return MatrixScore("failed", "none", why=failure_text(one) if not samples else "every sample failed")

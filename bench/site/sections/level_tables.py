@@ -12,6 +12,7 @@ from bench.metrics.levels import level_metric, level_value, why_undefined
 from bench.metrics.load import Goodput, LevelKey, LevelSummary, Limits
 from bench.metrics.saturation import Knee, RateVerdict, rate_verdict
 from bench.report import format as form
+from bench.report.reasons import rate_words
 from bench.report.tables import Cell, CellValue, Column, Table, name_column, number_column, table, text_column
 from bench.report.text import relative
 from bench.site.dataset import Site, placed
@@ -176,7 +177,7 @@ def measured_level(level: LevelSummary, metric_id: str) -> CellValue:
 
 def load_context(levels: Sequence[LevelSummary]) -> str:
     """Return where, how and when levels of one machine were measured, in one line."""
-    windows = sorted({round(one.window_s, 1) for one in levels})
+    windows = sorted({form.tenths(one.window_s) for one in levels})
     least = "" if windows[0] == windows[-1] else f"{form.short(windows[0])} to "
     moments = sorted({one.result.run.started_utc for one in levels})
     return placed(
@@ -213,7 +214,9 @@ def _name_cell(level: LevelSummary, at: object, changed: LevelChange | None) -> 
         words.append("ended early")
     if changed is not None:
         words.append(changed.words)
-    note = level.record.ended_early or (verdict.why if verdict is not None and verdict.word != "sustained" else "")
+    note = level.record.ended_early or (
+        rate_words(verdict) if verdict is not None and verdict.word != "sustained" else ""
+    )
     return Cell(level_name(level), small=" · ".join(words), href="" if changed is None else changed.href, note=note)
 
 

@@ -16,6 +16,7 @@ from bench.metrics.scores import mean_score
 from bench.metrics.timing import NANOSECONDS_PER_SECOND, loads_s, measured_before_version_2
 from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
 from bench.report import format as form
+from bench.report.reasons import reason_words
 from bench.report.tables import (
     Cell,
     CellValue,
@@ -117,7 +118,9 @@ def _steadiness(summary: RunSummary, tried: Sequence[ModelSummary]) -> list[Json
     found = summary.steadiness
     heading = f"The machine’s steadiness: {VERDICTS[found.verdict].lower()}"
     # Not made a sentence: a reason may begin with the name of a model.
-    reasons = found.reasons or ("No probe, sleeper, hypervisor or load was beyond its limit.",)
+    reasons = tuple(map(reason_words, found.reasons)) or (
+        "No probe, sleeper, hypervisor or load was beyond its limit.",
+    )
     watched = [(one, one.model.machine_watch) for one in tried if one.model.machine_watch is not None]
     sections = [list_section(heading, reasons)]
     if watched:
