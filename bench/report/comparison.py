@@ -81,8 +81,8 @@ def change_text(one: Difference) -> str:
     if value is None:
         return form.NO_VALUE
     if one.scale == "points":
-        shown = f"{value:+.2f}"
-        return shown if interval is None else f"{shown} ({interval.low:+.2f} to {interval.high:+.2f})"
+        shown = form.points(value)
+        return shown if interval is None else f"{shown} ({form.points(interval.low)} to {form.points(interval.high)})"
     shown = form.change(value - 1)
     if interval is None or interval.low == interval.high:
         return shown

@@ -63,10 +63,21 @@ def number(value: float, digits: int = 3) -> str:
     return f"{rounded:,.{decimals}f}"
 
 
-def significant(value: float) -> str:
-    """Return a number to three significant digits, a zero too, with thousands separated: 0.00, 3.40, 1,230."""
+def significant(value: float, per: float = 1.0) -> str:
+    """Return a number in units of `per` to three digits, a zero too, with thousands separated: 0.00, 3.40, 1,230."""
+    value /= per
     mantissa, exponent = f"{value:.2e}".split("e")
     return f"{float(f'{mantissa}e{exponent}'):,.{max(0, 2 - int(exponent))}f}"
+
+
+def significant_percent(part: float) -> str:
+    """Return a share of one as a percentage to three significant digits."""
+    return f"{significant(part * 100)} %"
+
+
+def significant_ms(seconds: float) -> str:
+    """Return a time in milliseconds to three significant digits."""
+    return f"{significant(seconds * 1_000)} ms"
 
 
 def short(value: float, digits: int = 3) -> str:
@@ -142,6 +153,11 @@ def sentence(text: str) -> str:
 def score(value: float) -> str:
     """Return a quality score to one decimal."""
     return f"{value:.1f}"
+
+
+def points(value: float) -> str:
+    """Return a difference of scores, or of shares, to two decimals and with its sign."""
+    return f"{value:+.2f}"
 
 
 def tenths(value: float) -> float:

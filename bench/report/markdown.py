@@ -144,14 +144,14 @@ def _best(summaries: Sequence[ModelSummary], metric_id: str, scale: float) -> _B
     if len(known) < MODELS_TO_COMPARE:
         return None
     better = min if metric(metric_id.partition(".")[0]).better == "lower" else max
-    text = significant(better(value for value, _ in known) / scale)
-    return _Best(tuple(name for value, name in known if significant(value / scale) == text), text)
+    text = significant(better(value for value, _ in known), scale)
+    return _Best(tuple(name for value, name in known if significant(value, scale) == text), text)
 
 
 def _shown(summary: ModelSummary, metric_id: str, scale: float) -> str:
     value = summary.value(metric_id)
     if value is not None:
-        return significant(value / scale)
+        return significant(value, scale)
     return "too few" if summary.good_samples and metric_id.endswith(".p95") else "-"
 
 

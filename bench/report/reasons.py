@@ -28,7 +28,7 @@ def _number(reason: Reason) -> str:
     if reason.value is None:
         return ""
     if reason.unit == "share":
-        return f"{form.significant(reason.value * 100)} %"
+        return form.significant_percent(reason.value)
     if reason.unit == "s":
-        return f"{form.significant(reason.value * 1_000)} ms"
+        return form.significant_ms(reason.value)
     return form.significant(reason.value)

@@ -16,6 +16,7 @@ from bench.report.palette import Mark
 from bench.report.tables import number_column
 from bench.report.text import anchor, joined, relative, shortened
 from bench.schema.prompts import FacetRecord, PromptRecord
+from bench.schema.review import SCORES
 from bench.site.charts.figures import Figure, plain
 from bench.site.charts.kinds import BAR_OPACITY, BAR_WIDTH, QUALITY, Row, Spec, finished, scale_encoding
 from bench.site.charts.trade_off import trade_off
@@ -127,7 +128,7 @@ def _interval_words(shown: int, known: int, why: str | None) -> str:
 @cache
 def _score_history_kind() -> Spec:
     x = alt.X("date:T", title=None, axis=alt.Axis(tickCount=5, grid=False))
-    axis = alt.Axis(values=[1, 2, 3, 4, 5], format="d")
+    axis = alt.Axis(values=list(SCORES), format="d")
     y = alt.Y("value:Q", axis=axis)
     bars = (
         alt.Chart(alt.NamedData("intervals"))
