@@ -40,6 +40,9 @@ NO_VALUE = "–"
 NO_BREAK = "\u00a0"
 """The space between a number and its unit, at which no line ends."""
 
+MOST_LOSS = 0.999
+"""Share lost beyond which a change is only said to be more: one digit would make it all of it."""
+
 MOST_TIMES = 1_000
 """Multiple beyond which a change is only said to be larger: a reader has long understood."""
 
@@ -201,7 +204,7 @@ def effect(part: float) -> str:
         return f"over ×{MOST_TIMES:,}"
     if part > 1:
         return f"×{short(1 + part)}"
-    return "below −99.9 %" if part < -0.999 else change(part)
+    return f"below −{percent(MOST_LOSS)}" if part < -MOST_LOSS else change(part)
 
 
 def confidence() -> str:

@@ -6,6 +6,7 @@ from math import ceil, hypot, sqrt
 from statistics import NormalDist
 from typing import Final, Literal
 
+from bench.schema.fields import MOST_ROUNDS
 from bench.stats.distribution import UPPER_QUANTILE
 
 Verdict = Literal["better", "worse", "same", "unresolved", "not comparable", "missing"]
@@ -16,9 +17,6 @@ FLOOR: Final = 0.05
 
 SCORE_FLOOR: Final = 0.1
 """The same for a score, in points of its scale."""
-
-MOST_ROUNDS: Final = 10_000
-"""Rounds that a config may ask for."""
 
 ROUNDING: Final = 1e-9
 """So much of a round is no round more."""
