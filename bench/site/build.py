@@ -32,10 +32,11 @@ from bench.site.charts.figures import DRAWN_BY, VEGA_LITE, Artist
 from bench.site.dataset import Site, arranged
 from bench.site.feed import ADDRESS as FEED
 from bench.site.feed import feed
+from bench.site.limits import limits
 from bench.site.machine_parts import KIND, Press
 from bench.site.pages.agreement import agreement_page
 from bench.site.pages.changes import changes_page, changes_section
-from bench.site.pages.glossary import failure_lines, level_lines, limits, metric_lines
+from bench.site.pages.glossary import failure_lines, level_lines, metric_lines
 from bench.site.pages.licences import footprint
 from bench.site.pages.load import load_page
 from bench.site.pages.model import model_list, model_view
@@ -221,7 +222,6 @@ def pages_of(site: Site) -> Iterator[Page]:
         "metrics": metric_lines(),
         "levels": level_lines(),
         "failures": failure_lines(),
-        "limits": limits(),
     }
     yield Page(f"{REPORT}/how-to-read.html", "how-to-read.md.j2", "How to read this", reading, search=True)
     yield Page(f"{REPORT}/verdicts.html", "verdicts.md.j2", "How a verdict is reached", verdicts(), search=True)
@@ -238,7 +238,7 @@ def _environment(templates_dir: Path, artist: Artist, program: str) -> Environme
         keep_trailing_newline=True,
     )
     environment.globals.update(
-        picture=artist.picture, program=f"{REPORT}/assets/{program}", count=form.count, anchor=anchor
+        picture=artist.picture, program=f"{REPORT}/assets/{program}", count=form.count, anchor=anchor, limits=limits()
     )
     return environment
 
