@@ -33,6 +33,9 @@ SCALES: dict[str, tuple[Scale, ...]] = {
 }
 """Base unit -> its display units, the largest first."""
 
+_SCORE_UNIT = SCALES["score"][0].unit
+_WHOLE_UNITS = (SCALES["tokens"][0].unit, SCALES["count"][0].unit)
+
 NO_VALUE = "–"
 NO_BREAK = "\u00a0"
 """The space between a number and its unit, at which no line ends."""
@@ -55,9 +58,9 @@ def number(value: float, digits: int = 3) -> str:
     """Return a number to some significant digits, with thousands separated and no exponent."""
     if value == 0:
         return "0"
-    rounded = _significant(value, digits)
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
-    return f"{rounded:,.{decimals}f}"
+    rounded = f"{value:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - int(rounded.partition("e")[2]))
+    return f"{float(rounded):,.{decimals}f}"
 
 
 def short(value: float) -> str:
@@ -73,18 +76,18 @@ def quantity(value: float | None, scale: Scale) -> str:
     """
     if value is None:
         return NO_VALUE
-    if scale.unit == SCALES["score"][0].unit:
+    if scale.unit == _SCORE_UNIT:
         return score(value)
-    if scale.unit in (SCALES["tokens"][0].unit, SCALES["count"][0].unit):
+    if scale.unit in _WHOLE_UNITS:
         return f"{value:,.0f}"
     return number(value * scale.factor)
 
 
 def interval(low: float, high: float, value: float, scale: Scale) -> str:
     """Return the interval of a value in its display unit and to its last digit, without the unit: 3.64–3.74."""
-    if scale.unit == SCALES["score"][0].unit:
+    if scale.unit == _SCORE_UNIT:
         return f"{score(low)}–{score(high)}"
-    if value == 0 or scale.unit in (SCALES["tokens"][0].unit, SCALES["count"][0].unit):
+    if value == 0 or scale.unit in _WHOLE_UNITS:
         return f"{quantity(low, scale)}–{quantity(high, scale)}"
     last = 2 - math.floor(math.log10(abs(_significant(value * scale.factor, 3))))
     ends = (f"{round(end * scale.factor, last):,.{max(0, last)}f}" for end in (low, high))

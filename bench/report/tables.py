@@ -112,6 +112,8 @@ def table(label: str, columns: Sequence[Column]) -> Table:
     rows = tuple(
         tuple(
             replace(cell, note_letter=letter_of(cell.note), interval_letter=letter_of(cell.interval_note))
+            if cell.note or cell.interval_note
+            else cell
             for cell in cells
         )
         for cells in zip(*(column.cells for column in headed), strict=True)
