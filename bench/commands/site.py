@@ -111,7 +111,14 @@ def _write_pages(results_dir: Path, project: Path) -> None:
     for refused in (*ledger.refused, *(refused for one in reviews.values() for refused in one.refused)):
         click.echo(f"bench: left out {results_dir / refused.path}: {refused.reason}", err=True)
     address = site_url(project / "mkdocs.yml")
-    written = write_site(ledger, project / "docs", project / "site_templates", site_url=address, reviews=reviews)
+    written = write_site(
+        ledger,
+        project / "docs",
+        project / "site_templates",
+        site_url=address,
+        reviews=reviews,
+        results_dir=results_dir,
+    )
     parts = (count(len(ledger.results), "run"), count(written.pages, "page"), count(written.charts, "chart"))
     click.echo(", ".join(parts))
 

@@ -1,8 +1,6 @@
 """The site: what pages and files there are, and how they are written. The only place that composes."""
 
-import csv
 import hashlib
-import io
 import json
 import os
 import re
@@ -16,18 +14,16 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.metrics.registry import SAMPLE_METRICS
 from bench.report import format as form
-from bench.report.export import FORMULA_STARTS, SCORE_COLUMNS, csv_text, json_text, score_rows, to_csv, to_json
+from bench.report.export import SCORE_COLUMNS, csv_text, json_text, score_rows, to_csv, to_json
 from bench.report.text import anchor, finalise, relative, run_key, title
-from bench.schema.result import Result
-from bench.site.charts.figures import DRAWN_BY, VEGA_LITE, Artist, embedded
+from bench.site.charts.figures import DRAWN_BY, VEGA_LITE, Artist
 from bench.site.dataset import Site
 from bench.site.dataset import site as arranged
 from bench.site.feed import ADDRESS as FEED
 from bench.site.feed import feed
 from bench.site.pages.agreement import agreement_page
-from bench.site.pages.changes import changes_page, changes_section
+from bench.site.pages.changes import changes_page
 from bench.site.pages.glossary import failure_lines, level_lines, limits, metric_lines
 from bench.site.pages.licences import footprint
 from bench.site.pages.load import load_page
@@ -35,11 +31,12 @@ from bench.site.pages.model import model_list, model_view
 from bench.site.pages.overview import overview
 from bench.site.pages.prompt import prompt_list, prompt_view, prompts_of
 from bench.site.pages.quality import quality_page
-from bench.site.pages.runs import run_data, run_lines
+from bench.site.pages.runs import run_lines
 from bench.site.pages.verdicts import verdicts
+from bench.site.run_files import run_files, run_later, runs_with_later
 from bench.site.sections.reviewed_runs import AGREEMENT, scored_run
-from bench.site.urls import model_page, prompt_page
-from bench.store.files import Ledger, dump
+from bench.site.urls import DATA, model_page, prompt_page
+from bench.store.files import Ledger
 from bench.store.reviews import Reviews
 
 
@@ -64,30 +61,6 @@ def bundle_name(script: str) -> str:
     return f"vega-{hashlib.sha256(script.encode()).hexdigest()[:12]}.js"
 
 
-def samples_csv(result: Result) -> str:
-    """Return every measured sample of a run, one a row, unrounded and in base units; empty where undefined."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    names = [one.id for one in SAMPLE_METRICS]
-    writer.writerow(["model", "prompt", "round", "position", *names, "output_tokens", "finish_reason", "failure"])
-    for model in result.models:
-        for sample in model.samples:
-            values = [one.value(sample) for one in SAMPLE_METRICS]
-            writer.writerow(
-                [
-                    _text(model.name),
-                    _text(sample.prompt),
-                    sample.round,
-                    sample.position,
-                    *("" if value is None else repr(value) for value in values),
-                    "" if sample.output_tokens is None else sample.output_tokens,
-                    _text(sample.finish_reason or ""),
-                    "" if sample.failure is None else _text(f"{sample.failure.kind}: {sample.failure.message}"),
-                ]
-            )
-    return file.getvalue()
-
-
 def score_files(site: Site) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of the files of every score of the runs on the page of agreement.
 
@@ -98,11 +71,6 @@ def score_files(site: Site) -> Iterator[tuple[str, str]]:
     rows = score_rows((result, site.reviews.get(result.run.id, Reviews())) for result in shown)
     yield "scores.csv", csv_text(SCORE_COLUMNS, rows)
     yield "scores.json", json_text(rows)
-
-
-def _text(text: str) -> str:
-    # A spreadsheet runs a cell that starts like a formula; an apostrophe makes it text.
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 REPORT = "report"
@@ -135,12 +103,14 @@ def write_site(
     cache_dir: Path | None = None,
     site_url: str | None = None,
     reviews: Mapping[str, Reviews] | None = None,
+    results_dir: Path | None = None,
 ) -> WrittenSite:
     """Write every page and data file below `docs_dir`, and remove those of an earlier ledger.
 
     The same ledger gives the same bytes. Pictures and the charts' program are kept in `cache_dir`, by default
     `.cache/site` beside `docs_dir`. Links of the feed start from `site_url`, else from the feed. `reviews` has what
-    judges and people said, by run id.
+    judges and people said, by run id. The result files in `results_dir` can be taken along byte for byte; without it,
+    each as it would be saved today.
     """
     cache = cache_dir or docs_dir.parent / ".cache" / "site"
     site = arranged(ledger, reviews)
@@ -153,8 +123,8 @@ def write_site(
         path = docs_dir / page.address
         written.add(_write(path.with_name(f"{path.stem}.md"), _rendered(environment, page)))
         pages += 1
-    for name, text in _data_files(site):
-        written.add(_write(docs_dir / REPORT / "data" / name, text))
+    for name, content in _data_files(site, results_dir):
+        written.add(_write(docs_dir / DATA / name, content))
     if site.results:
         written.add(_write(docs_dir / FEED, feed(site, site_url)))
     _remove_others(docs_dir / REPORT, written)
@@ -178,7 +148,7 @@ def pages_of(site: Site) -> Iterator[Page]:
     yield Page(f"{REPORT}/licences.html", "licences.md.j2", "Licences and footprint", footprint(site))
     yield Page(f"{REPORT}/runs.html", "runs.md.j2", "Runs", {"lines": run_lines(site), "refused": site.refused})
     newest = run_key(site.results[-1].run.id) if site.results else ""
-    yield Page(f"{REPORT}/run.html", "run.md.j2", "Run", {"newest": newest})
+    yield Page(f"{REPORT}/run.html", "run.md.j2", "Run", {"newest": newest, "later": runs_with_later(site)})
     reading = {
         "metrics": metric_lines(),
         "levels": level_lines(),
@@ -219,8 +189,8 @@ def _rendered(environment: Environment, page: Page) -> str:
     return re.sub(r"\n(?:[ ]*\n){2,}", "\n\n", text).strip("\n") + "\n"
 
 
-def _data_files(site: Site) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each data file, one at a time: together they can be larger than all pages."""
+def _data_files(site: Site, results_dir: Path | None) -> Iterator[tuple[str, str | bytes]]:
+    """Yield the name and the content of each data file, one at a time: together they can be larger than all pages."""
     if not site.results:
         return
     yield "runs.csv", to_csv(site.summaries)
@@ -231,17 +201,17 @@ def _data_files(site: Site) -> Iterator[tuple[str, str]]:
     yield "lengths.json", to_json(site.summaries, "lengths")
     yield from score_files(site)
     for summary in site.summaries:
-        name = f"runs/{run_key(summary.result.run.id)}"
-        hearing = site.hearings.of(summary.result) if site.hearings.has(summary.result) else None
-        shown = run_data(summary, changes_section(site, summary), hearing)
-        yield f"{name}.js", f"benchledger.show({embedded(shown)});\n"
-        yield f"{name}.json", dump(summary.result)
-        yield f"{name}.csv", samples_csv(summary.result)
+        # A file lies where its run id says: any other was refused.
+        content = None if results_dir is None else (results_dir / f"{summary.result.run.id}.json").read_bytes()
+        yield from run_files(summary, content)
+        later = run_later(site, summary)
+        if later is not None:
+            yield later
 
 
-def _write(path: Path, text: str) -> Path:
-    """Write a file, unless it holds this text already: an unchanged file keeps its date."""
-    content = text.encode()
+def _write(path: Path, written: str | bytes) -> Path:
+    """Write a file, unless it holds this already: an unchanged file keeps its date."""
+    content = written.encode() if isinstance(written, str) else written
     if path.is_dir():
         shutil.rmtree(path)
     path.parent.mkdir(parents=True, exist_ok=True)

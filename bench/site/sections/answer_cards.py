@@ -18,13 +18,13 @@ from bench.analysis.summary import ModelSummary
 from bench.quality.grading import score
 from bench.report import format as form
 from bench.report.palette import Mark
-from bench.report.text import escape, relative, run_key, shortened
+from bench.report.text import escape, relative, shortened
 from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.schema.result import FacetGrade, Result
 from bench.site.dataset import Board, Site, failure_text
 from bench.site.sections.raters import SILENT, WHY_LENGTH, Voice
 from bench.site.sections.reviewed_runs import Earlier, VoiceLine, scored_before, voice_lines
-from bench.site.urls import model_page
+from bench.site.urls import model_page, run_file
 
 MOST_MARKS: Final = 200
 """Words that are marked in one answer, from its start on."""
@@ -303,7 +303,7 @@ class FailureCount:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one model said to one prompt. `whole` is the address of the run's data, from the site's root."""
+    """What one model said to one prompt. `whole` is the address of the run's file, from the site's root."""
 
     distinct: tuple[FoldedAnswer, ...]
     failures: tuple[FailureCount, ...]
@@ -347,7 +347,7 @@ def answers(summary: ModelSummary, prompt: PromptRecord, grades: Grades, voices:
         )
     failed = Counter((sample.failure.kind, sample.failure.message) for sample in samples if sample.failure is not None)
     failures = [FailureCount(_times(count, len(samples)), *what) for what, count in failed.most_common()]
-    return Answers(tuple(distinct), tuple(failures), run_data_page(summary.result))
+    return Answers(tuple(distinct), tuple(failures), run_file(summary.result, "json"))
 
 
 def facets(
@@ -372,11 +372,6 @@ def state_of(credit: float | None) -> State:
     if credit >= 1:
         return "passed"
     return "failed" if credit <= 0 else "partly"
-
-
-def run_data_page(result: Result) -> str:
-    """Return the address of a run's result file, from the site's root."""
-    return f"report/data/runs/{run_key(result.run.id)}.json"
 
 
 def _cut(text: str) -> str:
