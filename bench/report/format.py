@@ -58,6 +58,8 @@ def number(value: float, digits: int = 3) -> str:
     """Return a number to some significant digits, with thousands separated and no exponent."""
     if value == 0:
         return "0"
+    if digits <= 3 and "e" not in (text := f"{value:#.{digits}g}"):
+        return text.rstrip(".")
     rounded = f"{value:.{digits - 1}e}"
     decimals = max(0, digits - 1 - int(rounded.partition("e")[2]))
     return f"{float(rounded):,.{decimals}f}"

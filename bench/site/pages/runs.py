@@ -197,7 +197,7 @@ def _state(one: ModelSummary) -> str:
 
 
 def _model_sections(one: ModelSummary, found: RunAnswers) -> list[Json]:
-    titles = {prompt.id: prompt.title for prompt in one.result.prompt_set.prompts}
+    titles = {prompt.id: visible(prompt.title) for prompt in one.result.prompt_set.prompts}
     name = shortened(visible(one.model.name), 60)
     return [
         _sample_section(f"Samples of {name}", one.model.samples, titles),
@@ -208,24 +208,21 @@ def _model_sections(one: ModelSummary, found: RunAnswers) -> list[Json]:
 
 def _sample_section(heading: str, samples: Sequence[Sample], titles: dict[str, str]) -> Json:
     chosen = [one for one in SAMPLE_METRICS if one.id in SAMPLE_COLUMNS]
-    values = [[one.value(sample) for one in chosen] for sample in samples]
-    scales = [form.scale(one.unit, [row[place] for row in values]) for place, one in enumerate(chosen)]
+    values = [[one.value(sample) for sample in samples] for one in chosen]
+    scales = [form.scale(one.unit, found) for one, found in zip(chosen, values, strict=True)]
     columns = [column("Order", numeric=True), column("Round", numeric=True), column("Prompt")]
     columns += [column(one.symbol, scale.unit, numeric=True) for one, scale in zip(chosen, scales, strict=True)]
     columns += [column("Output", "tokens", numeric=True), column("Ended")]
-    rows = []
-    for sample, found in zip(samples, values, strict=True):
-        rows.append(
-            [
-                str(sample.position),
-                str(sample.round),
-                titles[sample.prompt],
-                *(form.quantity(value, scale) for value, scale in zip(found, scales, strict=True)),
-                form.NO_VALUE if sample.output_tokens is None else f"{sample.output_tokens:,}",
-                _ended(sample),
-            ]
-        )
-    return rows_section(heading, columns, rows)
+    tokens = [sample.output_tokens for sample in samples]
+    texts = [
+        [str(sample.position) for sample in samples],
+        [str(sample.round) for sample in samples],
+        [titles[sample.prompt] for sample in samples],
+        *([form.quantity(value, scale) for value in found] for found, scale in zip(values, scales, strict=True)),
+        [form.NO_VALUE if count is None else f"{count:,}" for count in tokens],
+        [visible(_ended(sample)) for sample in samples],
+    ]
+    return rows_section(heading, columns, [list(row) for row in zip(*texts, strict=True)])
 
 
 def _ended(sample: Sample) -> str:

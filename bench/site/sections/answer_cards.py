@@ -19,8 +19,10 @@ from bench.quality.grading import score
 from bench.report import format as form
 from bench.report.palette import Mark
 from bench.report.text import escape, relative, shortened
+from bench.schema.model_run import ModelRun
 from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.schema.result import FacetGrade, Result
+from bench.schema.sample import Sample
 from bench.site.dataset import Board, Site, failure_text
 from bench.site.sections.raters import SILENT, WHY_LENGTH, Voice
 from bench.site.sections.reviewed_runs import Earlier, VoiceLine, scored_before, voice_lines
@@ -315,9 +317,26 @@ def grades_of(result: Result) -> Grades:
     return {(grade.prompt, grade.output): grade.facets for grade in result.grades}
 
 
-def answers(summary: ModelSummary, prompt: PromptRecord, grades: Grades, voices: Sequence[Voice] = ()) -> Answers:
-    """Return what a model said to a prompt, the most frequent answer first, and what `voices` say of each."""
-    samples = [sample for sample in summary.model.samples if sample.prompt == prompt.id]
+def by_prompt(model: ModelRun) -> Mapping[str, Sequence[Sample]]:
+    """Return the measured samples of a model by prompt, in order of sending; of a prompt without any there is none."""
+    found: dict[str, list[Sample]] = {}
+    for sample in model.samples:
+        found.setdefault(sample.prompt, []).append(sample)
+    return found
+
+
+def answers(
+    summary: ModelSummary,
+    prompt: PromptRecord,
+    grades: Grades,
+    voices: Sequence[Voice] = (),
+    samples: Sequence[Sample] | None = None,
+) -> Answers:
+    """Return what a model said to a prompt, the most frequent answer first, and what `voices` say of each.
+
+    `samples` are those of the prompt, where somebody has them already.
+    """
+    samples = by_prompt(summary.model).get(prompt.id, ()) if samples is None else samples
     good = [sample for sample in samples if sample.failure is None and sample.output is not None]
     counted = Counter(sample.output for sample in good if sample.output is not None)
     distinct = []

@@ -31,7 +31,7 @@ from bench.report.text import shortened, visible
 from bench.schema.machine import MachineWatch, Probe
 from bench.schema.migrate import NOT_YET
 from bench.site.dataset import measured, metric_column
-from bench.site.sections.answer_cards import FoldedAnswer, MarkedPiece, Opinion, answers, grades_of
+from bench.site.sections.answer_cards import FoldedAnswer, MarkedPiece, Opinion, answers, by_prompt, grades_of
 from bench.site.sections.lengths import lengths_sentence
 from bench.site.sections.level_tables import CLOSED_VIEWER_COLUMNS, FROM_SCHEDULE, OPEN_VIEWER_COLUMNS, level_table
 from bench.site.sections.load_levels import closed_sentence, rates_sentence
@@ -43,7 +43,7 @@ Json = dict[str, Any]
 
 def facts_section(heading: str, facts: Sequence[tuple[str, str]]) -> Json:
     """Return names with their values."""
-    return {"heading": heading, "kind": "facts", "rows": visible_rows([list(fact) for fact in facts])}
+    return {"heading": heading, "kind": "facts", "rows": [[visible(name), visible(value)] for name, value in facts]}
 
 
 def list_section(heading: str, lines: Sequence[str]) -> Json:
@@ -60,19 +60,14 @@ def table_section(heading: str, shown: Table, says: str = "") -> Json:
     return section | ({"says": visible(says)} if says else {})
 
 
-def rows_section(heading: str, columns: Sequence[Json], rows: Sequence[Sequence[str]]) -> Json:
-    """Return a long table of texts that opens when a reader asks for it."""
-    return {"heading": heading, "kind": "table", "fold": True, "columns": list(columns), "rows": visible_rows(rows)}
+def rows_section(heading: str, columns: Sequence[Json], rows: Sequence[list[str]]) -> Json:
+    """Return a long table of texts, in which nothing is invisible, that opens when a reader asks for it."""
+    return {"heading": heading, "kind": "table", "fold": True, "columns": list(columns), "rows": list(rows)}
 
 
 def column(label: str, unit: str = "", numeric: bool = False) -> Json:
     """Return the head of a column."""
     return {"label": label, "unit": unit, "numeric": numeric}
-
-
-def visible_rows(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return rows of texts with what cannot be seen made visible."""
-    return [[visible(text) for text in row] for row in rows]
 
 
 def _cell(cell: Cell) -> Json:
@@ -468,8 +463,9 @@ def _each_answer(summary: RunSummary, hearing: Hearing | None = None) -> Iterato
     """Yield the name of each model, the number of each prompt, and each distinct answer of the one to the other."""
     grades, voices = grades_of(summary.result), hearing.voices if hearing is not None else ()
     for one in summary.models:
+        samples = by_prompt(one.model)
         for number, prompt in enumerate(summary.result.prompt_set.prompts):
-            for each in answers(one, prompt, grades, voices).distinct:
+            for each in answers(one, prompt, grades, voices, samples.get(prompt.id, ())).distinct:
                 yield one.model.name, number, each
 
 
