@@ -325,6 +325,7 @@ def test_a_run_that_nobody_reviewed_has_the_program_s_evidence_alone() -> None:
     assert "Quality by source" not in found["sections"]
     assert found["answers"][12] == {
         "score": "1.0\u00a0of\u00a05",
+        "hint": "",
         "text": ["no, not p01"],
         "facets": [
             {"state": "failed", "sign": "✗", "why": "has none of 'yes'"},
@@ -343,7 +344,7 @@ def test_a_long_answer_is_cut_and_says_where_all_of_it_is() -> None:
     assert answer is not None
     assert len(answer.text) == LONGEST_ANSWER
     assert answer.cut == "Cut here, after 6,000 of 1,000,000 characters."
-    assert found.whole == f"report/data/runs/{run.run.id}.json"
+    assert found.whole == f"report/data/runs/{run.run.id}.json.gz"
 
 
 def matrix(shown: Site) -> SourceMatrix:
