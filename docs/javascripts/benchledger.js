@@ -110,7 +110,7 @@ var benchledger = (function () {
 
   /* What became known of a run after it: it comes before the run itself. */
 
-  var known;
+  var known, lost;
 
   function later(data) {
     var unpack = unpacked(data);
@@ -298,6 +298,7 @@ var benchledger = (function () {
     var files = element("p", "bl-downloads");
     files.append(link("Result (JSON)", folder + run.json), link("Samples (CSV)", folder + run.csv));
     place.append(files);
+    if (lost) { place.append(element("p", "bl-hint", "What became known after this run cannot be loaded.")); }
     run.standings.forEach(function (one) {
       place.append(element("p", "bl-callout bl-standing-" + one.kind, one.text));
     });
@@ -338,7 +339,7 @@ var benchledger = (function () {
     }
     var first = Promise.resolve();
     if (place.dataset.later.split(" ").includes(wanted)) {
-      first = load(place.dataset.laterFolder + wanted + ".js");
+      first = load(place.dataset.laterFolder + wanted + ".js").catch(function () { lost = true; });
     }
     first.then(function () { return load(place.dataset.folder + wanted + ".js"); }).catch(function () {
       place.replaceChildren(element("p", "bl-hint", "There is no run " + wanted + ": choose one from the list of runs."));

@@ -288,6 +288,10 @@ def test_what_became_known_later_is_loaded_only_where_there_is_something(browser
     assert headings[headings.index("Models") + 1] == "Quality by source"
     assert len([url for url in asked if "/later/" in url]) == 1
     assert problems == []
+    page.route("**/later/**", lambda route: route.abort())
+    page.reload()
+    page.wait_for_selector("#bl-run h2")
+    assert page.inner_text("#bl-run .bl-hint") == "What became known after this run cannot be loaded."
     context.close()
 
 
