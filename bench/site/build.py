@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,7 @@ class WrittenSite:
 def write_site(
     ledger: Ledger,
     docs_dir: Path,
-    templates_dir: Path,
+    templates_dir: Path | Sequence[Path],
     cache_dir: Path | None = None,
     site_url: str | None = None,
     reviews: Mapping[str, Reviews] | None = None,
@@ -140,7 +140,7 @@ def write_site(
 
     The same ledger gives the same bytes. Pictures and the charts' program are kept in `cache_dir`, by default
     `.cache/site` beside `docs_dir`. Links of the feed start from `site_url`, else from the feed. `reviews` has what
-    judges and people said, by run id.
+    judges and people said, by run id. Of several `templates_dir`, each template is of the first that has it.
     """
     cache = cache_dir or docs_dir.parent / ".cache" / "site"
     site = arranged(ledger, reviews)
@@ -189,7 +189,7 @@ def pages_of(site: Site) -> Iterator[Page]:
     yield Page(f"{REPORT}/verdicts.html", "verdicts.md.j2", "How a verdict is reached", verdicts(), search=True)
 
 
-def _environment(templates_dir: Path, artist: Artist, program: str) -> Environment:
+def _environment(templates_dir: Path | Sequence[Path], artist: Artist, program: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates_dir),
         autoescape=True,
