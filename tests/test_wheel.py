@@ -19,6 +19,7 @@ from tests.site_project import FIXTURES, ROOT, drawn_once
 
 pytestmark = pytest.mark.slow
 
+SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 SHIPPED = "bench/site/shipped"
 NOTHING_OF_ITS_OWN = "mkdocs.yml: the one that comes with Benchledger; write your own to change title and address"
 ALL_BUT_A_FEW = "mkdocs.yml and docs: your own, over those that come with Benchledger"
@@ -41,7 +42,7 @@ def installed() -> Installed:
         if not (folder / "whole").exists():
             run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder), cwd=ROOT)
             run(sys.executable, "-m", "venv", "--without-pip", str(environment))
-            python = next(environment.glob("*/python*"))
+            python = next((environment / SCRIPTS).glob("python*"))
             (wheel,) = folder.glob("*.whl")
             pip = (sys.executable, "-m", "pip", "--python", str(python), "install")
             run(*pip, "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", str(wheel))
@@ -50,7 +51,7 @@ def installed() -> Installed:
             (packages / "packages.pth").write_text("\n".join(site.getsitepackages()), encoding="utf-8")
             (folder / "whole").touch()
     (wheel,) = folder.glob("*.whl")
-    return Installed(wheel, next(environment.glob("*/bench*")))
+    return Installed(wheel, next((environment / SCRIPTS).glob("bench*")))
 
 
 def run(*command: str, cwd: Path | None = None) -> None:
