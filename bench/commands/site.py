@@ -1,59 +1,22 @@
-"""Commands of the site: site, serve; pages follow when a result file or a review comes, changes or goes."""
+"""Commands of the site: site, serve."""
 
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.commands.options import CONTEXT, results_option
 from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
     from bench.site.project import SiteProject
-
-ENDINGS = (".json", ".jsonl", ".yaml")
-"""How the names of result files, of judgements and of a person's scores end."""
-
-QUIET_S = 0.5
-"""How long a folder must have been quiet: one new result is several events."""
-
-
-@contextmanager
-def watching(folder: Path, call: Callable[[], object]) -> Iterator[None]:
-    """Call `call`, in a thread of its own, after changes to the results and reviews below a folder."""
-    # It comes with the site's extra, and the other commands do without.
-    from watchdog.events import FileSystemEvent, FileSystemEventHandler
-    from watchdog.observers import Observer
-
-    class Changes(FileSystemEventHandler):
-        timer: threading.Timer | None = None
-
-        def on_any_event(self, event: FileSystemEvent) -> None:
-            # A result file appears under its name by a move.
-            names = (str(event.src_path), str(event.dest_path))
-            if event.event_type in ("opened", "closed_no_write") or not any(name.endswith(ENDINGS) for name in names):
-                return
-            if self.timer is not None:
-                self.timer.cancel()
-            self.timer = threading.Timer(QUIET_S, call)
-            self.timer.daemon = True
-            self.timer.start()
-
-    folder.mkdir(parents=True, exist_ok=True)
-    observer = Observer()
-    observer.schedule(Changes(), str(folder), recursive=True)
-    observer.start()
-    try:
-        yield
-    finally:
-        observer.stop()
-        observer.join()
 
 
 def project_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -96,15 +59,16 @@ def serve(results_dir: Path, project: Path, address: str) -> None:
     bench serve
     bench serve --address 0.0.0.0:8080
     """
-
     made = _write_pages(results_dir, project)
+    from bench.commands.watch import watching
+
     with watching(results_dir, lambda: _write_pages(results_dir, project)):
         _mkdocs(made.config, "serve", "--dev-addr", address)
 
 
 def _write_pages(results_dir: Path, project: Path) -> "SiteProject":
     try:
-        from bench.site.build import write_site
+        from bench.site.build import write_tree
         from bench.site.feed import site_url
         from bench.site.project import site_project
     except ModuleNotFoundError as error:
@@ -112,19 +76,40 @@ def _write_pages(results_dir: Path, project: Path) -> "SiteProject":
             f"{error.name} is not installed; install the site's extra: pip install 'benchledger[site]'"
         ) from error
     from bench.report.format import count
-    from bench.store.files import load_tree
-    from bench.store.reviews import all_reviews
 
     made = site_project(project, results_dir)
     if made.used is not None:
         click.echo(made.used)
-    ledger, reviews = load_tree(results_dir), all_reviews(results_dir)
-    for refused in (*ledger.refused, *(refused for one in reviews.values() for refused in one.refused)):
+    with _reading() as on_read:
+        written = write_tree(
+            results_dir,
+            made.docs,
+            made.templates,
+            made.cache,
+            site_url=site_url(made.config),
+            on_read=on_read,
+        )
+    for refused in written.refused:
         click.echo(f"bench: left out {results_dir / refused.path}: {refused.reason}", err=True)
-    written = write_site(ledger, made.docs, made.templates, made.cache, site_url(made.config), reviews)
-    parts = (count(len(ledger.results), "run"), count(written.pages, "page"), count(written.charts, "chart"))
+    parts = (count(written.runs, "run"), count(written.pages, "page"), count(written.charts, "chart"))
     click.echo(", ".join(parts))
     return made
+
+
+@contextmanager
+def _reading() -> Iterator[Callable[[int, int], None]]:
+    """Yield what shows how many new result files were read; nothing where there are few or nobody looks on."""
+    with Progress(
+        TextColumn("Reading results"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ) as progress:
+        task = progress.add_task("read", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _mkdocs(config: Path, *arguments: str) -> None:
