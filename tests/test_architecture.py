@@ -72,7 +72,7 @@ def test_the_picture_draws_nothing_beyond_its_edge() -> None:
 
     for box in root.iter(f"{SVG}rect"):
         x, y, wide, high = (float(box.get(name, 0)) for name in ("x", "y", "width", "height"))
-        assert 0 <= x
+        assert x >= 0
         assert x + wide <= width
-        assert 0 <= y
+        assert y >= 0
         assert y + high <= height
