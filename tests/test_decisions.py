@@ -7,7 +7,7 @@ import pytest
 from tests.site_project import ROOT
 
 FOLDER = ROOT / "docs" / "decisions"
-PAGES = sorted(path for path in FOLDER.glob("*.md") if path.name != "index.md")
+PAGES = sorted(path for path in FOLDER.glob("*.md") if path.name != "README.md")
 MOST_WORDS = 400
 """About a page."""
 
@@ -17,7 +17,7 @@ def test_they_are_numbered_without_a_gap() -> None:
 
 
 def test_the_index_names_each_once_with_its_title() -> None:
-    named = re.findall(r"^\| (\d+) \| .+ \| \[(.+)\]\((.+)\) \|$", (FOLDER / "index.md").read_text(), re.MULTILINE)
+    named = re.findall(r"^\| (\d+) \| .+ \| \[(.+)\]\((.+)\) \|$", (FOLDER / "README.md").read_text(), re.MULTILINE)
 
     titles = [page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ") for page in PAGES]
     assert named == [(str(int(page.name[:4])), title, page.name) for page, title in zip(PAGES, titles, strict=True)]
