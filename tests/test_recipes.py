@@ -92,11 +92,10 @@ def follow(title: str, root: Path) -> list[str]:
 def copy(tmp_path: Path) -> Path:
     """Return a copy of what a change of the program can touch."""
     root = tmp_path / "copy"
-    left_out = shutil.ignore_patterns("__pycache__", "report", "index.md")
     for folder in ("bench", "tests", "docs", "site_templates"):
-        # The weights are not needed; `report` is a room in `bench`, and what was generated in `docs`.
-        ignored = shutil.ignore_patterns("__pycache__", "ledger-*") if folder != "docs" else left_out
-        shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
+        # `report` is a room in `bench`, and what was generated in `docs`.
+        left_out = ("__pycache__", "report", "index.md") if folder == "docs" else ("__pycache__",)
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns(*left_out))
     for name in ("mkdocs.yml", "pyproject.toml"):
         shutil.copy(ROOT / name, root)
     return root
