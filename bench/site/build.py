@@ -207,7 +207,7 @@ def _templates_version(templates_dir: Path | Sequence[Path]) -> str:
 def pages_of(site: Site) -> Iterator[Page]:
     """Yield every page of the site."""
     yield Page("index.html", "overview.md.j2", "Overview", overview(site))
-    yield Page(f"{REPORT}/models/index.html", "models.md.j2", "Models", model_list(site))
+    yield Page(f"{REPORT}/models/index.html", "table.md.j2", "Models", model_list(site))
     for name in site.marks:
         yield Page(model_page(name), "model.md.j2", name, model_view(site, name))
     yield Page(f"{REPORT}/prompts/index.html", "prompts.md.j2", "Prompts", prompt_list(site))
