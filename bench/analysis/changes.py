@@ -1,7 +1,8 @@
 """Level shifts of a whole ledger: of every model in every context, metric by metric and prompt by prompt."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from math import exp, isfinite, log, log1p
 from typing import Final, Literal, TypeVar
@@ -38,7 +39,8 @@ class StepChange:
 
     `effect` is new level / old level - 1, `low` and `high` its 95% interval. `runs` counts the steady runs with a
     value from `index` to the next confirmed change or the end. `p` is the chance of so much evidence at one run of a
-    steady history.
+    steady history. `confirmed_by` is the index of the run with which the change was confirmed for the first time, None
+    where it is suspected.
     """
 
     index: int
@@ -50,6 +52,26 @@ class StepChange:
     after: float
     runs: int
     p: float
+    confirmed_by: int | None = None
+
+
+@dataclass(frozen=True)
+class SeriesShifts:
+    """The changes of one series judged by itself, oldest first: a function of its values and drifted flags alone."""
+
+    changes: tuple[StepChange, ...]
+
+    def to_json(self) -> str:
+        """Return it as JSON on one line, from which `from_json` makes the same again to the last digit."""
+        return json.dumps([astuple(change) for change in self.changes])
+
+    @classmethod
+    def from_json(cls, text: str) -> "SeriesShifts":
+        """Return what `to_json` was made from. Raises ValueError for a text that it did not make."""
+        try:
+            return cls(tuple(StepChange(*fields) for fields in json.loads(text)))
+        except TypeError as error:
+            raise ValueError("no shifts of a series") from error
 
 
 @dataclass(frozen=True)
@@ -71,9 +93,13 @@ def changes(
     suspected. Raises ValueError for a value that is not finite, a floor below 0, or another number of `drifted`.
     """
     reading = _Reading(values, drifted, floor)
-    while reading.further():
-        pass
+    reading.to_end()
     return reading.found()
+
+
+def series_shifts(series: Series) -> SeriesShifts:
+    """Return the changes of a series at the usual floor. Raises ValueError as `changes` does."""
+    return SeriesShifts(changes(series.values, series.drifted))
 
 
 def replay(
@@ -88,15 +114,18 @@ def replay(
         yield reading.found()
 
 
-def changes_of_all(series: Mapping[Key, Series], floor: float = FLOOR) -> dict[Key, tuple[StepChange, ...]]:
+def changes_of_all(
+    series: Mapping[Key, Series], of_series: Callable[[Series], SeriesShifts] = series_shifts
+) -> dict[Key, tuple[StepChange, ...]]:
     """Return the changes of many series, with the share of false ones among those of the newest runs held down.
 
     Each series is one test; a change within its first 12 runs has its p, any other series 1 (Benjamini and Hochberg,
     Journal of the Royal Statistical Society B 57, 1995). A change stays confirmed where its p is within the limit
     for 5% false, is suspected where it is within that for 20%, and is left out otherwise. A change that is older must
-    stand alone: 5% or 20% over the number of series. Keys keep their order. Raises ValueError as `changes` does.
+    stand alone: 5% or 20% over the number of series. Keys keep their order. `of_series` is what `series_shifts` is, or
+    knows its answers. Raises ValueError as `changes` does.
     """
-    found = {key: changes(each.values, each.drifted, floor) for key, each in series.items()}
+    found = {key: of_series(each).changes for key, each in series.items()}
     tested = [min((change.p for change in _on_trial(changed)), default=1.0) for changed in found.values()]
     return {key: _judged(changed, tested) for key, changed in found.items()}
 
@@ -145,12 +174,33 @@ class _Reading:
             return True
         return False
 
+    def to_end(self) -> None:
+        """Read all runs that are left."""
+        logs = []
+        for value, unsteady in self._left:
+            self._read += 1
+            if value is None or value <= 0:
+                continue
+            if unsteady:
+                self._late[self._read] = log(value)
+            else:
+                self._late.clear()
+                self._steady.append(self._read)
+                logs.append(log(value))
+        self._levels.add_all(logs)
+
     def found(self) -> tuple[StepChange, ...]:
         """Return the changes up to the run that was read last."""
         known = self._levels
         confirmed = [
-            _change(known.weighed(number), "confirmed", self._steady[known.starts[number]], known.count(number))
-            for number in range(1, len(known.starts))
+            _change(
+                known.weighed(number),
+                "confirmed",
+                self._steady[start],
+                known.count(number),
+                self._steady[known.confirmed_by[start]],
+            )
+            for number, start in enumerate(known.starts[1:], start=1)
         ]
         suspected = known.suspected(list(self._late.values()))
         if suspected is None:
@@ -159,7 +209,9 @@ class _Reading:
         return (*confirmed, _change(suspected, "suspected", first, len(self._steady) - suspected.start))
 
 
-def _change(found: ShiftCandidate, status: Status, index: int, runs: int) -> StepChange:
+def _change(
+    found: ShiftCandidate, status: Status, index: int, runs: int, confirmed_by: int | None = None
+) -> StepChange:
     level, size, reach = found.before.level, found.shift.size, found.shift.reach
     return StepChange(
         index=index,
@@ -171,6 +223,7 @@ def _change(found: ShiftCandidate, status: Status, index: int, runs: int) -> Ste
         after=_ratio(level + size),
         runs=runs,
         p=found.p,
+        confirmed_by=confirmed_by,
     )
 
 
@@ -189,7 +242,7 @@ def _judged(changed: Sequence[StepChange], tested: Sequence[float]) -> tuple[Ste
         if change.status == "confirmed" and change.p <= _limit(family, FALSE_CONFIRMED):
             kept.append(change)
         elif change.p <= _limit(family, FALSE_SUSPECTED):
-            kept.append(replace(change, status="suspected"))
+            kept.append(replace(change, status="suspected", confirmed_by=None))
     return tuple(kept)
 
 
@@ -295,19 +348,18 @@ class Shifts:
         Raises ValueError for a suspected shift.
         """
         one, _ = self.shifting[shift.key]
-        if shift.change.status == "confirmed":
-            for place, found in enumerate(replay(one.series.values, one.series.drifted)):
-                if any(change.index == shift.change.index and change.status == "confirmed" for change in found):
-                    return one.history.runs[one.offset + place].result
-        raise ValueError(f"a change of {shift.key.metric_id} of {shift.key.model} was never confirmed")
+        if shift.change.confirmed_by is None:
+            raise ValueError(f"a change of {shift.key.metric_id} of {shift.key.model} was never confirmed")
+        return one.history.runs[one.offset + shift.change.confirmed_by].result
 
 
-def shifts(summaries: Sequence[RunSummary]) -> Shifts:
+def shifts(summaries: Sequence[RunSummary], of_series: Callable[[Series], SeriesShifts] = series_shifts) -> Shifts:
     """Return the level shifts of all runs, given oldest first.
 
     The series that end with one run are a family, those of its levels of load another one: of the changes in each, 5%
     of the confirmed and 20% of the suspected may be false. A run in which a model gave no good answer is no run of its
-    history; one on an unsteady machine can make a change suspected, not confirmed.
+    history; one on an unsteady machine can make a change suspected, not confirmed. `of_series` is what `series_shifts`
+    is, or knows its answers.
     """
     families: dict[tuple[str, bool], dict[SeriesKey, Watched]] = {}
     lengths = []
@@ -324,7 +376,7 @@ def shifts(summaries: Sequence[RunSummary]) -> Shifts:
     shifting = {
         key: (family[key], found)
         for family in families.values()
-        for key, found in changes_of_all({key: one.series for key, one in family.items()}).items()
+        for key, found in changes_of_all({key: one.series for key, one in family.items()}, of_series).items()
         if found
     }
     return Shifts(
