@@ -97,7 +97,7 @@ def changes(
     over; at the end, runs on a machine that drifted can still make a change suspected. Only the newest change can be
     suspected. Raises ValueError for a value that is not finite, a floor below 0, or another number of `drifted`.
     """
-    return next(_changes_of([Series(values, drifted)], floor))
+    return _changes_of([Series(values, drifted)], floor)[0]
 
 
 def series_shifts(series: Sequence[Series]) -> tuple[SeriesShifts, ...]:
@@ -158,11 +158,13 @@ def levels(
     return tuple(drawn)
 
 
-def _changes_of(series: Sequence[Series], floor: float) -> Iterator[tuple[StepChange, ...]]:
+def _changes_of(series: Sequence[Series], floor: float) -> list[tuple[StepChange, ...]]:
     least = _floor_as_log(floor)
     usable = [_usable(one.values, one.drifted) for one in series]
-    for one, known in zip(usable, known_levels([list(one.steady.values()) for one in usable], least), strict=True):
-        yield _found(known, list(one.steady), one.late)
+    found: list[tuple[StepChange, ...]] = [()] * len(series)
+    for place, known in known_levels([list(one.steady.values()) for one in usable], least):
+        found[place] = _found(known, list(usable[place].steady), usable[place].late)
+    return found
 
 
 class _Usable(NamedTuple):

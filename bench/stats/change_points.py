@@ -231,7 +231,7 @@ def student_quantile(degrees: Number, sqrt: Callable[[Number], Number], expm1: C
     return sqrt(degrees * expm1(scaled**2 / degrees))
 
 
-def likelihoods(runs: SplitSums[Number], correlation: float, log: Callable[[Number], Number]) -> Likelihoods[Number]:
+def likelihoods(runs: SplitSums[Number], correlation: Number, log: Callable[[Number], Number]) -> Likelihoods[Number]:
     """Return the likelihoods with the noise and the levels integrated out.
 
     It is a regression of the innovations e_t = r_t - correlation * r_(t-1) on a level and a shift; the first of all has
@@ -259,7 +259,7 @@ def likelihoods(runs: SplitSums[Number], correlation: float, log: Callable[[Numb
     one_left = squares - along_level**2 / of_level
     gained = along_shift**2
     half = (runs.count - 1 + PRIOR_RUNS) / 2
-    constant = (math.log(free) - log(of_level)) / 2
+    constant = (log(free) - log(of_level)) / 2
     return Likelihoods(
         one_level=constant - half * log(one_left),
         two_levels=constant

@@ -58,6 +58,12 @@ BLOCK_AFTER_SHIFT: Final = 64
 LARGEST_BLOCK: Final = 512
 """How many runs of a series are looked at in one go: what lies beyond a shift is looked at again."""
 
+CLOSER_RUNS: Final = 64
+"""... and in how many of them candidates are weighed in one go."""
+
+ROWS_AT_ONCE: Final = 512
+"""... and splits: their windows fit into the cache that is nearer still."""
+
 NEWEST: Final = SPLITS[-1]
 """Runs that may be a new level, at most."""
 
@@ -68,26 +74,42 @@ ROUNDING: Final = 1e-3
 LARGEST_SQUARES: Final = 1e4
 """Sum of squares from which on evidence may be off by more than that: no sensible series comes near."""
 
-
-def known_levels(series: Sequence[Sequence[float]], floor: float) -> Iterator[KnownLevels]:
-    """Yield what is known of each series of logarithms, oldest first, after its last run, in order."""
-    for first in range(0, len(series), SERIES_AT_ONCE):
-        some = series[first : first + SERIES_AT_ONCE]
-        known = [KnownLevels(floor) for _ in some]
-        _read(known, some, floor)
-        yield from known
+NOTHING: Final = 1e300
+"""What stands in a row where there is no run: beyond every logarithm, and still 0 when multiplied by 0."""
 
 
-def _read(known: Sequence[KnownLevels], series: Sequence[Sequence[float]], floor: float) -> None:
-    sizes = [FIRST_BLOCK] * len(known)
-    while left := [number for number, runs in enumerate(series) if len(known[number].runs) < len(runs)]:
+def _weights() -> Floats:
+    """Return for each number of runs what each of them counts in their interquartile mean, in ascending order."""
+    weights = np.zeros((WINDOW + 1, WINDOW))
+    for count in range(1, WINDOW + 1):
+        cut = count // 4
+        weights[count, cut : count - cut] = 1 / (count - 2 * cut)
+    return weights
+
+
+MIDDLE: Final = _weights()
+
+
+def known_levels(series: Sequence[Sequence[float]], floor: float) -> Iterator[tuple[int, KnownLevels]]:
+    """Yield what is known of each series of logarithms, oldest first, after its last run; as they are done, with places.
+
+    No series needs more than one pass, and each is yielded once.
+    """
+    waiting = list(range(len(series)))[::-1]
+    sizes = [FIRST_BLOCK] * len(series)
+    at_work: dict[int, KnownLevels] = {}
+    while waiting or at_work:
+        while waiting and len(at_work) < SERIES_AT_ONCE:
+            at_work[waiting.pop()] = KnownLevels(floor)
         blocks = []
-        for number in left:
-            first = len(known[number].runs)
-            blocks.append(_Block(known[number], first, series[number][first : first + sizes[number]]))
-        for number, block, ahead in zip(left, blocks, _looked_ahead(blocks, floor), strict=True):
+        for number, known in at_work.items():
+            first = len(known.runs)
+            blocks.append(_Block(known, first, series[number][first : first + sizes[number]]))
+        for number, block, ahead in zip(list(at_work), blocks, _looked_ahead(blocks, floor), strict=True):
             changed = _take(block, ahead)
             sizes[number] = BLOCK_AFTER_SHIFT if changed else min(2 * sizes[number], LARGEST_BLOCK)
+            if len(block.levels.runs) == len(series[number]):
+                yield number, at_work.pop(number)
 
 
 @dataclass(frozen=True)
@@ -135,8 +157,12 @@ class _Stretch:
 
 @dataclass(frozen=True)
 class _Ahead:
-    """What lies ahead in a block: which of its runs need a closer look, and the last spike after each of its runs."""
+    """What lies ahead in a block, as far as it was looked at: so many of its runs.
 
+    `places` are those that `KnownLevels` must take in by itself, `spikes` has the last spike after each.
+    """
+
+    looked: int
     places: Sequence[int]
     spikes: Sequence[int]
     unremarkable: "_Unremarkable"
@@ -153,7 +179,8 @@ def _take(block: _Block, ahead: _Ahead) -> bool:
         taken = place + 1
         if levels.starts != starts:
             return True
-    levels.pass_over(runs[taken:], ahead.spikes[-1])
+    if ahead.looked > taken:
+        levels.pass_over(runs[taken : ahead.looked], ahead.spikes[ahead.looked - 1])
     levels.unremarkable = ahead.unremarkable
     return False
 
@@ -177,57 +204,104 @@ class _Unremarkable:
 
 
 @dataclass(frozen=True)
-class _Backgrounds:
-    """The runs before each split of some stretches, one row a split, stretch by stretch.
+class _Splits:
+    """The splits of some stretches, one row a split, stretch by stretch, and the runs before each.
 
-    `level`, `spread`, `limit` and `runs` have a number a row, as in `Background`, and `known` counts its residuals.
-    Those are the last of WINDOW columns, with 0 before them. `logs` has the runs of all stretches, with WINDOW
-    infinities before each; `places` says for each stretch where its first run is, `rows` which row is its first.
+    `logs` has the runs of all stretches, with WINDOW times NOTHING before each; `places` says for each stretch where
+    its first run is, `rows` which row is its first. `end` is a split's place in the logs, `runs` counts the runs of the
+    window before it, and `known` those with earlier ones of other levels. The distances of these are in `older`, and
+    end at `older_end` for a split with a window full of its own.
     """
 
-    level: Floats
-    spread: Floats
-    limit: Floats
-    runs: Indices
-    known: Indices
-    residuals: Floats
     logs: Floats
     places: Indices
     rows: Indices
+    end: Indices
+    runs: Indices
+    known: Indices
+    older: Floats
+    older_end: Indices
 
-
-def _backgrounds(stretches: Sequence[_Stretch]) -> _Backgrounds:
-    nothing = np.full(WINDOW, np.inf)
-    logs = np.concatenate([part for stretch in stretches for part in (nothing, stretch.runs)])
-    lengths = np.array([WINDOW + len(stretch.runs) for stretch in stretches])
-    splits = np.array([stretch.splits for stretch in stretches])
-    places = np.cumsum(lengths) - lengths + WINDOW
-    rows = np.cumsum(splits) - splits
-    which = np.repeat(np.arange(len(stretches)), splits)
-    begins = np.array([stretch.first - stretch.since for stretch in stretches]) - rows
-    at_level = np.arange(len(which)) + begins[which]
-    runs = np.minimum(at_level, WINDOW)
-
-    windows = sliding_window_view(logs, WINDOW)[places[which] + at_level - WINDOW]
-    level = _middles(np.sort(windows, axis=1), runs)
-    residuals = windows - level[:, None]
-    short = np.flatnonzero(runs < WINDOW)
-    if len(short):
+    @classmethod
+    def of(cls, stretches: Sequence[_Stretch]) -> "_Splits":
+        """Return the splits of these stretches."""
+        nothing = np.full(WINDOW, NOTHING)
+        lengths = np.array([WINDOW + len(stretch.runs) for stretch in stretches])
+        splits = np.array([stretch.splits for stretch in stretches])
+        places = np.cumsum(lengths) - lengths + WINDOW
+        rows = np.cumsum(splits) - splits
+        which = np.repeat(np.arange(len(stretches)), splits)
+        begins = np.array([stretch.first - stretch.since for stretch in stretches]) - rows
+        at_level = np.arange(len(which)) + begins[which]
+        runs = np.minimum(at_level, WINDOW)
+        older_runs = np.array([len(stretch.older) for stretch in stretches])
         older = np.zeros((len(stretches), 2 * WINDOW))
         for row, stretch in zip(older, stretches, strict=True):
             row[WINDOW - len(stretch.older) : WINDOW] = stretch.older
-        filled = sliding_window_view(older.ravel(), WINDOW)[2 * WINDOW * which[short] + runs[short]]
-        residuals[short] = np.where(np.isinf(windows[short]), filled, residuals[short])
-    older_runs = np.array([len(stretch.older) for stretch in stretches])
-    known = np.minimum(runs + older_runs[which], WINDOW)
-    sizes = np.sort(np.abs(residuals), axis=1)
-    each = np.arange(len(which))
-    median = (sizes[each, WINDOW - known + (known - 1) // 2] + sizes[each, WINDOW - known + known // 2]) / 2
-    limit = CLIP * np.maximum(MAD_TO_DEVIATION * median, SMALLEST_DEVIATION)
-    np.clip(residuals, -limit[:, None], limit[:, None], out=residuals)
-    squares = PRIOR_SQUARES + _products(residuals, residuals)
-    spread = np.sqrt(squares / (known - 1 + PRIOR_RUNS))
-    return _Backgrounds(level, spread, limit, runs, known, residuals, logs, places, rows)
+        return cls(
+            logs=np.concatenate([part for stretch in stretches for part in (nothing, stretch.runs)]),
+            places=places,
+            rows=rows,
+            end=places[which] + at_level,
+            runs=runs,
+            known=np.minimum(runs + older_runs[which], WINDOW),
+            older=older.ravel(),
+            older_end=2 * WINDOW * which + WINDOW,
+        )
+
+    def windows(self, rows: Indices) -> Floats:
+        """Return the WINDOW runs before each of some splits, with NOTHING before the first of the level."""
+        windows: Floats = sliding_window_view(self.logs, WINDOW)[self.end[rows] - WINDOW]
+        return windows
+
+    def distances(self, rows: Indices, windows: Floats, level: Floats) -> Floats:
+        """Return the distances of those runs from their level, with those of earlier ones from theirs, or 0, before."""
+        distances = windows - level[:, None]
+        short = np.flatnonzero(self.runs[rows] < WINDOW)
+        if len(short):
+            own = self.runs[rows[short]]
+            older = sliding_window_view(self.older, WINDOW)[self.older_end[rows[short]] + own - WINDOW]
+            distances[short] = np.where(windows[short] == NOTHING, older, distances[short])
+        return distances
+
+
+@dataclass(frozen=True)
+class _Backgrounds:
+    """What the runs before each split look like: a number a row of `splits`, as in `Background`."""
+
+    splits: _Splits
+    level: Floats
+    spread: Floats
+    limit: Floats
+
+    def residuals(self, rows: Indices) -> Floats:
+        """Return the residuals before some splits, WINDOW a row, 0 before the first that is known."""
+        level, limit = self.level[rows], self.limit[rows, None]
+        distances = self.splits.distances(rows, self.splits.windows(rows), level)
+        return np.clip(distances, -limit, limit, out=distances)
+
+
+def _backgrounds(stretches: Sequence[_Stretch]) -> _Backgrounds:
+    splits = _Splits.of(stretches)
+    count = len(splits.end)
+    level, spread, limit = np.empty(count), np.empty(count), np.empty(count)
+    for first in range(0, count, ROWS_AT_ONCE):
+        rows = np.arange(first, min(first + ROWS_AT_ONCE, count))
+        windows, known = splits.windows(rows), splits.known[rows]
+        ascending = windows.copy()
+        ascending.sort(axis=1)
+        level[rows] = _middles(ascending, splits.runs[rows])
+        residuals = splits.distances(rows, windows, level[rows])
+        sizes = np.abs(residuals, out=ascending)
+        sizes.sort(axis=1)
+        each, lowest = rows - first, WINDOW - known
+        median = (sizes[each, lowest + (known - 1) // 2] + sizes[each, lowest + known // 2]) / 2
+        limit[rows] = CLIP * np.maximum(MAD_TO_DEVIATION * median, SMALLEST_DEVIATION)
+        most = limit[rows, None]
+        np.clip(residuals, -most, most, out=residuals)
+        squares = PRIOR_SQUARES + _products(residuals, residuals)
+        spread[rows] = np.sqrt(squares / (known - 1 + PRIOR_RUNS))
+    return _Backgrounds(splits, level, spread, limit)
 
 
 @dataclass(frozen=True)
@@ -253,6 +327,10 @@ class _Candidates:
     end: Indices
     runs: Indices
 
+    def at(self, numbers: Indices) -> "_Candidates":
+        """Return those with these numbers."""
+        return _Candidates(self.row[numbers], self.end[numbers], self.runs[numbers])
+
 
 @dataclass(frozen=True)
 class _Weighed:
@@ -271,15 +349,14 @@ class _Weighed:
     evidence: Floats
 
     def may_confirm(self, floor: float) -> Bools:
-        """Return which may confirm a shift: a number that is none decides nothing."""
+        """Return which may confirm a shift if enough runs agree: a number that is none decides nothing."""
         few = np.where(self.runs < 4, NEEDED_MORE_OF_FEW, NEEDED_MORE_A_RUN * (self.runs - 4))
         short = NEEDED_MORE_SHORT * np.maximum(0.0, 1 - self.before_known / SHORT)
         noisy = np.log(np.clip(self.before_spread, *NOISE_RANGE) / USUAL_NOISE)
         needed = np.where(self.runs == RUNS_TO_CONFIRM, NEEDED_OF_THREE, NEEDED) + few + short + noisy
-        agreed = self.agreeing >= self.runs - self.runs // RUNS_ALL_AGREE
         real = ~(self.size < (1 - ROUNDING) * self.reach)
         large = ~(self.size + self.error < (1 - ROUNDING) * floor)
-        may: Bools = agreed & real & large & ~(self.evidence < needed - ROUNDING)
+        may: Bools = real & large & ~(self.evidence < needed - ROUNDING)
         return may
 
 
@@ -290,31 +367,41 @@ def _looked_ahead(blocks: Sequence[_Block], floor: float) -> list[_Ahead]:
     before = _backgrounds([*newest, *(stretch for _, stretch in trials)])
     if not len(before.level):
         nothing = _Unremarkable(0, [], [], [])
-        return [_Ahead([], [block.levels.spike] * len(block.runs), nothing) for block in blocks]
+        return [_Ahead(len(block.runs), [], [block.levels.spike] * len(block.runs), nothing) for block in blocks]
 
     ahead = _next_runs(blocks, newest, before)
     spikes = _spikes(blocks, ahead, before)
     which, confirming = _worth_weighing(ahead, spikes, before)
     moves = [
-        _moves(blocks[number], stretch, int(before.rows[nth]), int(before.places[nth]))
+        _moves(blocks[number], stretch, int(before.splits.rows[nth]), int(before.splits.places[nth]))
         for nth, (number, stretch) in enumerate(trials, start=len(blocks))
     ]
-    with np.errstate(all="ignore"):
-        weighed = _weigh(_together([confirming, *moves]), before)
-        may_confirm = weighed.may_confirm(floor)[: len(which)]
-
     closer: list[set[int]] = [set() for _ in blocks]
-    for one in which[may_confirm]:
-        closer[ahead.block[one]].add(int(ahead.nth[one]))
-    at = len(which)
-    for (number, stretch), move in zip(trials, moves, strict=True):
-        closer[number] |= _unsettled(blocks[number], stretch, weighed, slice(at, at + len(move.row)))
-        at += len(move.row)
+    if trials:
+        together = _together(moves)
+        weighed = _weigh(together, _held(together, before), before)
+        at = 0
+        for (number, stretch), move in zip(trials, moves, strict=True):
+            closer[number] |= _unsettled(blocks[number], stretch, weighed, slice(at, at + len(move.row)))
+            at += len(move.row)
+    # What lies beyond a run that may confirm a shift is as a rule of the next level.
+    looked = np.array([len(block.runs) for block in blocks])
+    nth = ahead.nth[which]
+    for first in range(0, int(np.max(looked)), CLOSER_RUNS):
+        end = first + CLOSER_RUNS
+        some = np.flatnonzero((first <= nth) & (nth < end) & (nth < looked[ahead.block[which]]))
+        found = np.unique(which[some[_may_confirm(confirming.at(some), before, floor)]])
+        for number, place in zip(ahead.block[found].tolist(), ahead.nth[found].tolist(), strict=True):
+            closer[number].add(place)
+            looked[number] = min(looked[number], end)
     return [
         _Ahead(
-            sorted(closer[number]),
-            _spike_numbers(block, spikes[ahead.block == number], int(before.places[number]) - newest[number].since),
-            _newest_unremarkable(newest[number], before, int(before.rows[number])),
+            int(looked[number]),
+            sorted(place for place in closer[number] if place < looked[number]),
+            _spike_numbers(
+                block, spikes[ahead.block == number], int(before.splits.places[number]) - newest[number].since
+            ),
+            _newest_unremarkable(newest[number], before, int(before.splits.rows[number])),
         )
         for number, block in enumerate(blocks)
     ]
@@ -330,8 +417,8 @@ def _next_runs(blocks: Sequence[_Block], newest: Sequence[_Stretch], before: _Ba
     return _NextRuns(
         block=block,
         nth=nth,
-        end=(before.places[: len(blocks)] + first - since)[block] + nth + 1,
-        row=before.rows[block] + splits,
+        end=(before.splits.places[: len(blocks)] + first - since)[block] + nth + 1,
+        row=before.splits.rows[block] + splits,
         splits=splits,
     )
 
@@ -340,7 +427,7 @@ def _spikes(blocks: Sequence[_Block], ahead: _NextRuns, before: _Backgrounds) ->
     """Return the place in the logs of the last spike up to each of the next runs; before its stretch if there is none."""
     judged = ahead.splits >= 1
     row = np.where(judged, ahead.row - 1, 0)
-    distance, limit = np.abs(before.logs[ahead.end - 1] - before.level[row]), before.limit[row]
+    distance, limit = np.abs(before.splits.logs[ahead.end - 1] - before.level[row]), before.limit[row]
     spike = judged & (distance > limit)
     for one in np.flatnonzero(judged & (np.abs(distance - limit) <= ROUNDING * limit)).tolist():
         block = blocks[ahead.block[one]]
@@ -367,29 +454,40 @@ def _newest_unremarkable(stretch: _Stretch, before: _Backgrounds, row: int) -> _
         stretch.first + newest.start - row,
         before.level[newest].tolist(),
         before.spread[newest].tolist(),
-        before.runs[newest].tolist(),
+        before.splits.runs[newest].tolist(),
     )
 
 
 def _worth_weighing(ahead: _NextRuns, spikes: Indices, before: _Backgrounds) -> tuple[Indices, _Candidates]:
     """Return the candidates within the newest runs at each of the next ones, and at which of those each is."""
-    sums = np.cumsum(np.concatenate([[0.0], np.where(np.isinf(before.logs), 0.0, before.logs)]))
-    splits = np.array(CONFIRMING_SPLITS)[:, None]
-    inside = ahead.splits >= splits
-    row = np.where(inside, ahead.row - splits, 0)
-    start = ahead.end - splits
-    spiky = spikes >= start
-    away = (sums[ahead.end] - sums[start]) / splits - before.level[row]
-    least = (1 - ROUNDING) * UNREMARKABLE * before.spread[row] * np.sqrt(1 / splits + 1 / before.runs[row])
-    kept = np.nonzero(inside & (spiky | (np.abs(away) >= least)))
-    which = kept[1]
-    found = _Candidates(row[kept], ahead.end[which], splits[kept[0], 0])
-    # With a spike among them the middle of the runs counts, and not their mean.
-    again = np.flatnonzero(spiky[kept])
-    _, _, centre = _distances(_Candidates(found.row[again], found.end[again], found.runs[again]), before)
-    far = np.ones(len(which), dtype=np.bool_)
-    far[again] = np.abs(centre) >= least[kept][again]
-    return which[far], _Candidates(found.row[far], found.end[far], found.runs[far])
+    logs = before.splits.logs
+    sums = np.cumsum(np.concatenate([[0.0], np.where(logs == NOTHING, 0.0, logs)]))
+    scaled = (1 - ROUNDING) * UNREMARKABLE * before.spread
+    shares = 1 / before.splits.runs
+    found, which = [], []
+    for split in CONFIRMING_SPLITS:
+        at = np.flatnonzero(ahead.splits >= split)
+        row, end = ahead.row[at] - split, ahead.end[at]
+        level, least = before.level[row], scaled[row] * np.sqrt(shares[row] + 1 / split)
+        spiky = spikes[at] >= end - split
+        far = ~spiky & (np.abs((sums[end] - sums[end - split]) / split - level) >= least)
+        # With a spike among them the middle of the runs counts, and not their mean.
+        again = np.flatnonzero(spiky)
+        ascending = sliding_window_view(logs, split)[end[again] - split]
+        ascending.sort(axis=1)
+        middle = np.mean(ascending[:, split // 4 : split - split // 4], axis=1)
+        far[again] = np.abs(middle - level[again]) >= least[again]
+        found.append(_Candidates(row[far], end[far], np.full(np.count_nonzero(far), split)))
+        which.append(at[far])
+    return np.concatenate(which), _together(found)
+
+
+def _may_confirm(some: _Candidates, before: _Backgrounds, floor: float) -> Indices:
+    """Return which of the candidates may confirm a shift."""
+    held = _held(some, before)
+    agreed = np.flatnonzero(held.agreeing >= some.runs - some.runs // RUNS_ALL_AGREE)
+    weighed = _weigh(some.at(agreed), _Held(held.away[agreed], held.size[agreed], held.agreeing[agreed]), before)
+    return agreed[weighed.may_confirm(floor)]
 
 
 def _moves(block: _Block, stretch: _Stretch, row: int, place: int) -> _Candidates:
@@ -430,48 +528,61 @@ def _together(some: Sequence[_Candidates]) -> _Candidates:
     )
 
 
-def _distances(some: _Candidates, before: _Backgrounds) -> tuple[Floats, Floats, Floats]:
-    """Return the runs' distances from the old level, the same in ascending order, and their interquartile mean.
+@dataclass(frozen=True)
+class _Held:
+    """The new runs of candidates as `change_points.held_in` returns them, the size of the shift, and how many agree.
 
-    The runs of a candidate are the last in its row, with infinities before them; those come last where in order.
+    `away` has NEWEST a row, with 0 before the first. `agreeing` counts those as well that are close to it.
     """
-    windows = sliding_window_view(before.logs, NEWEST)[some.end - NEWEST]
+
+    away: Floats
+    size: Floats
+    agreeing: Indices
+
+
+def _held(some: _Candidates, before: _Backgrounds) -> _Held:
+    windows = sliding_window_view(before.splits.logs, NEWEST)[some.end - NEWEST]
     own = np.arange(NEWEST) >= NEWEST - some.runs[:, None]
-    away = np.where(own, windows - before.level[some.row, None], np.inf)
+    away = np.where(own, windows - before.level[some.row, None], NOTHING)
     ascending = np.sort(away, axis=1)
-    return away, ascending, _middles(ascending, some.runs)
-
-
-def _weigh(some: _Candidates, before: _Backgrounds) -> _Weighed:
-    """Return what `change_points.held_in` and `change_points.shift` make of each candidate, but for rounding."""
-    away, ascending, centre = _distances(some, before)
+    centre = _middles(ascending, some.runs)
     spread = before.spread[some.row]
     slack = ROUNDING * spread
     reach = np.maximum(NEAR_NOISE * spread, NEAR_SHARE * np.abs(centre))
     low, high = centre - reach, centre + reach
     least = np.where(centre > 0, np.maximum(low, BEYOND_NOISE * spread), low) - slack
     greatest = np.where(centre > 0, high, np.minimum(high, -BEYOND_NOISE * spread)) + slack
-    agreeing = np.sum((least[:, None] <= away) & (away <= greatest[:, None]), axis=1)
-    agreeing = np.where(np.abs(centre) < slack, some.runs, agreeing)
+    agreeing = np.count_nonzero((least[:, None] <= away) & (away <= greatest[:, None]), axis=1)
+    low, high = low[:, None], high[:, None]
+    return _Held(
+        away=np.where(own, np.clip(away, low, high), 0.0),
+        size=np.abs(_middles(np.clip(ascending, low, high), some.runs)),
+        agreeing=np.where(np.abs(centre) < slack, some.runs, agreeing),
+    )
 
-    held = np.where(np.isinf(away), 0.0, np.clip(away, low[:, None], high[:, None]))
-    size = np.abs(_middles(np.clip(ascending, low[:, None], high[:, None]), some.runs))
-    sums = _split_sums(some, held, before)
-    fits = [likelihoods(sums, correlation, np.log) for correlation, _ in change_points.CORRELATIONS]
+
+def _weigh(some: _Candidates, held: _Held, before: _Backgrounds) -> _Weighed:
+    """Return what `change_points.shift` makes of each candidate, but for rounding."""
+    with np.errstate(all="ignore"):
+        return _weighed(some, held, before)
+
+
+def _weighed(some: _Candidates, held: _Held, before: _Backgrounds) -> _Weighed:
+    sums = _split_sums(some, held.away, before)
+    correlations = np.array([correlation for correlation, _ in change_points.CORRELATIONS])[:, None]
     beliefs = np.array([belief for _, belief in change_points.CORRELATIONS])[:, None]
-    one_levels = np.array([fit.one_level for fit in fits])
-    two_levels = np.array([fit.two_levels for fit in fits])
-    one = np.max(one_levels, axis=0)
-    evidence = two_levels[0] - one - np.log(np.sum(beliefs * np.exp(one_levels - one), axis=0))
-    weights = beliefs * np.exp(two_levels - np.max(two_levels, axis=0))
-    variances = np.array([fit.variance for fit in fits])
-    error = np.sqrt(np.sum(weights * variances, axis=0) / np.sum(weights, axis=0))
+    # One row a correlation.
+    fit = likelihoods(sums, correlations, np.log)
+    one = np.max(fit.one_level, axis=0)
+    evidence = fit.two_levels[0] - one - np.log(np.sum(beliefs * np.exp(fit.one_level - one), axis=0))
+    weights = beliefs * np.exp(fit.two_levels - np.max(fit.two_levels, axis=0))
+    error = np.sqrt(np.sum(weights * fit.variance, axis=0) / np.sum(weights, axis=0))
     return _Weighed(
-        before_spread=spread,
-        before_known=before.known[some.row],
+        before_spread=before.spread[some.row],
+        before_known=before.splits.known[some.row],
         runs=some.runs,
-        agreeing=agreeing,
-        size=size,
+        agreeing=held.agreeing,
+        size=held.size,
         error=error,
         reach=error * student_quantile(sums.count - 2 + PRIOR_RUNS, np.sqrt, np.expm1),
         evidence=np.where(sums.squares < LARGEST_SQUARES, evidence, np.nan),
@@ -479,7 +590,7 @@ def _weigh(some: _Candidates, before: _Backgrounds) -> _Weighed:
 
 
 def _split_sums(some: _Candidates, held: Floats, before: _Backgrounds) -> SplitSums[Floats]:
-    residuals, runs, known = before.residuals[some.row], before.runs[some.row], before.known[some.row]
+    residuals, runs, known = before.residuals(some.row), before.splits.runs[some.row], before.splits.known[some.row]
     each = np.arange(len(runs))
     level = WINDOW - runs
     whole = known == runs
@@ -507,12 +618,7 @@ def _split_sums(some: _Candidates, held: Floats, before: _Backgrounds) -> SplitS
 
 def _middles(ascending: Floats, counts: Indices) -> Floats:
     """Return the interquartile mean of the first `counts` numbers of each row."""
-    cuts = counts // 4
-    rows = np.arange(len(counts))
-    sums = np.cumsum(ascending, axis=1)
-    below = np.where(cuts > 0, sums[rows, cuts - 1], 0.0)
-    middles: Floats = (sums[rows, counts - cuts - 1] - below) / (counts - 2 * cuts)
-    return middles
+    return _products(ascending, MIDDLE[counts, : ascending.shape[1]])
 
 
 def _products(some: Floats, others: Floats) -> Floats:
