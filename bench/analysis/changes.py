@@ -175,19 +175,13 @@ class _Usable(NamedTuple):
 
 
 def _usable(values: Sequence[float | None], drifted: Sequence[bool] | None) -> _Usable:
-    checked = _checked(values, drifted)
-    steady = {
-        index: log(value)
-        for index, (value, unsteady) in enumerate(checked)
-        if value is not None and value > 0 and not unsteady
-    }
+    _check(values, drifted)
+    logs = {index: log(value) for index, value in enumerate(values) if value is not None and value > 0}
+    if drifted is None or not any(drifted):
+        return _Usable(logs, {})
+    steady = {index: run for index, run in logs.items() if not drifted[index]}
     last = next(reversed(steady), -1)
-    late = {
-        index: log(value)
-        for index, (value, _) in enumerate(checked[last + 1 :], last + 1)
-        if value is not None and value > 0
-    }
-    return _Usable(steady, late)
+    return _Usable(steady, {index: run for index, run in logs.items() if index > last})
 
 
 class _Reading:
@@ -291,13 +285,15 @@ def _floor_as_log(floor: float) -> float:
 
 
 def _checked(values: Sequence[float | None], drifted: Sequence[bool] | None) -> list[tuple[float | None, bool]]:
-    if any(value is not None and not isfinite(value) for value in values):
+    _check(values, drifted)
+    return list(zip(values, [False] * len(values) if drifted is None else drifted, strict=True))
+
+
+def _check(values: Sequence[float | None], drifted: Sequence[bool] | None) -> None:
+    if not all(map(isfinite, filter(None, values))):
         raise ValueError("changes need finite values")
-    if drifted is None:
-        return [(value, False) for value in values]
-    if len(drifted) != len(values):
+    if drifted is not None and len(drifted) != len(values):
         raise ValueError(f"{len(values)} values, but {len(drifted)} runs that drifted or not")
-    return list(zip(values, drifted, strict=True))
 
 
 RUNS_TO_SUSPECT: Final = RUNS_BEFORE + 1

@@ -445,10 +445,13 @@ class KnownLevels:
 
     def _candidate(self, split: int) -> ShiftCandidate | None:
         start = len(self.runs) - split
-        found = _weighed(self._before(start), start, self.runs[start:])
-        agreed = found.agreeing >= split - split // RUNS_ALL_AGREE
+        before = self._before(start)
+        away, agreeing = held_in(before, self.runs[start:])
+        if agreeing < split - split // RUNS_ALL_AGREE:
+            return None
+        found = ShiftCandidate(start, before, split, agreeing, shift(before, away))
         large = abs(found.shift.size) + found.shift.error >= self._floor
-        return found if agreed and large and found.shift.real else None
+        return found if large and found.shift.real else None
 
     def _before(self, start: int) -> Background:
         """Return what the runs at the newest level look like before one of them."""

@@ -50,7 +50,7 @@ from bench.stats.change_points import (
 Bools = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
-SERIES_AT_ONCE: Final = 32
+SERIES_AT_ONCE: Final = 256
 """Enough that what numpy takes for each call is shared, few enough that the arrays fit into a processor's cache."""
 
 FIRST_BLOCK: Final = 256
@@ -58,10 +58,10 @@ BLOCK_AFTER_SHIFT: Final = 64
 LARGEST_BLOCK: Final = 512
 """How many runs of a series are looked at in one go: what lies beyond a shift is looked at again."""
 
-CLOSER_RUNS: Final = 64
+CLOSER_RUNS: Final = 32
 """... and in how many of them candidates are weighed in one go."""
 
-ROWS_AT_ONCE: Final = 512
+ROWS_AT_ONCE: Final = 1024
 """... and splits: their windows fit into the cache that is nearer still."""
 
 NEWEST: Final = SPLITS[-1]
@@ -172,6 +172,7 @@ def _take(block: _Block, ahead: _Ahead) -> bool:
     """Take in the runs of a block up to the first that changes the levels; return whether one did."""
     levels, runs = block.levels, block.runs
     starts, taken = list(levels.starts), 0
+    levels.unremarkable = ahead.unremarkable
     for place in ahead.places:
         if place > taken:
             levels.pass_over(runs[taken:place], ahead.spikes[place - 1])
@@ -390,7 +391,9 @@ def _looked_ahead(blocks: Sequence[_Block], floor: float) -> list[_Ahead]:
     for first in range(0, int(np.max(looked)), CLOSER_RUNS):
         end = first + CLOSER_RUNS
         some = np.flatnonzero((first <= nth) & (nth < end) & (nth < looked[ahead.block[which]]))
-        found = np.unique(which[some[_may_confirm(confirming.at(some), before, floor)]])
+        candidates = confirming.at(some)
+        weighed = _weigh(candidates, _held(candidates, before), before)
+        found = np.unique(which[some[weighed.may_confirm(floor)]])
         for number, place in zip(ahead.block[found].tolist(), ahead.nth[found].tolist(), strict=True):
             closer[number].add(place)
             looked[number] = min(looked[number], end)
@@ -470,24 +473,16 @@ def _worth_weighing(ahead: _NextRuns, spikes: Indices, before: _Backgrounds) -> 
         row, end = ahead.row[at] - split, ahead.end[at]
         level, least = before.level[row], scaled[row] * np.sqrt(shares[row] + 1 / split)
         spiky = spikes[at] >= end - split
-        far = ~spiky & (np.abs((sums[end] - sums[end - split]) / split - level) >= least)
+        kept = np.flatnonzero(spiky | (np.abs((sums[end] - sums[end - split]) / split - level) >= least))
+        away = sliding_window_view(logs, split)[end[kept] - split] - level[kept, None]
+        centre = np.mean(np.sort(away, axis=1)[:, split // 4 : split - split // 4], axis=1)
         # With a spike among them the middle of the runs counts, and not their mean.
-        again = np.flatnonzero(spiky)
-        ascending = sliding_window_view(logs, split)[end[again] - split]
-        ascending.sort(axis=1)
-        middle = np.mean(ascending[:, split // 4 : split - split // 4], axis=1)
-        far[again] = np.abs(middle - level[again]) >= least[again]
-        found.append(_Candidates(row[far], end[far], np.full(np.count_nonzero(far), split)))
-        which.append(at[far])
+        far = ~spiky[kept] | (np.abs(centre) >= least[kept])
+        agreeing = _agreeing(away, centre, before.spread[row[kept]])
+        chosen = kept[far & (agreeing >= split - split // RUNS_ALL_AGREE)]
+        found.append(_Candidates(row[chosen], end[chosen], np.full(len(chosen), split)))
+        which.append(at[chosen])
     return np.concatenate(which), _together(found)
-
-
-def _may_confirm(some: _Candidates, before: _Backgrounds, floor: float) -> Indices:
-    """Return which of the candidates may confirm a shift."""
-    held = _held(some, before)
-    agreed = np.flatnonzero(held.agreeing >= some.runs - some.runs // RUNS_ALL_AGREE)
-    weighed = _weigh(some.at(agreed), _Held(held.away[agreed], held.size[agreed], held.agreeing[agreed]), before)
-    return agreed[weighed.may_confirm(floor)]
 
 
 def _moves(block: _Block, stretch: _Stretch, row: int, place: int) -> _Candidates:
@@ -547,18 +542,25 @@ def _held(some: _Candidates, before: _Backgrounds) -> _Held:
     ascending = np.sort(away, axis=1)
     centre = _middles(ascending, some.runs)
     spread = before.spread[some.row]
-    slack = ROUNDING * spread
     reach = np.maximum(NEAR_NOISE * spread, NEAR_SHARE * np.abs(centre))
-    low, high = centre - reach, centre + reach
-    least = np.where(centre > 0, np.maximum(low, BEYOND_NOISE * spread), low) - slack
-    greatest = np.where(centre > 0, high, np.minimum(high, -BEYOND_NOISE * spread)) + slack
-    agreeing = np.count_nonzero((least[:, None] <= away) & (away <= greatest[:, None]), axis=1)
-    low, high = low[:, None], high[:, None]
+    low, high = (centre - reach)[:, None], (centre + reach)[:, None]
     return _Held(
         away=np.where(own, np.clip(away, low, high), 0.0),
         size=np.abs(_middles(np.clip(ascending, low, high), some.runs)),
-        agreeing=np.where(np.abs(centre) < slack, some.runs, agreeing),
+        agreeing=_agreeing(away, centre, spread),
     )
+
+
+def _agreeing(away: Floats, centre: Floats, spread: Floats) -> Indices:
+    """Return how many runs of each row agree, or are close to it; all where it is not known on which side they lie."""
+    slack = ROUNDING * spread
+    reach = np.maximum(NEAR_NOISE * spread, NEAR_SHARE * np.abs(centre)) + slack
+    beyond = BEYOND_NOISE * spread - slack
+    least, greatest = centre - reach, centre + reach
+    least = np.where(centre > 0, np.maximum(least, beyond), least)
+    greatest = np.where(centre > 0, greatest, np.minimum(greatest, -beyond))
+    agreeing: Indices = np.count_nonzero((least[:, None] <= away) & (away <= greatest[:, None]), axis=1)
+    return np.where(np.abs(centre) < slack, away.shape[1], agreeing)
 
 
 def _weigh(some: _Candidates, held: _Held, before: _Backgrounds) -> _Weighed:
