@@ -1,4 +1,4 @@
-"""The levels of many series, read at once: the same as `KnownLevels` finds run by run, at a tenth of the time.
+"""The levels of many series, read at once: the same as `KnownLevels` finds run by run, in a tenth of the time.
 
 At most runs nothing begins, moves or is taken back. Arrays over many series tell, but for rounding, where something
 may; those runs alone are given to `KnownLevels.add`, which decides. What the arrays are too close to call goes to it
@@ -50,19 +50,19 @@ from bench.stats.change_points import (
 Bools = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
-SERIES_AT_ONCE: Final = 256
-"""Enough that what numpy takes for each call is shared, few enough that the arrays fit into a processor's cache."""
+SERIES_AT_ONCE: Final = 128
+LARGEST_BLOCK: Final = 256
+"""How many series are read at once, and how many of their runs: enough that what numpy takes for each call is shared,
+few enough for the memory."""
 
-FIRST_BLOCK: Final = 256
 BLOCK_AFTER_SHIFT: Final = 64
-LARGEST_BLOCK: Final = 512
-"""How many runs of a series are looked at in one go: what lies beyond a shift is looked at again."""
+"""Runs after a change of levels that are looked at, and then twice as many: beyond the next one all is in vain."""
 
-CLOSER_RUNS: Final = 32
-"""... and in how many of them candidates are weighed in one go."""
+RUNS_WEIGHED: Final = 32
+"""How many of the runs that were looked at are weighed in one go, for the same reason."""
 
 ROWS_AT_ONCE: Final = 1024
-"""... and splits: their windows fit into the cache that is nearer still."""
+"""Windows that are sorted in one go: few enough for a processor's cache."""
 
 NEWEST: Final = SPLITS[-1]
 """Runs that may be a new level, at most."""
@@ -72,7 +72,7 @@ ROUNDING: Final = 1e-3
 `KnownLevels`. Rounding is below a millionth of it."""
 
 LARGEST_SQUARES: Final = 1e4
-"""Sum of squares from which on evidence may be off by more than that: no sensible series comes near."""
+"""Sum of squared distances above which evidence may be off by more than that; no sensible series comes near."""
 
 NOTHING: Final = 1e300
 """What stands in a row where there is no run: beyond every logarithm, and still 0 when multiplied by 0."""
@@ -91,12 +91,12 @@ MIDDLE: Final = _weights()
 
 
 def known_levels(series: Sequence[Sequence[float]], floor: float) -> Iterator[tuple[int, KnownLevels]]:
-    """Yield what is known of each series of logarithms, oldest first, after its last run; as they are done, with places.
+    """Yield the place of each series of logarithms and what is known after its last run, in whatever order.
 
-    No series needs more than one pass, and each is yielded once.
+    A series has its oldest run first.
     """
     waiting = list(range(len(series)))[::-1]
-    sizes = [FIRST_BLOCK] * len(series)
+    sizes = [LARGEST_BLOCK] * len(series)
     at_work: dict[int, KnownLevels] = {}
     while waiting or at_work:
         while waiting and len(at_work) < SERIES_AT_ONCE:
@@ -127,7 +127,10 @@ class _Block:
         return self._stretch(-1, split, self.first + len(self.runs))
 
     def on_trial(self) -> "_Stretch | None":
-        """Return the runs at the level before, with each split that the newest level may move to; None without trial."""
+        """Return the runs from the level before on, with each split that the newest level may move to.
+
+        None where it is not on trial.
+        """
         runs = min(self.levels.on_trial, len(self.runs))
         if not runs:
             return None
@@ -322,7 +325,7 @@ class _NextRuns:
 
 @dataclass(frozen=True)
 class _Candidates:
-    """Runs that may be a level: the row of the split that they begin at, their end in the logs, and how many they are."""
+    """Runs that may be a level: the row of the split before them, their end in the logs, and how many they are."""
 
     row: Indices
     end: Indices
@@ -337,7 +340,7 @@ class _Candidates:
 class _Weighed:
     """Candidates and what speaks for them, as in `ShiftCandidate` and `Shift`, one number each, but for rounding.
 
-    `agreeing` counts the runs that agree or are close to it. `evidence` is NaN where it may be off by more.
+    `agreeing` counts the runs that agree or are close to it. What may be off by more than ROUNDING is NaN.
     """
 
     before_spread: Floats
@@ -348,6 +351,19 @@ class _Weighed:
     error: Floats
     reach: Floats
     evidence: Floats
+
+    def at(self, numbers: slice) -> "_Weighed":
+        """Return those with these numbers."""
+        return _Weighed(
+            self.before_spread[numbers],
+            self.before_known[numbers],
+            self.runs[numbers],
+            self.agreeing[numbers],
+            self.size[numbers],
+            self.error[numbers],
+            self.reach[numbers],
+            self.evidence[numbers],
+        )
 
     def may_confirm(self, floor: float) -> Bools:
         """Return which may confirm a shift if enough runs agree: a number that is none decides nothing."""
@@ -373,23 +389,12 @@ def _looked_ahead(blocks: Sequence[_Block], floor: float) -> list[_Ahead]:
     ahead = _next_runs(blocks, newest, before)
     spikes = _spikes(blocks, ahead, before)
     which, confirming = _worth_weighing(ahead, spikes, before)
-    moves = [
-        _moves(blocks[number], stretch, int(before.splits.rows[nth]), int(before.splits.places[nth]))
-        for nth, (number, stretch) in enumerate(trials, start=len(blocks))
-    ]
-    closer: list[set[int]] = [set() for _ in blocks]
-    if trials:
-        together = _together(moves)
-        weighed = _weigh(together, _held(together, before), before)
-        at = 0
-        for (number, stretch), move in zip(trials, moves, strict=True):
-            closer[number] |= _unsettled(blocks[number], stretch, weighed, slice(at, at + len(move.row)))
-            at += len(move.row)
+    closer = _unsettled(blocks, before, trials)
     # What lies beyond a run that may confirm a shift is as a rule of the next level.
     looked = np.array([len(block.runs) for block in blocks])
     nth = ahead.nth[which]
-    for first in range(0, int(np.max(looked)), CLOSER_RUNS):
-        end = first + CLOSER_RUNS
+    for first in range(0, int(np.max(looked)), RUNS_WEIGHED):
+        end = first + RUNS_WEIGHED
         some = np.flatnonzero((first <= nth) & (nth < end) & (nth < looked[ahead.block[which]]))
         candidates = confirming.at(some)
         weighed = _weigh(candidates, _held(candidates, before), before)
@@ -410,6 +415,30 @@ def _looked_ahead(blocks: Sequence[_Block], floor: float) -> list[_Ahead]:
     ]
 
 
+def _unsettled(
+    blocks: Sequence[_Block], before: _Backgrounds, trials: Sequence[tuple[int, _Stretch]]
+) -> list[set[int]]:
+    """Return for each block at which of its runs a level on trial may move, or be taken back.
+
+    `trials` has blocks and stretches; their rows come after those of the blocks.
+    """
+    found: list[set[int]] = [set() for _ in blocks]
+    if not trials:
+        return found
+    weighing = [_Trial.of(blocks[number], stretch) for number, stretch in trials]
+    candidates = [
+        trial.candidates(int(before.splits.rows[nth]), int(before.splits.places[nth]) - stretch.since)
+        for nth, (trial, (_, stretch)) in enumerate(zip(weighing, trials, strict=True), start=len(blocks))
+    ]
+    together = _together(candidates)
+    weighed = _weigh(together, _held(together, before), before)
+    end = 0
+    for (number, _), trial, some in zip(trials, weighing, candidates, strict=True):
+        first, end = end, end + len(some.row)
+        found[number] = trial.unsettled(weighed.at(slice(first, end)))
+    return found
+
+
 def _next_runs(blocks: Sequence[_Block], newest: Sequence[_Stretch], before: _Backgrounds) -> _NextRuns:
     lengths = np.array([len(block.runs) for block in blocks])
     block = np.repeat(np.arange(len(blocks)), lengths)
@@ -427,7 +456,7 @@ def _next_runs(blocks: Sequence[_Block], newest: Sequence[_Stretch], before: _Ba
 
 
 def _spikes(blocks: Sequence[_Block], ahead: _NextRuns, before: _Backgrounds) -> Indices:
-    """Return the place in the logs of the last spike up to each of the next runs; before its stretch if there is none."""
+    """Return where in the logs the last spike up to each of the next runs is: before its stretch if there is none."""
     judged = ahead.splits >= 1
     row = np.where(judged, ahead.row - 1, 0)
     distance, limit = np.abs(before.splits.logs[ahead.end - 1] - before.level[row]), before.limit[row]
@@ -485,34 +514,44 @@ def _worth_weighing(ahead: _NextRuns, spikes: Indices, before: _Backgrounds) -> 
     return np.concatenate(which), _together(found)
 
 
-def _moves(block: _Block, stretch: _Stretch, row: int, place: int) -> _Candidates:
-    """Return where the newest level may begin, at each run of its trial that is in the block."""
-    runs = min(block.levels.on_trial, len(block.runs))
-    ends, starts = np.meshgrid(
-        block.first + 1 + np.arange(runs), stretch.first + np.arange(stretch.splits), indexing="ij"
-    )
-    possible = ends - starts >= RUNS_TO_CONFIRM
-    ends, starts = ends[possible], starts[possible]
-    return _Candidates(row + starts - stretch.first, place + ends - stretch.since, ends - starts)
+@dataclass(frozen=True)
+class _Trial:
+    """The runs of a block, one row each, during which the newest level is on trial, and where it may begin then.
 
+    `possible` says which runs there are: a level has three at least. `stays` is the column in which it stays.
+    """
 
-def _unsettled(block: _Block, stretch: _Stretch, weighed: _Weighed, own: slice) -> set[int]:
-    """Return at which runs of a block the level on trial may move, or be taken back."""
-    runs = min(block.levels.on_trial, len(block.runs))
-    ends, starts = np.meshgrid(
-        np.arange(1, runs + 1) + block.first, np.arange(stretch.splits) + stretch.first, indexing="ij"
-    )
-    possible = ends - starts >= RUNS_TO_CONFIRM
-    evidence = np.full(possible.shape, -np.inf)
-    evidence[possible] = weighed.evidence[own]
-    stays = np.flatnonzero(starts[possible] == block.levels.starts[-1]) + own.start
-    here = block.levels.starts[-1] - stretch.first
-    most = evidence[:, here].copy()
-    evidence[:, here] = -np.inf
-    real = weighed.size[stays] > (1 + ROUNDING) * weighed.reach[stays]
-    disagreeing = weighed.agreeing[stays] < weighed.runs[stays]
-    settled = (most > ROUNDING) & real & (disagreeing | (most > np.max(evidence, axis=1) + ROUNDING))
-    return set(np.flatnonzero(~settled).tolist())
+    starts: Indices
+    ends: Indices
+    possible: Bools
+    stays: int
+
+    @classmethod
+    def of(cls, block: _Block, stretch: _Stretch) -> "_Trial":
+        """Return what `KnownLevels` weighs while it takes in the block."""
+        runs = min(block.levels.on_trial, len(block.runs))
+        ends = block.first + 1 + np.arange(runs)
+        starts = stretch.first + np.arange(stretch.splits)
+        possible = ends[:, None] - starts >= RUNS_TO_CONFIRM
+        return cls(starts, ends, possible, block.levels.starts[-1] - stretch.first)
+
+    def candidates(self, row: int, zero: int) -> _Candidates:
+        """Return them row by row; the first start has that row, and the series' first run would be at `zero`."""
+        end, start = np.nonzero(self.possible)
+        return _Candidates(row + start, zero + self.ends[end], self.ends[end] - self.starts[start])
+
+    def unsettled(self, weighed: _Weighed) -> set[int]:
+        """Return at which runs the level may move, or be taken back, from what speaks for the candidates."""
+        places = np.full(self.possible.shape, -1)
+        places[self.possible] = np.arange(len(weighed.runs))
+        here = places[:, self.stays]
+        others = np.where(self.possible, weighed.evidence[places], -np.inf)
+        others[:, self.stays] = -np.inf
+        most = weighed.evidence[here]
+        real = weighed.size[here] > (1 + ROUNDING) * weighed.reach[here]
+        disagreeing = weighed.agreeing[here] < weighed.runs[here]
+        settled = (most > ROUNDING) & real & (disagreeing | (most > np.max(others, axis=1) + ROUNDING))
+        return set(np.flatnonzero(~settled).tolist())
 
 
 def _together(some: Sequence[_Candidates]) -> _Candidates:
@@ -565,6 +604,7 @@ def _agreeing(away: Floats, centre: Floats, spread: Floats) -> Indices:
 
 def _weigh(some: _Candidates, held: _Held, before: _Backgrounds) -> _Weighed:
     """Return what `change_points.shift` makes of each candidate, but for rounding."""
+    # Where nothing is left to explain, or less than that, a logarithm is none.
     with np.errstate(all="ignore"):
         return _weighed(some, held, before)
 
@@ -579,6 +619,8 @@ def _weighed(some: _Candidates, held: _Held, before: _Backgrounds) -> _Weighed:
     evidence = fit.two_levels[0] - one - np.log(np.sum(beliefs * np.exp(fit.one_level - one), axis=0))
     weights = beliefs * np.exp(fit.two_levels - np.max(fit.two_levels, axis=0))
     error = np.sqrt(np.sum(weights * fit.variance, axis=0) / np.sum(weights, axis=0))
+    unsure = sums.squares > LARGEST_SQUARES
+    evidence[unsure] = error[unsure] = np.nan
     return _Weighed(
         before_spread=before.spread[some.row],
         before_known=before.splits.known[some.row],
@@ -587,7 +629,7 @@ def _weighed(some: _Candidates, held: _Held, before: _Backgrounds) -> _Weighed:
         size=held.size,
         error=error,
         reach=error * student_quantile(sums.count - 2 + PRIOR_RUNS, np.sqrt, np.expm1),
-        evidence=np.where(sums.squares < LARGEST_SQUARES, evidence, np.nan),
+        evidence=evidence,
     )
 
 
