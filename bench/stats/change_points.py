@@ -228,7 +228,7 @@ def _runs(before: Background, away: Sequence[float]) -> SplitSums[float]:
 
 
 def student_quantile(degrees: Number, sqrt: Callable[[Number], Number], expm1: Callable[[Number], Number]) -> Number:
-    """Return the 97.5% quantile of Student's distribution, after Wallace. `sqrt` and `expm1` fit the number's type."""
+    """Return the quantile of UPPER_QUANTILE of Student's distribution, after Wallace; the functions fit the type."""
     scaled = NORMAL_QUANTILE * (8 * degrees + 3) / (8 * degrees + 1)
     return sqrt(degrees * expm1(scaled**2 / degrees))
 

@@ -518,7 +518,8 @@ def _worth_weighing(ahead: _NextRuns, spikes: Indices, before: _Backgrounds) -> 
 class _Trial:
     """The runs of a block, one row each, during which the newest level is on trial, and where it may begin then.
 
-    `possible` says which runs there are: a level has three at least. `stays` is the column in which it stays.
+    `possible` says which of both go together: a level has RUNS_TO_CONFIRM at least. `stays` is the
+    column in which it stays.
     """
 
     starts: Indices
