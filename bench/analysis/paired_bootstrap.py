@@ -8,6 +8,7 @@ values together, so there it is the ratio of the two, over the same prompts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 import numpy as np
@@ -27,7 +28,7 @@ from bench.stats.bootstrap import (
     bootstrap,
     plan,
 )
-from bench.stats.distribution import PERCENTILE_METHOD
+from bench.stats.distribution import percentile
 
 Scale = Literal["ratio", "points"]
 """How a change is told: after / before, or after - before. Noise adds up on the logarithm of a ratio, and on points."""
@@ -37,6 +38,10 @@ OF_EACH_PROMPT: Final = ("p50", "mean")
 
 NO_RATIO: Final = "a value of 0 has no ratio"
 NOTHING_SHARED: Final = "no prompt has a value on both sides"
+
+LEVELS_KEPT: Final = 4_096
+RESAMPLES_KEPT: Final = 128
+"""What is kept of single sides: in a leaderboard each meets all others, and is the same every time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +98,7 @@ class _NoRatioError(Exception):
 def _of_each_prompt(
     sides: Sequence[Prompts], statistic: str, scale: Scale, drawn: Plan, seed: int
 ) -> tuple[float, Floats]:
-    levels = (np.array([_level(asked, statistic) for asked in side]) for side in sides)
+    levels = (np.array([_level(tuple(asked), statistic) for asked in side]) for side in sides)
     before, after = (_scaled(of_side, scale) for of_side in levels)
     changes = after - before
     if drawn.about == LIKE_THESE:
@@ -102,7 +107,7 @@ def _of_each_prompt(
     resampled = np.zeros(RESAMPLES)
     for place, asked in enumerate(zip(*sides, strict=True)):
         was, now = (
-            _scaled(bootstrap([one], (statistic,), THESE, seed=seed, stream=2 * place + number)[statistic], scale)
+            _resampled((tuple(one),), statistic, scale, THESE, seed, 2 * place + number)
             for number, one in enumerate(asked)
         )
         resampled += (now - was) / len(changes)
@@ -112,23 +117,33 @@ def _of_each_prompt(
 def _of_all_together(
     sides: Sequence[Prompts], statistic: str, scale: Scale, drawn: Plan, seed: int
 ) -> tuple[float, Floats]:
-    before, after = (_scaled(np.array([_level(_flat(side), statistic)]), scale) for side in sides)
+    prompts = [tuple(tuple(asked) for asked in side) for side in sides]
+    before, after = (_scaled(np.array([_level(_flat(side), statistic)]), scale) for side in prompts)
     # One stream draws the same prompts for both sides; their rounds have nothing to do with each other.
     streams = (0, 0) if drawn.about == LIKE_THESE else (0, 1)
     was, now = (
-        _scaled(bootstrap(side, (statistic,), drawn.about, seed=seed, stream=stream)[statistic], scale)
-        for side, stream in zip(sides, streams, strict=True)
+        _resampled(side, statistic, scale, drawn.about, seed, stream)
+        for side, stream in zip(prompts, streams, strict=True)
     )
     return float(after[0] - before[0]), now - was
 
 
-def _level(asked: Sequence[RequestValues], statistic: str) -> float:
+@lru_cache(maxsize=RESAMPLES_KEPT)
+def _resampled(
+    prompts: tuple[tuple[RequestValues, ...], ...], statistic: str, scale: Scale, about: About, seed: int, stream: int
+) -> Floats:
+    """Return the scaled resamples of a statistic of some prompts together."""
+    return _scaled(bootstrap(prompts, (statistic,), about, seed=seed, stream=stream)[statistic], scale)
+
+
+@lru_cache(maxsize=LEVELS_KEPT)
+def _level(asked: tuple[RequestValues, ...], statistic: str) -> float:
     """Return a statistic of all values of some requests."""
     values = np.concatenate([request.values for request in asked])
     if statistic == "mean":
         per = sum(len(one.values) if one.per is None else float(one.per.sum()) for one in asked)
         return float(values.sum()) / per
-    return float(np.percentile(values, int(statistic.removeprefix("p")), method=PERCENTILE_METHOD))
+    return percentile(np.sort(values), int(statistic.removeprefix("p")) / 100)
 
 
 def _scaled(values: Floats, scale: Scale) -> Floats:
@@ -145,5 +160,5 @@ def _has_some(asked: Sequence[RequestValues]) -> bool:
     return any(one.per is None or one.values.any() for one in asked)
 
 
-def _flat(side: Prompts) -> list[RequestValues]:
-    return [request for asked in side for request in asked]
+def _flat(side: Prompts) -> tuple[RequestValues, ...]:
+    return tuple([request for asked in side for request in asked])

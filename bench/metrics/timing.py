@@ -29,7 +29,7 @@ FEW_STAMPS = 3
 STALL_NS = 200_000_000
 """Gap between two chunks beyond which a reader sees the text stand still."""
 
-MODELS_KEPT: Final = 16
+MODELS_KEPT: Final = 32
 """Models whose good samples and arrays are kept: those of one run are asked for many times over."""
 
 
