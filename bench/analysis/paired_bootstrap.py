@@ -68,11 +68,14 @@ def change(before: Measurement, after: Measurement, *, seed: int, about: About |
     About prompts like these, and the same ones for both sides, where there are enough of them; else about these
     prompts. `about` asks for one of the two.
     """
-    shared = [prompt for prompt in before.by_prompt if prompt in after.by_prompt]
-    shared = [prompt for prompt in shared if _has_some(before.by_prompt[prompt]) and _has_some(after.by_prompt[prompt])]
+    shared = [
+        prompt
+        for prompt, asked in before.by_prompt.items()
+        if prompt in after.by_prompt and _has_some(asked) and _has_some(after.by_prompt[prompt])
+    ]
     if not shared:
         return NOTHING_SHARED
-    sides = tuple([one.by_prompt[prompt] for prompt in shared] for one in (before, after))
+    sides = tuple([[one.by_prompt[prompt] for prompt in shared] for one in (before, after)])
     if before.kind == "loads":
         about = THESE
         fewest = min(len(side[0]) for side in sides)
@@ -98,20 +101,20 @@ class _NoRatioError(Exception):
 def _of_each_prompt(
     sides: Sequence[Prompts], statistic: str, scale: Scale, drawn: Plan, seed: int
 ) -> tuple[float, Floats]:
-    levels = (np.array([_level(tuple(asked), statistic) for asked in side]) for side in sides)
-    before, after = (_scaled(of_side, scale) for of_side in levels)
+    before, after = [_scaled(np.array([_level(tuple(asked), statistic) for asked in side]), scale) for side in sides]
     changes = after - before
+    value = float(np.add.reduce(changes) / len(changes))
     if drawn.about == LIKE_THESE:
         prompts = [[RequestValues(changes[place : place + 1])] for place in range(len(changes))]
-        return float(changes.mean()), bootstrap(prompts, ("mean",), LIKE_THESE, seed=seed)["mean"]
+        return value, bootstrap(prompts, ("mean",), LIKE_THESE, seed=seed)["mean"]
     resampled = np.zeros(RESAMPLES)
     for place, asked in enumerate(zip(*sides, strict=True)):
-        was, now = (
+        was, now = [
             _resampled((tuple(one),), statistic, scale, THESE, seed, 2 * place + number)
             for number, one in enumerate(asked)
-        )
+        ]
         resampled += (now - was) / len(changes)
-    return float(changes.mean()), resampled
+    return value, resampled
 
 
 def _of_all_together(

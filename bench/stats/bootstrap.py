@@ -57,6 +57,10 @@ DRAWS_KEPT: Final = 32
 RESAMPLED_KEPT: Final = 128
 """Resampled requests that are kept: those of a model are the same for its interval and beside each other model."""
 
+FEW_UNITS: Final = 8
+ORDERS_KEPT: Final = 256
+"""Up to eight requests of one prompt have few orders: where a percentile of each lies is kept for so many of them."""
+
 MOST_UINT8: Final = 255
 
 EXACT_SINGLE: Final = 2**24
@@ -89,13 +93,23 @@ class Plan:
 
     def reach(self, share: float = 0.975) -> float:
         """Return how many bootstrap standard errors the quantile of a share is away: 1.96 for many units, else more."""
-        degrees = self.units - self.groups
-        return sqrt(self.units / degrees) * student_t(degrees, share)
+        return _reach(self.units, self.groups, share)
 
     @property
     def tail(self) -> float:
         """The share of resampled values to leave out at either end of a 95% interval."""
-        return NormalDist().cdf(-self.reach())
+        return _tail(self.units, self.groups)
+
+
+@lru_cache(maxsize=1024)
+def _reach(units: int, groups: int, share: float) -> float:
+    degrees = units - groups
+    return sqrt(units / degrees) * student_t(degrees, share)
+
+
+@lru_cache(maxsize=1024)
+def _tail(units: int, groups: int) -> float:
+    return NormalDist().cdf(-_reach(units, groups, 0.975))
 
 
 def plan(sides: Sequence[Prompts], statistic: str, about: About | None = None) -> Plan | str:
@@ -106,14 +120,14 @@ def plan(sides: Sequence[Prompts], statistic: str, about: About | None = None) -
     """
     needed = PROMPTS_NEEDED[statistic] if len(sides) == 1 else PROMPTS_NEEDED_OF_TWO
     prompts = len(sides[0])
-    what = statistic if len(sides) == 1 else "change"
-    too_few = f"{_counted(prompts, 'prompt')}; a {what} of prompts like these needs {needed}"
     if about != THESE and prompts >= needed:
         return Plan(LIKE_THESE, prompts, 1, None)
+    what = statistic if len(sides) == 1 else "change"
+    too_few = f"{_counted(prompts, 'prompt')}; a {what} of prompts like these needs {needed}"
     if about == LIKE_THESE:
         return too_few
-    units = sum(sum(_units(prompts)) for prompts in sides)
-    groups = sum(len(prompts) for prompts in sides)
+    units = sum([sum(_units(prompts)) for prompts in sides])
+    groups = sum([len(prompts) for prompts in sides])
     repeats = units - groups
     if repeats == 0:
         return "no prompt was asked twice, so nobody knows how much a repetition differs"
@@ -137,42 +151,40 @@ def bootstrap(
     from the seed, the stream and the number of units alone: two sides with the same prompts get the same prompts in
     each resample, and different `stream`s give draws that are independent of each other.
     """
-    kept = _resampled(tuple([tuple(asked) for asked in prompts]), about, seed, stream, resamples, BLOCK)
-    missing = [name for name in statistics if name not in kept.found]
+    asked = tuple([tuple(requests) for requests in prompts])
+    kept = _kept(asked, about, seed, stream, resamples, BLOCK)
+    missing = [name for name in statistics if name not in kept]
     if missing:
-        kept.add(missing)
-    return {name: kept.found[name] for name in statistics}
-
-
-class _Resampled:
-    """What was drawn of some requests. `found` has the statistics that were asked for so far."""
-
-    def __init__(self, prompts: Prompts, about: About, seed: int, stream: int, resamples: int, block: int) -> None:
-        unit_of = _prompt_units(prompts) if about == LIKE_THESE else _round_units(prompts)
-        self._sizes = (len(prompts),) if about == LIKE_THESE else _units(prompts)
-        self._pool = _Pool([request for asked in prompts for request in asked], unit_of, sum(self._sizes))
-        self._seed, self._stream, self._resamples, self._block = seed, stream, resamples, block
-        self.found: dict[str, Floats] = {}
-
-    def add(self, statistics: Sequence[str]) -> None:
-        """Find more statistics."""
-        cells = len(self._pool.cells) if any(name != "mean" for name in statistics) else 0
-        rows = min(self._resamples, max(1, self._block // max(sum(self._sizes), cells)))
-        parts: dict[str, list[Floats]] = {name: [] for name in statistics}
-        for drawn in _draws(self._sizes, rows, self._resamples, self._seed, self._stream):
-            for name, values in _statistics(self._pool, drawn, statistics).items():
-                parts[name].append(values)
-        for name, values_of in parts.items():
-            values = np.concatenate(values_of)
-            values.flags.writeable = False
-            self.found[name] = values
+        kept.update(_resampled(asked, missing, about, seed, stream, resamples))
+    return {name: kept[name] for name in statistics}
 
 
 @lru_cache(maxsize=RESAMPLED_KEPT)
+def _kept(
+    asked: tuple[tuple[RequestValues, ...], ...], about: About, seed: int, stream: int, resamples: int, block: int
+) -> dict[str, Floats]:
+    """Return what is kept of some requests, which are known by identity: each statistic that was resampled so far."""
+    return {}
+
+
 def _resampled(
-    prompts: tuple[tuple[RequestValues, ...], ...], about: About, seed: int, stream: int, resamples: int, block: int
-) -> _Resampled:
-    return _Resampled(prompts, about, seed, stream, resamples, block)
+    prompts: Prompts, statistics: Sequence[str], about: About, seed: int, stream: int, resamples: int
+) -> dict[str, Floats]:
+    unit_of = _prompt_units(prompts) if about == LIKE_THESE else _round_units(prompts)
+    sizes = (len(prompts),) if about == LIKE_THESE else _units(prompts)
+    units = sum(sizes)
+    pool = _Pool([request for asked in prompts for request in asked], unit_of, units)
+    cells = 0 if statistics == ["mean"] else len(pool.cells)
+    rows = min(resamples, max(1, BLOCK // max(units, cells)))
+    parts: dict[str, list[Floats]] = {name: [] for name in statistics}
+    for drawn in _draws(sizes, rows, resamples, seed, stream):
+        for name, values in _statistics(pool, drawn, statistics).items():
+            parts[name].append(values)
+    found = {name: part[0] if len(part) == 1 else np.concatenate(part) for name, part in parts.items()}
+    for values in found.values():
+        # They are kept for the next one who asks.
+        values.flags.writeable = False
+    return found
 
 
 def limits(values: Floats, drawn: Plan) -> tuple[float, float]:
@@ -234,12 +246,14 @@ class _Pool:
             counts = np.bincount(unit * cells + cell, minlength=self._units * cells).reshape(self._units, cells)
             up_to: NDArray[np.floating] = np.matmul(counts.cumsum(axis=1).T.astype(weights.dtype), weights)
             return up_to
-        # One after the other: numpy's own sum down the columns goes through them one by one.
-        so_far = np.empty((cells, weights.shape[1]), dtype=weights.dtype)
-        so_far[0] = weights[unit[0]]
-        for place, of_unit in enumerate(unit[1:].tolist(), start=1):
-            np.add(so_far[place - 1], weights[of_unit], out=so_far[place])
-        return so_far
+        return _sums_down(weights, unit.tolist())
+
+    @cached_property
+    def alone(self) -> tuple[int, ...] | None:
+        """The units in the order of their values, where they are few and each is a single value."""
+        if len(self._values) != self._units or self._units > FEW_UNITS:
+            return None
+        return tuple(self._unit[self._order].tolist())
 
     @cached_property
     def _order(self) -> NDArray[np.intp]:
@@ -264,6 +278,7 @@ class _Draws:
 
     def __init__(self, weights: NDArray[np.int64]) -> None:
         self._weights = weights
+        self._known: dict[tuple[tuple[int, ...], float], _Places] = {}
 
     @cached_property
     def by_row(self) -> Floats:
@@ -274,6 +289,24 @@ class _Draws:
     def by_unit(self) -> NDArray[np.float32]:
         """Units x rows, for counts."""
         return np.ascontiguousarray(self._weights.T, dtype=np.float32)
+
+    def places(self, order: tuple[int, ...], share: float) -> "_Places":
+        """Return where a percentile lies, of units of a single value each that are in this order."""
+        key = (order, share)
+        if key not in self._known:
+            if len(self._known) >= ORDERS_KEPT:
+                self._known.clear()
+            self._known[key] = _places(_sums_down(self.by_unit, order), share)
+        return self._known[key]
+
+
+def _sums_down(weights: NDArray[np.floating], units: Sequence[int]) -> NDArray[np.floating]:
+    """Return the running sums of the rows of some units: numpy's own go down the columns one by one."""
+    so_far = np.empty((len(units), weights.shape[1]), dtype=weights.dtype)
+    so_far[0] = weights[units[0]]
+    for place, unit in enumerate(units[1:], start=1):
+        np.add(so_far[place - 1], weights[unit], out=so_far[place])
+    return so_far
 
 
 def _draws(sizes: tuple[int, ...], rows: int, resamples: int, seed: int, stream: int) -> Iterator[_Draws]:
@@ -307,20 +340,40 @@ def _statistics(pool: _Pool, drawn: _Draws, statistics: Sequence[str]) -> dict[s
         # Sums round: the mean of equal values stays what they are.
         found["mean"] = np.clip((drawn.by_row @ pool.sums) / (drawn.by_row @ pool.per), *pool.bounds)
     if percentiles:
-        so_far = pool.drawn_up_to(drawn)
+        cells, order = pool.cells, pool.alone
+        so_far = pool.drawn_up_to(drawn) if order is None else None
         for name in percentiles:
-            found[name] = _percentiles(pool.cells, so_far, int(name.removeprefix("p")) / 100)
+            share = int(name.removeprefix("p")) / 100
+            places = _places(so_far, share) if so_far is not None else drawn.places(order or (), share)
+            found[name] = places.values(cells)
     return found
 
 
-def _percentiles(cells: Floats, so_far: NDArray[np.floating], share: float) -> Floats:
-    """Return a percentile of each row, by the linear method. `so_far` counts values down each column, cell by cell."""
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where a percentile lies in each row: between which cells, and how far.
+
+    `above` is None where it is on the first of them in all rows.
+    """
+
+    below: NDArray[np.intp]
+    above: NDArray[np.intp] | None
+    part: Floats
+
+    def values(self, cells: Floats) -> Floats:
+        """Return the percentile of each row, by the linear method."""
+        low: Floats = cells[self.below]
+        return low if self.above is None else low + (cells[self.above] - low) * self.part
+
+
+def _places(so_far: NDArray[np.floating], share: float) -> _Places:
+    """Return where a percentile lies in each row. `so_far` counts values down each column, cell by cell."""
     count = so_far[-1].astype(np.float64)
     rank = (count - 1) * share
     lower = np.floor(rank)
-    low, high = (cells[_cell_at(so_far, np.minimum(place, count - 1))] for place in (lower, lower + 1))
-    found: Floats = low + (high - low) * (rank - lower)
-    return found
+    part = rank - lower
+    above = _cell_at(so_far, np.minimum(lower + 1, count - 1)) if part.any() else None
+    return _Places(_cell_at(so_far, lower), above, part)
 
 
 def _cell_at(so_far: NDArray[np.floating], place: Floats) -> NDArray[np.intp]:
@@ -334,7 +387,7 @@ def _cell_at(so_far: NDArray[np.floating], place: Floats) -> NDArray[np.intp]:
 
 
 def _units(prompts: Prompts) -> tuple[int, ...]:
-    return tuple(min(len(asked), ROUNDS_DRAWN) for asked in prompts)
+    return tuple([min(len(asked), ROUNDS_DRAWN) for asked in prompts])
 
 
 def _prompt_units(prompts: Prompts) -> list[int]:
