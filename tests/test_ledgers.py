@@ -5,7 +5,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from bench.results.store import load, load_tree
+from bench.store.files import load, load_tree
 from tests.benchmarks.asv_projects import SERIES, write_asv_project
 from tests.benchmarks.ledgers import Maker, newest_run, write_runs
 from tests.benchmarks.site import built, cost_of, main

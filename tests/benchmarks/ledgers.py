@@ -20,8 +20,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from bench.results.schema import Result
-from bench.results.store import dump, load
+from bench.schema.result import Result
+from bench.store.files import dump, load
 
 Document = dict[str, Any]
 Floats = NDArray[np.float64]
