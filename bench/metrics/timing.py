@@ -32,6 +32,9 @@ STALL_NS = 200_000_000
 MODELS_KEPT: Final = 32
 """Models whose good samples and arrays are kept: those of one run are asked for many times over."""
 
+METRICS_KEPT: Final = 12
+"""Metrics of each of them whose values are kept."""
+
 
 class _Recorded:
     """The samples of a model as a key: equal to themselves alone, since records would compare number by number."""
@@ -210,7 +213,7 @@ def shared_reads(model: ModelRun) -> int | None:
     """Return how many chunks of all good samples came in one read with the one before; None where there is no gap."""
     if not _gaps(model) or measured_before_version_2(model):
         return None
-    return sum(sample.shared_reads for sample in good_samples(model))
+    return sum([sample.shared_reads for sample in good_samples(model)])
 
 
 def shared_reads_share(model: ModelRun) -> float | None:
@@ -219,6 +222,7 @@ def shared_reads_share(model: ModelRun) -> float | None:
     return None if shared is None else shared / _gaps(model)
 
 
+@lru_cache(maxsize=MODELS_KEPT * METRICS_KEPT)
 def values_of(arrays: SampleArrays, metric_id: str) -> SampleValues:
     """Return the values of 'itl_s', or of one of OF_ALL_SAMPLES, of each sample that has some; KeyError for another."""
     if metric_id == GAP_METRIC:
@@ -244,6 +248,7 @@ def _at(arrays: SampleArrays, samples: Counts, places: Counts) -> Floats:
     return found
 
 
+@lru_cache(maxsize=MODELS_KEPT)
 def _token_s(arrays: SampleArrays) -> Floats:
     found = _undefined(arrays)
     here = arrays.streamed[arrays.output_tokens[arrays.streamed] >= MINIMUM_TPOT_TOKENS]
