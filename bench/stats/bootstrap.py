@@ -22,7 +22,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.distribution import percentile, student_t
+from bench.stats.distribution import UPPER_QUANTILE, percentile, student_t
 
 Floats = NDArray[np.float64]
 About = Literal["prompts like these", "these prompts"]
@@ -91,13 +91,13 @@ class Plan:
     groups: int
     why: str | None
 
-    def reach(self, share: float = 0.975) -> float:
-        """Return how many bootstrap standard errors the quantile of a share is away: 1.96 for many units, else more."""
+    def reach(self, share: float = UPPER_QUANTILE) -> float:
+        """Return how many bootstrap standard errors the quantile of a share is away: more for few units."""
         return _reach(self.units, self.groups, share)
 
     @property
     def tail(self) -> float:
-        """The share of resampled values to leave out at either end of a 95% interval."""
+        """The share of resampled values to leave out at either end of an interval of CONFIDENCE."""
         return _tail(self.units, self.groups)
 
 
@@ -109,7 +109,7 @@ def _reach(units: int, groups: int, share: float) -> float:
 
 @lru_cache(maxsize=1024)
 def _tail(units: int, groups: int) -> float:
-    return NormalDist().cdf(-_reach(units, groups, 0.975))
+    return NormalDist().cdf(-_reach(units, groups, UPPER_QUANTILE))
 
 
 def plan(sides: Sequence[Prompts], statistic: str, about: About | None = None) -> Plan | str:
@@ -188,7 +188,7 @@ def _resampled(
 
 
 def limits(values: Floats, drawn: Plan) -> tuple[float, float]:
-    """Return the ends of the 95% interval of resampled values."""
+    """Return the ends of the interval of resampled values, of CONFIDENCE."""
     tail = drawn.tail
     shares = (tail, 1 - tail)
     last = len(values) - 1
