@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
+from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -17,6 +18,14 @@ from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
     from bench.site.project import SiteProject
+
+CACHE: Final = Path(".cache", "site")
+"""Where a project's site keeps what it need not work out again."""
+
+READS_MORE: Final = ("INHERIT", "custom_dir", "hooks", "docs_dir", "site_dir", "!ENV", "snippets")
+"""Words of a mkdocs.yml that lead to further files, or to the environment."""
+
+MISSING: Final = "{} is not installed; install the site's extra: pip install 'benchledger[site]'"
 
 
 def project_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -42,10 +51,11 @@ def site(results_dir: Path, project: Path, pages_only: bool) -> None:
     bench site
     bench site --results elsewhere/results
     """
-    made = _write_pages(results_dir, project)
-    if not pages_only:
-        _mkdocs(made.config, "build", "--strict", "--site-dir", str(made.output))
-        click.echo(f"Built {project / 'site'}. Look at it: bench serve (make serve)")
+    with _alone(project):
+        if pages_only:
+            _write_pages(results_dir, project)
+        else:
+            _build(results_dir, project)
 
 
 @click.command(context_settings=CONTEXT)
@@ -59,22 +69,76 @@ def serve(results_dir: Path, project: Path, address: str) -> None:
     bench serve
     bench serve --address 0.0.0.0:8080
     """
-    made = _write_pages(results_dir, project)
+    made, _ = _write_pages(results_dir, project)
     from bench.commands.watch import watching
 
     with watching(results_dir, lambda: _write_pages(results_dir, project)):
         _mkdocs(made.config, "serve", "--dev-addr", address)
 
 
-def _write_pages(results_dir: Path, project: Path) -> "SiteProject":
+@contextmanager
+def _alone(project: Path) -> Iterator[None]:
+    """Keep a second build of the same project waiting until the first one is through."""
+    folder = project / CACHE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        lock.acquire()
+    except OSError:
+        # A folder that cannot be written has no cache to mix up either.
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _build(results_dir: Path, project: Path) -> None:
+    from bench.site.manifest import inputs_key, known_build, note_build
+    from bench.site.project import shipped_folder
+    from bench.store.cache import Cache
+
+    cache = Cache(project / CACHE)
+    folders = (project, shipped_folder())
+    parts = [folder / part for folder in folders for part in ("mkdocs.yml", "docs", "site_templates")]
+    generated = [folder / "docs" / part for folder in folders for part in ("report", "index.md")]
+    built = (project / "site", *generated[:2], project / CACHE / "project")
+    try:
+        key = inputs_key([results_dir, *parts], without=generated)
+    except ModuleNotFoundError as error:
+        raise UsageError(MISSING.format(error.name)) from error
+    warnings = None if _reads_more(project / "mkdocs.yml") else known_build(cache, key, built)
+    if warnings is not None:
+        for warning in warnings:
+            click.echo(warning, err=True)
+        click.echo(f"Nothing has changed since {project / 'site'} was built. Look at it: bench serve (make serve)")
+        return
+    made, warnings = _write_pages(results_dir, project)
+    _mkdocs(made.config, "build", "--strict", "--site-dir", str(made.output))
+    note_build(cache, key, built, warnings)
+    click.echo(f"Built {project / 'site'}. Look at it: bench serve (make serve)")
+
+
+def _reads_more(config: Path) -> bool:
+    """Return whether a mkdocs.yml may name files that nobody here knows: such a site is always built."""
+    try:
+        text = config.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    # The folders where a site's parts are anyway.
+    text = text.replace("docs_dir: docs\n", "").replace("site_dir: site\n", "")
+    return any(word in text for word in READS_MORE)
+
+
+def _write_pages(results_dir: Path, project: Path) -> tuple["SiteProject", tuple[str, ...]]:
+    """Write the pages; return the parts of the project's site, and what was warned of."""
     try:
         from bench.site.build import write_tree
         from bench.site.feed import site_url
         from bench.site.project import site_project
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{error.name} is not installed; install the site's extra: pip install 'benchledger[site]'"
-        ) from error
+        raise UsageError(MISSING.format(error.name)) from error
     from bench.report.format import count
 
     made = site_project(project, results_dir)
@@ -89,11 +153,12 @@ def _write_pages(results_dir: Path, project: Path) -> "SiteProject":
             site_url=site_url(made.config),
             on_read=on_read,
         )
-    for refused in written.refused:
-        click.echo(f"bench: left out {results_dir / refused.path}: {refused.reason}", err=True)
+    warnings = tuple(f"bench: left out {results_dir / one.path}: {one.reason}" for one in written.refused)
+    for warning in warnings:
+        click.echo(warning, err=True)
     parts = (count(written.runs, "run"), count(written.pages, "page"), count(written.charts, "chart"))
     click.echo(", ".join(parts))
-    return made
+    return made, warnings
 
 
 @contextmanager

@@ -156,7 +156,7 @@ def _written(
     cache_dir: Path,
     site_url: str | None,
 ) -> WrittenSite:
-    site = arranged([one.summary for one in index.runs], index.read, index.refused, reviews)
+    site = arranged([one.summary for one in index.runs], index.read, index.refused, reviews, Cache(cache_dir))
     artist = Artist(cache_dir / "pictures")
     script = bundle(cache_dir)
     shared = key_of(*(f"{name} {mark}" for name, mark in site.marks.items()), *sorted(site.asked))
@@ -183,6 +183,7 @@ def _written(
     _remove_others(docs_dir / REPORT, written)
     artist.prune()
     press.cache.keep_only(KIND, press.used)
+    site.series.keep()
     return WrittenSite(len(index.runs), pages, len(artist.drawn), site.refused)
 
 

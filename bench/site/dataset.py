@@ -16,9 +16,10 @@ from bench.report.palette import Mark, marks
 from bench.report.tables import Cell, CellValue, Column, number_column
 from bench.report.text import anchor, relative, shortened
 from bench.schema.result import Result
-from bench.site.estimates import Drift, Estimates
+from bench.site.estimates import Drift, Estimates, KnownSeries
 from bench.site.sections.raters import Hearings
 from bench.site.urls import metric_page, model_page
+from bench.store.cache import Cache
 from bench.store.files import Ledger, Refused
 from bench.store.reviews import Reviews
 
@@ -129,6 +130,7 @@ class Site:
     whole: WholeRuns
     reviews: Mapping[str, Reviews] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
+    series: KnownSeries = field(default_factory=KnownSeries)
 
     @cached_property
     def results(self) -> tuple[Result, ...]:
@@ -174,7 +176,7 @@ class Site:
     @cached_property
     def shifts(self) -> Shifts:
         """Every level shift of every model."""
-        return shifts(self.summaries)
+        return shifts(self.summaries, self.series)
 
     def of_machine(self, machine: str) -> "Site":
         """Return what there is of one machine: whatever is made from it depends on no other machine's runs."""
@@ -237,8 +239,12 @@ def arranged(
     read: Callable[[str], Result],
     refused: Sequence[Refused],
     reviews: Mapping[str, Reviews] | None = None,
+    cache: Cache | None = None,
 ) -> Site:
-    """Return condensed runs, given oldest first, arranged for the pages as `site` does; `read` reads a whole one."""
+    """Return condensed runs, given oldest first, arranged for the pages as `site` does; `read` reads a whole one.
+
+    `cache` keeps the shifts of their series.
+    """
     summaries = tuple(with_shared_parts(runs))
     whole = WholeRuns(read)
     boards = _boards(summaries, whole)
@@ -249,6 +255,7 @@ def arranged(
         summaries=summaries,
         whole=whole,
         reviews=reviews or {},
+        series=KnownSeries(cache),
         asked=frozenset(prompt.id for board in boards for prompt in board.result.prompt_set.prompts),
     )
 

@@ -1,5 +1,6 @@
 """What is worked out once for a site: intervals and ranks by a seeded bootstrap, and how models repeat themselves."""
 
+import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -8,6 +9,8 @@ from typing import Final
 import numpy as np
 
 from bench.analysis.answers import AnswerChanges, AnswerConsistency, answer_changes, consistency, earlier_run
+from bench.analysis.changes import SeriesShifts, series_shifts
+from bench.analysis.history import Series
 from bench.analysis.intervals import Estimate, Interval, estimates, intervals
 from bench.analysis.outliers import Interaction, interactions
 from bench.analysis.ranking import Ranked, ranks
@@ -15,6 +18,10 @@ from bench.analysis.summary import ModelSummary, RunSummary, prompt_distribution
 from bench.schema.result import Result
 from bench.stats.bootstrap import LIKE_THESE, THESE, RequestValues
 from bench.stats.distribution import Distribution
+from bench.store.cache import Cache, code_version, key_of
+
+SERIES: Final = "series"
+"""Kind of the cache's entries: the shifts of all series."""
 
 SEED: Final = 20260101
 """Where all draws of the site begin: the same ledger gives the same pages."""
@@ -111,6 +118,43 @@ def _without_others(result: Result, names: Collection[str], prompt_id: str) -> R
             for model in models
         ]
     return result.model_copy(update={"models": tuple(models)})
+
+
+class KnownSeries:
+    """The level shifts of series, each worked out once for all: kept by its values and by the code that judges them."""
+
+    def __init__(self, cache: Cache | None = None) -> None:
+        self._cache = cache
+        self._known: dict[str, str] | None = None
+        self._used: dict[str, str] = {}
+
+    def __call__(self, series: Sequence[Series]) -> tuple[SeriesShifts, ...]:
+        """Return the changes of each series, in order, as `series_shifts` does."""
+        keys = [_series_key(one) for one in series]
+        known = self._kept()
+        new = {key: one for key, one in zip(keys, series, strict=True) if key not in known and key not in self._used}
+        found = zip(new, series_shifts(list(new.values())), strict=True) if new else ()
+        self._used |= {key: one.to_json() for key, one in found}
+        self._used |= {key: known[key] for key in keys if key not in self._used}
+        return tuple(SeriesShifts.from_json(self._used[key]) for key in keys)
+
+    def keep(self) -> None:
+        """Keep what was asked for, and nothing else."""
+        if self._cache is not None and self._used != self._kept():
+            self._cache.put(SERIES, code_version(), json.dumps(self._used).encode())
+            self._cache.keep_only(SERIES, [code_version()])
+
+    def _kept(self) -> dict[str, str]:
+        if self._known is None:
+            kept = None if self._cache is None else self._cache.get(SERIES, code_version())
+            self._known = {} if kept is None else json.loads(kept)
+        return self._known
+
+
+def _series_key(series: Series) -> str:
+    values = np.array([np.nan if value is None else value for value in series.values], dtype=np.float64)
+    drifted = b"" if series.drifted is None else bytes(series.drifted)
+    return key_of(values.tobytes(), drifted)
 
 
 class Drift:

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mkdocs.exceptions import ConfigurationError
-from mkdocs.utils.yaml import yaml_load
-
 from bench.errors import UsageError
 
 GENERATED: Final = ("report", "index.md")
@@ -122,6 +119,9 @@ def _inheriting(working: Path, own: Path, shipped: Path) -> None:
 
     One that MkDocs cannot read, or that inherits another already, is taken as it stands.
     """
+    from mkdocs.exceptions import ConfigurationError
+    from mkdocs.utils.yaml import yaml_load
+
     content = own.read_bytes()
     settings: object = None
     with suppress(ConfigurationError), own.open("rb") as source:
