@@ -20,8 +20,8 @@ from bench.site.pages.agreement import TEXT_LENGTH, agreement_page, alpha_words,
 from bench.site.pages.quality import quality_over_time, quality_page
 from bench.site.pages.runs import run_data
 from bench.site.sections.answer_cards import LONGEST_ANSWER, MOST_MARKS, cards, marked
-from bench.site.sections.quality_by_rater import SourceMatrix, source_matrices
 from bench.site.sections.repeats import model_repeats, prompt_findings
+from bench.site.sections.rubric_matrix import RaterMatrix, rater_matrices
 from bench.site.urls import prompt_page
 from bench.store.files import Ledger, Refused, save
 from bench.store.reviews import Reviews, annotations_path, judgement_path, save_annotations
@@ -335,8 +335,8 @@ def test_a_long_answer_is_cut_and_says_where_all_of_it_is() -> None:
     assert found.whole == f"report/data/runs/{run.run.id}.json"
 
 
-def matrix(shown: Site) -> SourceMatrix:
-    (found,) = source_matrices(shown, HERE)
+def matrix(shown: Site) -> RaterMatrix:
+    (found,) = rater_matrices(shown, HERE)
     return found
 
 
@@ -344,7 +344,7 @@ def test_each_source_has_a_column_of_each_model() -> None:
     run = reviewed_run()
     found = matrix(of(run, reviewed={run.run.id: reviews(run)}))
 
-    assert [(one.name, one.kind, one.words) for one in found.sources] == [
+    assert [(one.name, one.kind, one.words) for one in found.matrix.raters] == [
         ("program", "program", ""),
         ("other-alias", "judge", "doubted"),
         ("right", "judge", ""),
@@ -354,7 +354,7 @@ def test_each_source_has_a_column_of_each_model() -> None:
         ("right", "judge", ""),
         ("ann", "person", ""),
     ]
-    assert [(one.text, one.shade) for one in found.rows[0].squares] == [
+    assert [(one.text, one.shade) for one in found.matrix.rows[0].cells] == [
         ("5.0", "5"),
         ("1.0", "1"),
         ("5.0", "5"),
@@ -364,7 +364,7 @@ def test_each_source_has_a_column_of_each_model() -> None:
         ("1.0", "1"),
         ("1.0", "1"),
     ]
-    assert [one.doubted for one in found.rows[0].squares[:3]] == [False, True, False]
+    assert [one.doubted for one in found.matrix.rows[0].cells[:3]] == [False, True, False]
 
 
 def test_each_set_of_prompts_that_somebody_scored_is_shown_though_another_was_asked_since() -> None:
@@ -380,13 +380,13 @@ def test_each_set_of_prompts_that_somebody_scored_is_shown_though_another_was_as
         ("Test prompts", "2026-01-05 09:00 UTC", True),
     ]
     assert [one.anchor for one in page.scored] == ["machine-laptop", "machine-laptop-test"]
-    assert [one.prompt_set for one in source_matrices(shown, HERE)] == ["Notes", "Test prompts"]
+    assert [one.prompt_set for one in rater_matrices(shown, HERE)] == ["Notes", "Test prompts"]
 
 
 def test_a_facet_that_no_program_can_tell_is_left_to_others() -> None:
-    row = quality_page(of(reviewed_run())).matrices[0].rows[0]
+    row = quality_page(of(reviewed_run())).matrices[0].matrix.rows[0]
 
-    assert [[square.text for square in facet.squares] for facet in row.facets] == [
+    assert [[cell.text for cell in facet.cells] for facet in row.facets] == [
         ["met", "not met"],
         ["left to judges and people", "left to judges and people"],
     ]
@@ -411,9 +411,9 @@ def test_a_prompt_that_no_newest_run_asks_has_no_page_to_lead_to() -> None:
     newer = builders.result([builders.model_run(samples=(builders.sample(prompt="p01"),))], started_utc=LATER)
     shown = of(scored, newer, reviewed={scored.run.id: reviews(scored)})
 
-    (found,) = source_matrices(shown, HERE)
+    (found,) = rater_matrices(shown, HERE)
 
-    assert [row.href for row in found.rows[:2]] == ["prompts/p01.html", ""]
+    assert [row.href for row in found.matrix.rows[:2]] == ["prompts/p01.html", ""]
     hrefs = {row.title: row.href for row in agreement_page(shown).scored[0].disagreements.rows}
     assert (hrefs["Question p01"], hrefs["Question p02"]) == ("prompts/p01.html", "")
 
@@ -421,15 +421,15 @@ def test_a_prompt_that_no_newest_run_asks_has_no_page_to_lead_to() -> None:
 def test_what_has_no_score_is_unscored_and_says_why() -> None:
     run = reviewed_run()
     found = matrix(of(run, reviewed={run.run.id: reviews(run)}))
-    notes = dict(found.notes)
+    notes = dict(found.matrix.notes)
 
-    unscored = found.rows[11].squares[3]
+    unscored = found.matrix.rows[11].cells[3]
     assert (unscored.text, unscored.shade, notes[unscored.letter]) == (
         "unscored",
         "unscored",
         "ann: this person did not score it",
     )
-    program, judge, _, person = found.rows[0].facets[1].squares[:4]
+    program, judge, _, person = found.matrix.rows[0].facets[1].cells[:4]
     assert notes[program.letter] == "program: only a judge or a person can tell"
     assert notes[judge.letter] == "judge other-alias: the reply has no score for it"
     assert person.text == "5.0"
@@ -440,7 +440,7 @@ def test_the_mean_of_a_source_says_over_how_many_prompts_and_how_sure_it_is() ->
     found = matrix(of(run, reviewed={run.run.id: reviews(run)}))
 
     # All of a source's scores of a model are the same, so nothing is left to chance.
-    assert [(one.text, one.small, one.over) for one in found.means[:4]] == [
+    assert [(one.text, one.small, one.over) for one in found.matrix.means[:4]] == [
         ("5.0", "5.0–5.0", ""),
         ("1.0", "1.0–1.0", ""),
         ("5.0", "5.0–5.0", ""),
@@ -453,9 +453,9 @@ def test_too_few_prompts_have_a_mean_and_no_interval() -> None:
     few = {(name, output(model, name)): {"says-yes": 4} for name in PROMPTS[:2] for model in ("steady", "other")}
     found = matrix(of(run, reviewed={run.run.id: Reviews(annotations=(annotations(few, run=run.run.id),))}))
 
-    mean = found.means[1]
+    mean = found.matrix.means[1]
     assert (mean.text, mean.small, mean.over) == ("4.0", "", "2 prompts")
-    assert dict(found.notes)[mean.letter].startswith("no interval: ")
+    assert dict(found.matrix.notes)[mean.letter].startswith("no interval: ")
 
 
 def test_a_judge_below_the_stated_agreement_is_doubted_in_words() -> None:
@@ -484,7 +484,7 @@ def test_a_judge_without_people_is_neither_doubted_nor_trusted() -> None:
     assert [(one.kind, one.text) for one in found.voices] == [
         ("untold", "was not held against people: no person has scored answers of this run.")
     ]
-    assert not any(one.doubted for one in found.sources)
+    assert not any(one.doubted for one in found.matrix.raters)
 
 
 def test_the_newest_run_that_somebody_scored_is_shown_and_dated() -> None:
