@@ -1,19 +1,14 @@
 """Quality: the rubric matrix of models and prompts, facet by facet, and scores over time."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
-
-import altair as alt
 
 from bench.analysis.summary import ModelSummary
 from bench.report import format as form
-from bench.report.palette import Mark
 from bench.report.text import anchor, shortened
 from bench.site.charts.figures import Figure, plain
-from bench.site.charts.kinds import BAR_OPACITY, BAR_WIDTH, QUALITY, Row, Spec, finished, scale_encoding
+from bench.site.charts.kinds import QUALITY, Row, history
 from bench.site.charts.trade_off import trade_off
 from bench.site.dataset import Board, Site
 from bench.site.sections.rubric_matrix import ProgramMatrix, RaterMatrix, program_matrices, rater_matrices
@@ -25,7 +20,6 @@ INTERVALS_SHOWN: Final = 60
 """Runs up to which each has the bar of its interval: more of them would be a band that hides the line."""
 
 SCALE: Final = form.scale("score", [])
-
 
 HERE: Final = "report/quality.html"
 
@@ -64,19 +58,6 @@ def quality_page(site: Site) -> QualityPage:
 def quality_over_time(site: Site) -> tuple[QualityOverTime, ...]:
     """Return the histories of quality for each machine, by model in the order of its newest run."""
     return tuple(_on_board(site, board) for board in site.boards)
-
-
-def score_history(rows: Sequence[Row], bars: Sequence[Row], mark: Mark) -> Spec:
-    """Return the score of one model over its runs. Rows have date, value, interval and run; bars date, low and high."""
-    spec = copy.deepcopy(_score_history_kind())
-    rule, line, points = spec["layer"]
-    for layer in (rule, line, points):
-        scale_encoding(layer["encoding"]["y"], QUALITY)
-        layer["encoding"]["color"] = {"value": mark.colour}
-    # Vega warns of a layer without data.
-    spec["layer"] = [rule, line, points] if bars else [line, points]
-    spec["datasets"] = ({"intervals": list(bars)} if bars else {}) | {"runs": list(rows)}
-    return spec
 
 
 def _on_board(site: Site, board: Board) -> QualityOverTime:
@@ -123,7 +104,7 @@ def _figure(site: Site, board: Board, name: str, known: Sequence[ModelSummary]) 
         id=f"quality-{board.anchor}-{anchor(name)}",
         sentence=f"{shortened(plain(name), 40)}: {_course(known)}",
         caption=f"{plain(board.machine)}, by the program, higher is better. {intervals}",
-        spec=score_history(rows, shown, site.marks[name]),
+        spec=history(rows, QUALITY, site.marks[name], intervals=shown),
         legend={},
     )
 
@@ -139,31 +120,3 @@ def _interval_words(shown: int, known: int, why: str | None) -> str:
     if shown:
         return "Bars: 95 % intervals of the mean over prompts like these."
     return f"No intervals: {why}." if why and not known else "With so many runs intervals are not drawn."
-
-
-@cache
-def _score_history_kind() -> Spec:
-    x = alt.X("date:T", title=None, axis=alt.Axis(tickCount=5, grid=False))
-    axis = alt.Axis(values=[1, 2, 3, 4, 5], format="d")
-    y = alt.Y("value:Q", axis=axis)
-    bars = (
-        alt.Chart(alt.NamedData("intervals"))
-        .mark_rule(strokeWidth=BAR_WIDTH, opacity=BAR_OPACITY)
-        .encode(x=x, y=alt.Y("low:Q", axis=axis), y2="high:Q")
-    )
-    line = alt.Chart(alt.NamedData("runs")).mark_line(strokeWidth=1.8).encode(x=x, y=y)
-    points = (
-        alt.Chart(alt.NamedData("runs"))
-        .mark_point(filled=True, size=42, opacity=1)
-        .encode(
-            x=x,
-            y=y,
-            tooltip=[
-                alt.Tooltip("date:T", title="Run", format="%Y-%m-%d %H:%M"),
-                alt.Tooltip("value:Q", title="Quality (1–5)", format=".1f"),
-                alt.Tooltip("interval:N", title="its interval"),
-                alt.Tooltip("run:N", title="Commit"),
-            ],
-        )
-    )
-    return finished(alt.layer(bars, line, points), height=170)
