@@ -58,7 +58,7 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
-class JudgeStanding:
+class JudgeReliability:
     """A judge against people, each facet's mean over them; `below` is whether it misses the stated agreement.
 
     None where that cannot be told, with the reason in `agreement.why`.
@@ -80,7 +80,7 @@ class Agreement:
     sources: tuple[Rater, ...]
     pairs: tuple[PairAgreement, ...]
     groups: tuple[GroupAgreement, ...]
-    judges: tuple[JudgeStanding, ...]
+    judges: tuple[JudgeReliability, ...]
     disagreements: tuple[Disagreement, ...]
     rankings: tuple[Ranking, ...]
     left_out: tuple[str, ...]
@@ -134,10 +134,10 @@ def _group(found: Ratings, name: str, members: Sequence[Rater], seed: int) -> Gr
     return GroupAgreement(name, tuple(members), alpha(common), alpha(common, "ordinal"), facets)
 
 
-def _standing(found: Ratings, judge: Rater, people: Sequence[Rater], seed: int, needed: float) -> JudgeStanding:
+def _standing(found: Ratings, judge: Rater, people: Sequence[Rater], seed: int, needed: float) -> JudgeReliability:
     if not people:
         nobody = Coefficient(None, None, None, 0, 0, "no person has scored answers of this run")
-        return JudgeStanding(judge, nobody, needed, None)
+        return JudgeReliability(judge, nobody, needed, None)
     given: dict[Item, list[float]] = {}
     for person in people:
         for item, score in found.scores[person].items():
@@ -145,7 +145,7 @@ def _standing(found: Ratings, judge: Rater, people: Sequence[Rater], seed: int, 
     means = {item: sum(scores) / len(scores) for item, scores in given.items()}
     said = found.scores[judge]
     measured = _kappa(said, means, [item for item in said if item in means], seed)
-    return JudgeStanding(judge, measured, needed, None if measured.value is None else measured.value < needed)
+    return JudgeReliability(judge, measured, needed, None if measured.value is None else measured.value < needed)
 
 
 def _disagreements(found: Ratings) -> tuple[Disagreement, ...]:

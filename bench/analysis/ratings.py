@@ -219,7 +219,7 @@ class VerbosityBias:
 
 
 @dataclass(frozen=True)
-class Guards:
+class JudgeBias:
     """What speaks for or against a judge, without a person's scores."""
 
     consistency: JudgeConsistency
@@ -227,9 +227,9 @@ class Guards:
     verbosity: VerbosityBias
 
 
-def guards(result: Result, judgement: Judgement) -> Guards:
-    """Return the guards of a judgement of a run."""
-    return Guards(_consistency(judgement), _position(judgement), _verbosity(result, judgement))
+def judge_bias(result: Result, judgement: Judgement) -> JudgeBias:
+    """Return the bias of a judge, measured on its judgement of a run."""
+    return JudgeBias(_consistency(judgement), _position(judgement), _verbosity(result, judgement))
 
 
 def _consistency(judgement: Judgement) -> JudgeConsistency:

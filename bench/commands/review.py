@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.analysis.agreement import agreement
-from bench.analysis.ratings import guards
+from bench.analysis.ratings import judge_bias
 from bench.commands.options import CONTEXT, SEED, results_option
 from bench.errors import BenchError, ConfigError, Mistake, UsageError
 from bench.quality.judge.judging import JudgedRun, JudgingProgress
@@ -139,7 +139,7 @@ def tell(reviewed: Reviewed, judged: JudgedRun) -> None:
         click.echo("  nothing was left to ask")
     if header.judges_itself:
         click.echo(f"  it judges itself: {', '.join(map(visible, header.judges_itself))}")
-    measured = guards(reviewed.result, judged.judgement)
+    measured = judge_bias(reviewed.result, judged.judgement)
     consistency, position, verbosity = measured.consistency, measured.position, measured.verbosity
     if consistency.equal_share is None or consistency.mean_absolute_difference is None:
         click.echo(f"  judged twice: {consistency.why}")
@@ -160,13 +160,13 @@ def tell(reviewed: Reviewed, judged: JudgedRun) -> None:
     else:
         program = "" if verbosity.program is None else f" (the program's: {coefficient(verbosity.program)})"
         click.echo(f"  score against length: rank correlation {coefficient(verbosity.correlation)}{program}")
-    for standing in agreement(reviewed.result, reviews_beside(reviewed.path, header.run)).judges:
-        if standing.judge.name == header.judge:
-            value = standing.agreement.value
+    for reliability in agreement(reviewed.result, reviews_beside(reviewed.path, header.run)).judges:
+        if reliability.judge.name == header.judge:
+            value = reliability.agreement.value
             if value is None:
-                click.echo(f"  agreement with people: {standing.agreement.why}")
+                click.echo(f"  agreement with people: {reliability.agreement.why}")
             else:
-                low = f", below the {standing.needed:g} that is asked for" if standing.below else ""
+                low = f", below the {reliability.needed:g} that is asked for" if reliability.below else ""
                 click.echo(f"  agreement with people: kappa {coefficient(value)}{low}")
     click.echo(f"Wrote {judged.path}; commit it beside the result.")
 

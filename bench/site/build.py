@@ -37,7 +37,7 @@ from bench.site.pages.prompt import prompt_list, prompt_view, prompts_of
 from bench.site.pages.quality import quality_page
 from bench.site.pages.runs import run_data, run_lines
 from bench.site.pages.verdicts import verdicts
-from bench.site.sections.reviewed_runs import AGREEMENT, scored_run
+from bench.site.sections.reviewed_runs import AGREEMENT, newest_reviewed
 from bench.site.urls import model_page, prompt_page
 from bench.store.files import Ledger, dump
 from bench.store.reviews import Reviews
@@ -93,7 +93,7 @@ def score_files(site: Site) -> Iterator[tuple[str, str]]:
 
     These are, of each machine and prompt set, the newest run that a judge or a person scored; without one, the newest.
     """
-    found = ((board, scored_run(site, board)) for board in site.boards)
+    found = ((board, newest_reviewed(site, board)) for board in site.boards)
     shown = [(board.summary if one is None else one.summary).result for board, one in found]
     rows = score_rows((result, site.reviews.get(result.run.id, Reviews())) for result in shown)
     yield "scores.csv", csv_text(SCORE_COLUMNS, rows)
@@ -232,7 +232,7 @@ def _data_files(site: Site) -> Iterator[tuple[str, str]]:
     yield from score_files(site)
     for summary in site.summaries:
         name = f"runs/{run_key(summary.result.run.id)}"
-        hearing = site.hearings.of(summary.result) if site.hearings.has(summary.result) else None
+        hearing = site.raters.of(summary.result) if site.raters.has(summary.result) else None
         shown = run_data(summary, changes_section(site, summary), hearing)
         yield f"{name}.js", f"benchledger.show({embedded(shown)});\n"
         yield f"{name}.json", dump(summary.result)

@@ -16,7 +16,7 @@ from bench.report.tables import Cell, CellValue, Column, number_column
 from bench.report.text import anchor, relative, shortened
 from bench.schema.result import Result
 from bench.site.estimates import Drift, Estimates
-from bench.site.sections.raters import Hearings
+from bench.site.sections.raters import RatersByRun
 from bench.site.urls import metric_page, model_page
 from bench.store.files import Ledger, Refused
 from bench.store.reviews import Reviews
@@ -116,9 +116,9 @@ class Site:
         return Drift(self.results)
 
     @cached_property
-    def hearings(self) -> Hearings:
+    def raters(self) -> RatersByRun:
         """What judges and people said of any run, and how far they agree."""
-        return Hearings(self.reviews)
+        return RatersByRun(self.reviews)
 
     @cached_property
     def by_run(self) -> dict[str, RunSummary]:

@@ -188,7 +188,7 @@ def test_one_card_for_each_distinct_answer_with_the_models_that_gave_it() -> Non
     found = cards(shown, shown.boards[0], shown.results[0].prompt_set.prompts[0], prompt_page("p1"))
 
     assert [
-        ([(one.name, one.times) for one in card.speakers], card.answer.text if card.answer else card.state)
+        ([(one.name, one.times) for one in card.models], card.answer.text if card.answer else card.state)
         for card in found.cards
     ] == [
         ([("a", "in every round"), ("b", "1 of 2 samples")], "X"),
@@ -240,7 +240,7 @@ def test_a_source_that_was_never_asked_about_an_answer_says_so_once() -> None:
 def viewed(shown: Site) -> dict[str, Any]:
     """Return the data of the newest run in the viewer, its sections by heading."""
     run = shown.summaries[-1]
-    data = run_data(run, hearing=shown.hearings.of(run.result) if shown.hearings.has(run.result) else None)
+    data = run_data(run, hearing=shown.raters.of(run.result) if shown.raters.has(run.result) else None)
     return data | {"sections": {section["heading"]: section for section in data["sections"]}}
 
 
@@ -463,7 +463,7 @@ def test_a_judge_below_the_stated_agreement_is_doubted_in_words() -> None:
     found = matrix(of(run, reviewed={run.run.id: reviews(run)}))
 
     # The wrong judge is 4 away on each of 12 answers, half of them 5 and half 1: 1 - 16 / 8.
-    assert [(one.kind, one.name, one.text) for one in found.voices] == [
+    assert [(one.kind, one.name, one.text) for one in found.rater_notes] == [
         (
             "doubted",
             "judge other-alias",
@@ -481,7 +481,7 @@ def test_a_judge_without_people_is_neither_doubted_nor_trusted() -> None:
     alone = Reviews(judgements=reviews(run).judgements[:1])
     found = matrix(of(run, reviewed={run.run.id: alone}))
 
-    assert [(one.kind, one.text) for one in found.voices] == [
+    assert [(one.kind, one.text) for one in found.rater_notes] == [
         ("untold", "was not held against people: no person has scored answers of this run.")
     ]
     assert not any(one.doubted for one in found.matrix.raters)
@@ -494,11 +494,11 @@ def test_the_newest_run_that_somebody_scored_is_shown_and_dated() -> None:
     found = matrix(shown)
     assert (found.when, found.is_newest) == ("2026-01-05 09:00 UTC", False)
     side_by_side = cards(shown, shown.boards[0], new.prompt_set.prompts[0], prompt_page("p01"))
-    assert side_by_side.scored_before is not None
-    assert side_by_side.scored_before.by == "judge other-alias, judge right and ann"
-    assert side_by_side.scored_before.when == "2026-01-05 09:00 UTC"
-    assert side_by_side.scored_before.href == "../agreement.html#machine-laptop"
-    assert not side_by_side.heard
+    assert side_by_side.earlier_review is not None
+    assert side_by_side.earlier_review.by == "judge other-alias, judge right and ann"
+    assert side_by_side.earlier_review.when == "2026-01-05 09:00 UTC"
+    assert side_by_side.earlier_review.href == "../agreement.html#machine-laptop"
+    assert not side_by_side.reviewed
 
 
 def test_with_a_person_alone_no_page_says_that_a_judge_did_anything(tmp_path: Path, cache: Path) -> None:
@@ -586,7 +586,7 @@ def test_what_sources_differ_on_comes_with_what_each_says() -> None:
     assert (differ.in_all, differ.compared, len(differ.rows)) == (24, 24, 24)
     first = differ.rows[0]
     assert (first.apart, first.says, first.models) == ("4", "It says yes.", "other")
-    assert [(one.score, one.why, one.doubted) for one in first.said] == [
+    assert [(one.score, one.why, one.doubted) for one in first.scores] == [
         ("1", "has none of 'yes'", False),
         ("5", "it says so", True),
         ("1", "it says nothing of it", False),
@@ -619,9 +619,9 @@ def test_the_guards_of_a_judge_say_what_was_not_measured() -> None:
     run = reviewed_run()
     (found,) = agreement_page(of(run, reviewed={run.run.id: reviews(run)})).scored
 
-    right = found.guards[0]
+    right = found.judge_bias[0]
     assert right.name == "right"
-    assert [(one.found, one.means) for one in right.guards[:2]] == [
+    assert [(one.found, one.means) for one in right.judge_bias[:2]] == [
         ("not known", "No answer was judged twice."),
         ("not known", "No pair has a verdict in both orders."),
     ]
@@ -866,8 +866,8 @@ def test_a_judge_that_is_no_model_of_the_run_does_not_judge_itself() -> None:
     of_no_model, of_steady = judged(run, "another", scores), judged(run, "steady", scores)
     found = of(run, reviewed={run.run.id: Reviews(judgements=(of_no_model, of_steady))})
 
-    voices = found.hearings.of(run).others
-    assert [voice.itself for voice in voices] == [frozenset(), {"steady"}]
+    raters = found.raters.of(run).reviewers
+    assert [rater.same_models for rater in raters] == [frozenset(), {"steady"}]
 
 
 def test_refused_files_of_reviews_come_after_those_of_results() -> None:

@@ -31,14 +31,14 @@ from bench.site.charts.figures import Figure, plain
 from bench.site.charts.strips import Strip, strip_figure
 from bench.site.dataset import Board, Site, context, failure_text, measured, model_cells
 from bench.site.sections.answer_cards import Answers, answers, grades_of
-from bench.site.sections.badges import Badge, standings
+from bench.site.sections.badges import Badge, badges
 from bench.site.sections.change_entries import size, suspect_sentence
 from bench.site.sections.leaderboard import RANKS_PAGE, estimated_column, licence_column, rank_cell, ranked
 from bench.site.sections.lengths import ByLength, by_length
 from bench.site.sections.load_levels import UnderLoad, under_load
 from bench.site.sections.outlier_tables import Unlike, unlike_of_model
 from bench.site.sections.repeats import Repeats, model_repeats
-from bench.site.sections.reviewed_runs import Earlier, VoiceLine, scored_before, voice_lines
+from bench.site.sections.reviewed_runs import EarlierReview, RaterNote, earlier_review, rater_notes
 from bench.site.urls import metric_page, model_page, prompt_page, run_page
 from bench.stats.distribution import VALUES_NEEDED
 
@@ -204,7 +204,7 @@ class OnMachine:
     run_href: str
     failure: str
     skipped: str
-    standings: tuple[Badge, ...]
+    badges: tuple[Badge, ...]
     sentence: str
     table: Table | None
     at_work: tuple[Readings, ...]
@@ -230,7 +230,7 @@ def on_machine(site: Site, name: str, machine: str, here: str) -> OnMachine:
         run_href=relative(here, run_page(newest.result)),
         failure=failure_text(newest) if not newest.good_samples and newest.model.skipped is None else "",
         skipped=_skipped(site.runs[name][machine][-1], newest),
-        standings=standings(site.by_run[newest.result.run.id]),
+        badges=badges(site.by_run[newest.result.run.id]),
         sentence=_sentence(newest),
         table=_numbers(newest) if newest.good_samples else None,
         at_work=at_work(newest, here) if newest.good_samples else (),
@@ -479,8 +479,8 @@ class ModelPage:
     said: tuple[PromptAnswer, ...]
     said_context: str
     marks: bool
-    voices: tuple[VoiceLine, ...]
-    scored_before: Earlier | None
+    rater_notes: tuple[RaterNote, ...]
+    earlier_review: EarlierReview | None
     repeats: Repeats
 
 
@@ -512,7 +512,7 @@ def model_view(site: Site, name: str) -> ModelPage:
     here = model_page(name)
     newest = site.newest(name)
     grades = grades_of(newest.result)
-    hearing = site.hearings.of(newest.result)
+    raters = site.raters.of(newest.result)
     said = []
     for prompt in newest.result.prompt_set.prompts:
         value = newest.prompt_scores.get(prompt.id)
@@ -521,7 +521,7 @@ def model_view(site: Site, name: str) -> ModelPage:
                 title=prompt.title,
                 href=relative(here, prompt_page(prompt.id)),
                 score="no score" if value is None else form.with_unit(value, "score"),
-                answers=answers(newest, prompt, grades, hearing.voices),
+                answers=answers(newest, prompt, grades, raters.all),
             )
         )
     return ModelPage(
@@ -536,8 +536,8 @@ def model_view(site: Site, name: str) -> ModelPage:
         said=tuple(said) if newest.model.samples else (),
         said_context=run_context(newest),
         marks=any("<mark " in answer.shown for one in said for answer in one.answers.distinct),
-        voices=voice_lines(hearing),
-        scored_before=scored_before(site, Board(site.by_run[newest.result.run.id]), here),
+        rater_notes=rater_notes(raters),
+        earlier_review=earlier_review(site, Board(site.by_run[newest.result.run.id]), here),
         repeats=model_repeats(site, newest, here),
     )
 

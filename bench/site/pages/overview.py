@@ -19,7 +19,7 @@ from bench.schema.result import Result
 from bench.site.charts.figures import Figure, sparkline
 from bench.site.charts.trade_off import trade_off
 from bench.site.dataset import Board, Site, failure_text, metric_column, model_cells
-from bench.site.sections.badges import Badge, doubts, standings
+from bench.site.sections.badges import Badge, badges, caveats
 from bench.site.sections.change_entries import Entry, entries, in_short, suspect_sentence, suspect_texts, verdict_text
 from bench.site.sections.leaderboard import estimated_column, first, licence_column, rank_column, ranked
 from bench.site.urls import model_page, run_page
@@ -236,7 +236,7 @@ class Section:
     figures: tuple[Figure, ...]
     failed: tuple[FailedModel, ...]
     skipped: tuple[FailedModel, ...]
-    standings: tuple[Badge, ...]
+    badges: tuple[Badge, ...]
     run_href: str
     since: Since
 
@@ -295,7 +295,7 @@ def _section(site: Site, board: Board) -> Section:
             if not one.good_samples and one.model.skipped is None
         ),
         skipped=tuple(_failed(one, one.model.skipped) for one in board.summary.models if one.model.skipped is not None),
-        standings=standings(board.summary),
+        badges=badges(board.summary),
         run_href=relative(HERE, run_page(board.result)),
         since=since_last_run(site, board, HERE),
     )
@@ -374,7 +374,7 @@ def _untold(order: Sequence[str], best: Sequence[Ranked]) -> str:
 
 
 def _doubted(summary: RunSummary) -> Doubted | None:
-    reasons = doubts(summary)
+    reasons = caveats(summary)
     if not reasons:
         return None
     run = summary.result.run

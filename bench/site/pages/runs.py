@@ -12,9 +12,9 @@ from bench.schema.machine import Machine
 from bench.schema.result import Result
 from bench.schema.sample import FAILURE_KINDS, Sample
 from bench.site.dataset import Site, failure_text, metric_column
-from bench.site.sections.badges import Badge, doubts, standings
+from bench.site.sections.badges import Badge, badges, caveats
 from bench.site.sections.leaderboard import licence_column
-from bench.site.sections.raters import Hearing
+from bench.site.sections.raters import RunRaters
 from bench.site.sections.run_viewer import (
     Json,
     RunAnswers,
@@ -46,10 +46,10 @@ class RunLine:
     models: tuple[str, ...]
     good: int
     failed: int
-    standings: tuple[Badge, ...]
+    badges: tuple[Badge, ...]
     version: str
     commit: str
-    doubts: tuple[str, ...]
+    caveats: tuple[str, ...]
     json_href: str
     csv_href: str
 
@@ -59,14 +59,14 @@ def run_lines(site: Site) -> tuple[RunLine, ...]:
     return tuple(_line(summary) for summary in reversed(site.summaries))
 
 
-def run_data(summary: RunSummary, changed: Sequence[Json] = (), hearing: Hearing | None = None) -> Json:
+def run_data(summary: RunSummary, changed: Sequence[Json] = (), hearing: RunRaters | None = None) -> Json:
     """Return a run as the viewer shows it: sections of facts and tables, every cell text that is ready to read.
 
     `changed` are the sections on what shifted with the run; `hearing` is what judges and people said of its answers.
     """
     result = summary.result
     sections = [
-        list_section("Reasons for doubt", doubts(summary)),
+        list_section("Reasons for doubt", caveats(summary)),
         facts_section("Run", _run_facts(result)),
         table_section("Models", _model_table(summary)),
         *(source_sections(summary, hearing) if hearing is not None else ()),
@@ -83,7 +83,7 @@ def run_data(summary: RunSummary, changed: Sequence[Json] = (), hearing: Hearing
     return {
         "id": visible(result.run.id),
         "when": form.minute(result.run.started_utc),
-        "standings": [{"kind": one.kind, "text": one.sentence} for one in standings(summary)],
+        "standings": [{"kind": one.kind, "text": one.sentence} for one in badges(summary)],
         "sections": [section for section in sections if section["rows"]],
         "prompts": found.prompts,
         "answers": found.answers,
@@ -104,10 +104,10 @@ def _line(summary: RunSummary) -> RunLine:
         models=tuple(shortened(one.model.name, 40) for one in summary.models),
         good=sum(one.good_samples for one in summary.models),
         failed=sum(one.failed_samples for one in summary.models),
-        standings=standings(summary),
+        badges=badges(summary),
         version=run.tool_version,
         commit=_commit(result),
-        doubts=doubts(summary),
+        caveats=caveats(summary),
         json_href=relative(LIST, f"{data}.json"),
         csv_href=relative(LIST, f"{data}.csv"),
     )

@@ -22,8 +22,8 @@ from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.site.dataset import Board, Site, failure_text
 from bench.site.sections.answer_cards import SIGNS, Grades, State, grades_of, state_of
 from bench.site.sections.leaderboard import estimated, first, rank_cell, ranked
-from bench.site.sections.raters import Hearing, Voice, mean_interval
-from bench.site.sections.reviewed_runs import Scored, VoiceLine, page_of_prompt, scored_run, voice_lines
+from bench.site.sections.raters import RaterScores, RunRaters, mean_interval
+from bench.site.sections.reviewed_runs import RaterNote, ReviewedRun, newest_reviewed, page_of_prompt, rater_notes
 from bench.site.urls import model_page, run_page
 
 Column = TypeVar("Column")
@@ -132,7 +132,7 @@ class RaterMatrix:
     is_newest: bool
     matrix: RubricMatrix
     has_facets: bool
-    voices: tuple[VoiceLine, ...]
+    rater_notes: tuple[RaterNote, ...]
 
 
 def program_matrices(site: Site, here: str) -> tuple[ProgramMatrix, ...]:
@@ -142,7 +142,7 @@ def program_matrices(site: Site, here: str) -> tuple[ProgramMatrix, ...]:
 
 def rater_matrices(site: Site, here: str) -> tuple[RaterMatrix, ...]:
     """Return a matrix for each machine and prompt set with a run that a judge or a person scored: the newest one."""
-    found = ((board, scored_run(site, board)) for board in site.boards)
+    found = ((board, newest_reviewed(site, board)) for board in site.boards)
     return tuple(_by_rater(site, board, one, here) for board, one in found if one is not None)
 
 
@@ -299,65 +299,65 @@ class _Notes:
         return self.letters.setdefault(why, chr(ord("a") + place) if place < 26 else str(place - 25))
 
 
-def _by_rater(site: Site, board: Board, scored: Scored, here: str) -> RaterMatrix:
-    summary = scored.summary
+def _by_rater(site: Site, board: Board, reviewed: ReviewedRun, here: str) -> RaterMatrix:
+    summary = reviewed.summary
     result = summary.result
-    hearing = site.hearings.of(result)
+    raters = site.raters.of(result)
     scores = {
-        (one.model.name, voice.source): prompt_scores_of(result, one.model, voice.scores)
+        (one.model.name, rater.source): prompt_scores_of(result, one.model, rater.scores)
         for one in summary.models
-        for voice in hearing.voices
+        for rater in raters.all
     }
-    columns = [(one, voice) for one in summary.models for voice in hearing.voices]
+    columns = [(one, rater) for one in summary.models for rater in raters.all]
     notes = _Notes()
 
-    def score_cell(column: tuple[ModelSummary, Voice], prompt: PromptRecord) -> MatrixCell:
-        one, voice = column
-        value = scores[one.model.name, voice.source][prompt.id]
-        return _given(value, lambda: _why(one, voice, prompt, [facet.id for facet in prompt.facets]), voice, notes)
+    def score_cell(column: tuple[ModelSummary, RaterScores], prompt: PromptRecord) -> MatrixCell:
+        one, rater = column
+        value = scores[one.model.name, rater.source][prompt.id]
+        return _given(value, lambda: _why(one, rater, prompt, [facet.id for facet in prompt.facets]), rater, notes)
 
-    def facet_cell(column: tuple[ModelSummary, Voice], prompt: PromptRecord, facet: FacetRecord) -> MatrixCell:
-        one, voice = column
+    def facet_cell(column: tuple[ModelSummary, RaterScores], prompt: PromptRecord, facet: FacetRecord) -> MatrixCell:
+        one, rater = column
         items = [Item(prompt.id, output, facet.id) for output in _outputs(one, prompt)]
-        known = [voice.scores[item] for item in items if item in voice.scores]
+        known = [rater.scores[item] for item in items if item in rater.scores]
         value = sum(known) / len(known) if known else None
-        return _given(value, lambda: _why(one, voice, prompt, [facet.id]), voice, notes)
+        return _given(value, lambda: _why(one, rater, prompt, [facet.id]), rater, notes)
 
     has_facets = len(columns) * sum(len(prompt.facets) for prompt in result.prompt_set.prompts) <= MOST_FACET_CELLS
-    means = tuple(_mean_by(scores[one.model.name, voice.source], one, voice, notes) for one, voice in columns)
+    means = tuple(_mean_by(scores[one.model.name, rater.source], one, rater, notes) for one, rater in columns)
     prompts = result.prompt_set.prompts
     rows = _rows(site, prompts, columns, here, score_cell, facet_cell if has_facets else None)
     return RaterMatrix(
         machine=board.machine,
         prompt_set=shortened(result.prompt_set.title, 60),
-        anchor=f"sources-{scored.anchor}",
-        sentence=_first_by(hearing),
+        anchor=f"sources-{reviewed.anchor}",
+        sentence=_first_by(raters),
         when=form.minute(result.run.started_utc),
         run_href=relative(here, run_page(result)),
-        is_newest=scored.is_newest,
+        is_newest=reviewed.is_newest,
         matrix=RubricMatrix(
             models=_models(site, summary.models, here),
-            raters=tuple(_rater(one, voice) for one, voice in columns),
+            raters=tuple(_rater(one, rater) for one, rater in columns),
             means=means,
             ranks=(),
             rows=rows,
             notes=tuple((letter, why) for why, letter in notes.letters.items()),
         ),
         has_facets=has_facets,
-        voices=voice_lines(hearing),
+        rater_notes=rater_notes(raters),
     )
 
 
-def _rater(one: ModelSummary, voice: Voice) -> MatrixRater:
-    words = ["doubted"] if voice.doubt else []
-    words += ["itself"] if one.model.name in voice.itself else []
-    return MatrixRater(voice.name, voice.source.kind, bool(voice.doubt), ", ".join(words))
+def _rater(one: ModelSummary, rater: RaterScores) -> MatrixRater:
+    words = ["doubted"] if rater.doubt else []
+    words += ["itself"] if one.model.name in rater.same_models else []
+    return MatrixRater(rater.name, rater.source.kind, bool(rater.doubt), ", ".join(words))
 
 
-def _mean_by(scores: Mapping[str, float | None], one: ModelSummary, voice: Voice, notes: _Notes) -> MatrixCell:
+def _mean_by(scores: Mapping[str, float | None], one: ModelSummary, rater: RaterScores, notes: _Notes) -> MatrixCell:
     value = mean_score(scores)
     if value is None:
-        return _given(None, lambda: _why_no_mean(one, voice), voice, notes)
+        return _given(None, lambda: _why_no_mean(one, rater), rater, notes)
     known = sum(score is not None for score in scores.values())
     interval = mean_interval(scores)
     has_interval = isinstance(interval, Interval)
@@ -367,25 +367,25 @@ def _mean_by(scores: Mapping[str, float | None], one: ModelSummary, voice: Voice
         small=form.interval(interval.low, interval.high, value, SCALE) if isinstance(interval, Interval) else "",
         over="" if known == len(scores) else form.count(known, "prompt"),
         letter="" if has_interval else notes.letter(f"no interval: {interval}"),
-        doubted=bool(voice.doubt),
+        doubted=bool(rater.doubt),
     )
 
 
-def _why_no_mean(one: ModelSummary, voice: Voice) -> str:
+def _why_no_mean(one: ModelSummary, rater: RaterScores) -> str:
     if one.model.skipped is not None:
         return "the model was skipped"
     if not one.good_samples:
         return "the model gave no good answer"
-    return f"{voice.label} scored no answer of this model"
+    return f"{rater.label} scored no answer of this model"
 
 
-def _given(value: float | None, why: Callable[[], str], voice: Voice, notes: _Notes) -> MatrixCell:
+def _given(value: float | None, why: Callable[[], str], rater: RaterScores, notes: _Notes) -> MatrixCell:
     if value is None:
-        return MatrixCell("unscored", "unscored", letter=notes.letter(why()), doubted=bool(voice.doubt))
-    return MatrixCell(form.score(value), _shade(value), doubted=bool(voice.doubt))
+        return MatrixCell("unscored", "unscored", letter=notes.letter(why()), doubted=bool(rater.doubt))
+    return MatrixCell(form.score(value), _shade(value), doubted=bool(rater.doubt))
 
 
-def _why(one: ModelSummary, voice: Voice, prompt: PromptRecord, facet_ids: Iterable[str]) -> str:
+def _why(one: ModelSummary, rater: RaterScores, prompt: PromptRecord, facet_ids: Iterable[str]) -> str:
     if one.model.skipped is not None:
         return "the model was skipped"
     outputs = dict.fromkeys(_outputs(one, prompt))
@@ -394,9 +394,9 @@ def _why(one: ModelSummary, voice: Voice, prompt: PromptRecord, facet_ids: Itera
     if not prompt.facets:
         return "the prompt has no rubric"
     items = [Item(prompt.id, output, facet) for output in outputs for facet in facet_ids]
-    reasons = list(dict.fromkeys(shortened(voice.why_unscored(item), 120) for item in items))
+    reasons = list(dict.fromkeys(shortened(rater.why_unscored(item), 120) for item in items))
     rest = f" and {len(reasons) - REASONS_NAMED} more reasons" if len(reasons) > REASONS_NAMED else ""
-    return f"{voice.label}: {'; '.join(reasons[:REASONS_NAMED])}{rest}"
+    return f"{rater.label}: {'; '.join(reasons[:REASONS_NAMED])}{rest}"
 
 
 def _outputs(one: ModelSummary, prompt: PromptRecord) -> list[str]:
@@ -405,17 +405,17 @@ def _outputs(one: ModelSummary, prompt: PromptRecord) -> list[str]:
     ]
 
 
-def _first_by(hearing: Hearing) -> str:
+def _first_by(raters: RunRaters) -> str:
     first: dict[tuple[str, ...], list[str]] = {}
     scores: list[str] = []
-    names = {voice.source: voice.label for voice in hearing.voices}
-    for ranking in hearing.agreement.rankings:
+    names = {rater.source: rater.label for rater in raters.all}
+    for ranking in raters.agreement.rankings:
         best = tuple(shortened(one.model, 40) for one in ranking.ranks if one.rank == 1)
         if best:
             by = "the program" if ranking.source.kind == "program" else names.get(ranking.source, "")
             first.setdefault(best, []).append(by)
             scores.append(f"{form.score(ranking.ranks[0].score)} by {by}")
-    ranked = {one.model for ranking in hearing.agreement.rankings for one in ranking.ranks}
+    ranked = {one.model for ranking in raters.agreement.rankings for one in ranking.ranks}
     if len(ranked) == 1:
         return (
             f"{joined([shortened(name, 40) for name in ranked])} alone has answers that were scored: {joined(scores)}."
