@@ -126,7 +126,7 @@ def showing(name: str, quiet: bool) -> Iterator[Callable[[JudgingProgress], None
     yield line
 
 
-def tell(reviewed: Reviewed, judged: JudgedRun) -> None:
+def print_judgement(reviewed: Reviewed, judged: JudgedRun) -> None:
     """Print what a judgement came to, and what speaks for or against the judge."""
     header = judged.judgement.header
     first = [verdict for verdict in judged.judgement.verdicts if verdict.reading == 1]
@@ -237,7 +237,7 @@ def judge(
     if quiet:
         click.echo(str(judged.path))
     else:
-        tell(reviewed, judged)
+        print_judgement(reviewed, judged)
     judgement = judged.judgement
     if not any(facet.score is not None for verdict in judgement.verdicts for facet in verdict.facets):
         message = f"the judge {judgement.header.judge} gave no score that can be read; its replies are in {judged.path}"
@@ -332,11 +332,11 @@ def _read_form(reviewed: "Reviewed", form: Path, annotator: str | None) -> None:
 
 def _known(reviewed: "Reviewed", path: Path, name: str, seed: int | None, sample: int | None) -> "Annotations":
     """Return what a person has scored so far, with the seed and sample that are asked for, else those of the file."""
-    from bench.quality.review.annotate import nobody_yet
+    from bench.quality.review.annotate import empty_annotations
     from bench.store.reviews import load_annotations, name_slug
 
     if not path.exists():
-        return nobody_yet(reviewed.result, name, 42 if seed is None else seed, sample, _now().date())
+        return empty_annotations(reviewed.result, name, 42 if seed is None else seed, sample, _now().date())
     known = load_annotations(path, reviewed.result)
     if name.casefold() not in (known.annotator.casefold(), name_slug(known.annotator)):
         raise UsageError(
@@ -357,13 +357,13 @@ def _warn_of_uncounted(annotations: "Annotations", reviewed: "Reviewed") -> None
 
 def _default_annotator() -> str:
     try:
-        said = subprocess.run(
+        configured = subprocess.run(
             ("git", "config", "user.name"), capture_output=True, text=True, timeout=10, check=False
         ).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
-        said = ""
-    if said:
-        return said
+        configured = ""
+    if configured:
+        return configured
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError) as error:

@@ -40,7 +40,7 @@ from bench.store.revisions import run_path
 
 @dataclass(frozen=True)
 class Reviews:
-    """All that judges and people said of one run, each sorted by file name, and the files that were refused."""
+    """All reviews of one run by judges and people, each sorted by file name, and the files that were refused."""
 
     judgements: tuple[Judgement, ...] = ()
     annotations: tuple[Annotations, ...] = ()
@@ -412,11 +412,11 @@ def reviews_beside(result_path: Path, run_id: str) -> Reviews:
             refused.append(Refused(place, error.reason))
             continue
         except ConfigError as error:
-            refused.append(Refused(place, "; ".join(map(_told, error.mistakes))))
+            refused.append(Refused(place, "; ".join(map(_in_words, error.mistakes))))
             continue
-        told = review.header.run if isinstance(review, Judgement) else review.run
-        if told != run_id:
-            refused.append(Refused(place, f"it reviews the run {told!r}, and lies beside {run_id!r}"))
+        run = review.header.run if isinstance(review, Judgement) else review.run
+        if run != run_id:
+            refused.append(Refused(place, f"it reviews the run {run!r}, and lies beside {run_id!r}"))
         elif isinstance(review, Judgement):
             judgements.append(review)
         else:
@@ -459,7 +459,7 @@ def judges_itself(judge: JudgeHeader | Judgement, model: ModelRun) -> bool:
     return not _names(ids).isdisjoint(_names({model.requested, model.variant_id}))
 
 
-def _told(mistake: Mistake) -> str:
+def _in_words(mistake: Mistake) -> str:
     parts = (f"line {mistake.line}" if mistake.line else "", mistake.key, mistake.message)
     return ": ".join(part for part in parts if part)
 

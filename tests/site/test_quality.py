@@ -699,10 +699,10 @@ def test_several_answers_at_temperature_0_are_a_finding() -> None:
     assert found.is_finding
     assert found.sentence == "At temperature 0 it gave several answers to 1 of 1 prompt, where one is expected."
     assert found.changes_sentence == "Not compared with an earlier run: no earlier run in the same context."
-    (wavering,) = found.wavering
-    assert wavering.found == "2 different answers in 3 good samples"
-    assert wavering.others[0].label == "1 of 3 times, against 2 of 3"
-    assert wavering.others[0].diff == Markup(
+    (varying,) = found.varying
+    assert varying.found == "2 different answers in 3 good samples"
+    assert varying.others[0].label == "1 of 3 times, against 2 of 3"
+    assert varying.others[0].diff == Markup(
         "It is <del><small>was</small>Paris.</del><ins><small>now</small>Rome.</ins>"
     )
     (finding,) = prompt_findings(shown, shown.boards[0], "p1", prompt_page("p1"))

@@ -460,26 +460,26 @@ def faithful(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
 
     The source is `source`; else the prompt's text after the marker `after`, or after its first empty line, or all of
     it. What is in `allow` may stand in the answer besides. `kinds` limits the check to some of numbers, dates (with
-    times) and names. An answer that has none of them cannot be told.
+    times) and names. An answer that has none of them is unscored.
     """
     kinds = parameters.get("kinds", KINDS)
     allowed = "\n".join(parameters.get("allow", ()))
     source = f"{source_text(answer.prompt, parameters)}\n{allowed}"
-    said, known = read_claims(answer.text), read_claims(source)
+    claims, known = read_claims(answer.text), read_claims(source)
     invented: list[str] = []
     checked = 0
     if "numbers" in kinds:
-        counted = [number for number in said.numbers if not number.pronoun]
+        counted = [number for number in claims.numbers if not number.pronoun]
         checked += len(counted)
         invented += [number.shown for number in counted if not _has_number(known, number)]
     if "dates" in kinds:
-        checked += len(said.dates) + len(said.times)
-        invented += [date.shown for date in said.dates if not _has_date(known, date)]
-        invented += [time.shown for time in said.times if not _has_time(known, time)]
+        checked += len(claims.dates) + len(claims.times)
+        invented += [date.shown for date in claims.dates if not _has_date(known, date)]
+        invented += [time.shown for time in claims.times if not _has_time(known, time)]
     if "names" in kinds:
-        checked += len(names(said.rest))
+        checked += len(names(claims.rest))
         months = " ".join(month_name(month) for date in known.dates for month, _ in sorted(date.readings))
-        invented += invented_names(said.rest, f"{source}\n{months}")
+        invented += invented_names(claims.rest, f"{source}\n{months}")
     if invented:
         return verdict(False, f"not in the source: {quoted(dict.fromkeys(invented))}")
     if not checked:

@@ -153,10 +153,10 @@ def _reading(summary: ModelSummary, here: str, metric_id: str, label: str, small
     found = measured(summary, metric_id)
     explained = relative(here, metric_page(metric_id.partition(".")[0]))
     if found.value is None:
-        said = WORDS[found.kind]
-        if found.why.startswith(said):
+        kind = WORDS[found.kind]
+        if found.why.startswith(kind):
             return CostReading(label, found.why, "", found.kind, explained)
-        return CostReading(label, said, found.why, found.kind, explained)
+        return CostReading(label, kind, found.why, found.kind, explained)
     words = [found.small if found.small not in small else "", small, found.why if found.kind == "coarse" else ""]
     text = form.with_unit(found.value, found.unit)
     return CostReading(label, text, " · ".join(word for word in words if word), found.kind, explained)
@@ -185,7 +185,7 @@ HISTORY = ("decode_tokens_per_s", "ttft_s", "e2e_s", "cold_load_s", "memory_peak
 NUMBERS = tuple(
     one for one in METRICS if one.scope != "model" and one.unit not in ("count", "share") and one.id != "sent_s"
 )
-"""Metrics in the table of distributions; how a request was sent is told beside it."""
+"""Metrics in the table of distributions; how a request was sent stands beside it."""
 
 MOST_POINTS = 60
 """Runs up to which a history marks each of its points."""
@@ -456,7 +456,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class PromptAnswer:
-    """What the model said to one prompt."""
+    """The answers of the model to one prompt."""
 
     title: str
     href: str
@@ -476,8 +476,8 @@ class ModelPage:
     facts: tuple[Fact, ...]
     machines: tuple[OnMachine, ...]
     unlike: Mapping[str, Unlike]
-    said: tuple[PromptAnswer, ...]
-    said_context: str
+    answers: tuple[PromptAnswer, ...]
+    answers_context: str
     marks: bool
     rater_notes: tuple[RaterNote, ...]
     earlier_review: EarlierReview | None
@@ -513,10 +513,10 @@ def model_view(site: Site, name: str) -> ModelPage:
     newest = site.newest(name)
     grades = grades_of(newest.result)
     raters = site.raters.of(newest.result)
-    said = []
+    of_prompts = []
     for prompt in newest.result.prompt_set.prompts:
         value = newest.prompt_scores.get(prompt.id)
-        said.append(
+        of_prompts.append(
             PromptAnswer(
                 title=prompt.title,
                 href=relative(here, prompt_page(prompt.id)),
@@ -533,9 +533,9 @@ def model_view(site: Site, name: str) -> ModelPage:
             machine: unlike_of_model(site, site.by_run[site.newest_on(name, machine).result.run.id], name, here)
             for machine in site.runs[name]
         },
-        said=tuple(said) if newest.model.samples else (),
-        said_context=run_context(newest),
-        marks=any("<mark " in answer.shown for one in said for answer in one.answers.distinct),
+        answers=tuple(of_prompts) if newest.model.samples else (),
+        answers_context=run_context(newest),
+        marks=any("<mark " in answer.shown for one in of_prompts for answer in one.answers.distinct),
         rater_notes=rater_notes(raters),
         earlier_review=earlier_review(site, Board(site.by_run[newest.result.run.id]), here),
         repeats=model_repeats(site, newest, here),
