@@ -140,12 +140,18 @@ class AnswerChange:
     after: tuple[str, ...]
 
 
-def prompt_outputs(result: Result, model: ModelRun) -> tuple[PromptOutputs, ...]:
-    """Return the answers of a model to each prompt with a good one, in the order of the prompt set."""
+def outputs_by_prompt(result: Result, model: ModelRun) -> dict[str, list[str]]:
+    """Return the outputs of a model's good samples to each prompt, in the order of the prompt set and of the rounds."""
     outputs: dict[str, list[str]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
     for sample in good_samples(model):
         if sample.output is not None:
             outputs[sample.prompt].append(sample.output)
+    return outputs
+
+
+def prompt_outputs(result: Result, model: ModelRun) -> tuple[PromptOutputs, ...]:
+    """Return the answers of a model to each prompt with a good one, in the order of the prompt set."""
+    outputs = outputs_by_prompt(result, model)
     return tuple(
         PromptOutputs(
             model.name,

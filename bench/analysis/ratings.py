@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.answers import outputs_by_prompt
 from bench.metrics.scores import mean_score
-from bench.metrics.timing import good_samples
 from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE, score
 from bench.schema.model_run import ModelRun
 from bench.schema.prompts import PromptRecord
@@ -136,10 +136,7 @@ def prompt_scores_of(result: Result, model: ModelRun, scores: Mapping[Item, floa
 
     None for a prompt without any.
     """
-    outputs: dict[str, list[str]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
-    for sample in good_samples(model):
-        if sample.output is not None:
-            outputs[sample.prompt].append(sample.output)
+    outputs = outputs_by_prompt(result, model)
     means: dict[str, float | None] = {}
     for prompt in result.prompt_set.prompts:
         found = [answer_score(prompt, output, scores) for output in outputs[prompt.id]]

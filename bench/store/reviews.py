@@ -7,7 +7,6 @@ can be read, written by hand, and reviewed as a diff.
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -34,7 +33,7 @@ from bench.schema.review import (
     Verdict,
 )
 from bench.store.distinct_answers import DistinctAnswer, answers, visible
-from bench.store.files import Refused, load, result_paths
+from bench.store.files import Refused, load, result_paths, write_whole
 from bench.store.revisions import run_path
 
 
@@ -277,17 +276,7 @@ def _quoted(text: str) -> str:
 
 def _replace(path: Path, text: str) -> None:
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            # mkstemp makes a file that only its owner reads; a review is for everybody.
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        write_whole(path, text, overwrite=True)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
 

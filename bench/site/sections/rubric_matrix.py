@@ -5,14 +5,15 @@ By the program alone there is a column for each model; with judges and people ea
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal, TypeVar
 
+from bench.analysis.answers import outputs_by_prompt
 from bench.analysis.intervals import Interval
 from bench.analysis.ranking import Ranked
 from bench.analysis.ratings import Item, prompt_scores_of
 from bench.analysis.summary import ModelSummary
 from bench.metrics.scores import mean_score
-from bench.metrics.timing import good_samples
 from bench.quality.checks.registry import JUDGED
 from bench.report import format as form
 from bench.report.palette import Mark
@@ -308,20 +309,23 @@ def _by_rater(site: Site, board: Board, reviewed: ReviewedRun, here: str) -> Rat
         for one in summary.models
         for rater in raters.all
     }
+    outputs = {one.model.name: outputs_by_prompt(result, one.model) for one in summary.models}
     columns = [(one, rater) for one in summary.models for rater in raters.all]
     notes = _Notes()
 
     def score_cell(column: tuple[ModelSummary, RaterScores], prompt: PromptRecord) -> MatrixCell:
         one, rater = column
         value = scores[one.model.name, rater.source][prompt.id]
-        return _given(value, lambda: _why(one, rater, prompt, [facet.id for facet in prompt.facets]), rater, notes)
+        why = partial(_why, one, rater, prompt, prompt.facets, outputs[one.model.name][prompt.id])
+        return _given(value, why, rater, notes)
 
     def facet_cell(column: tuple[ModelSummary, RaterScores], prompt: PromptRecord, facet: FacetRecord) -> MatrixCell:
         one, rater = column
-        items = [Item(prompt.id, output, facet.id) for output in _outputs(one, prompt)]
+        found = outputs[one.model.name][prompt.id]
+        items = [Item(prompt.id, output, facet.id) for output in found]
         known = [rater.scores[item] for item in items if item in rater.scores]
         value = sum(known) / len(known) if known else None
-        return _given(value, lambda: _why(one, rater, prompt, [facet.id]), rater, notes)
+        return _given(value, partial(_why, one, rater, prompt, [facet], found), rater, notes)
 
     has_facets = len(columns) * sum(len(prompt.facets) for prompt in result.prompt_set.prompts) <= MOST_FACET_CELLS
     means = tuple(_mean_by(scores[one.model.name, rater.source], one, rater, notes) for one, rater in columns)
@@ -385,24 +389,20 @@ def _given(value: float | None, why: Callable[[], str], rater: RaterScores, note
     return MatrixCell(form.score(value), _shade(value), doubted=bool(rater.doubt))
 
 
-def _why(one: ModelSummary, rater: RaterScores, prompt: PromptRecord, facet_ids: Iterable[str]) -> str:
+def _why(
+    one: ModelSummary, rater: RaterScores, prompt: PromptRecord, facets: Iterable[FacetRecord], outputs: Iterable[str]
+) -> str:
     if one.model.skipped is not None:
         return "the model was skipped"
-    outputs = dict.fromkeys(_outputs(one, prompt))
-    if not outputs:
+    distinct = dict.fromkeys(outputs)
+    if not distinct:
         return "the model gave no good answer to this prompt"
     if not prompt.facets:
         return "the prompt has no rubric"
-    items = [Item(prompt.id, output, facet) for output in outputs for facet in facet_ids]
+    items = [Item(prompt.id, output, facet.id) for output in distinct for facet in facets]
     reasons = list(dict.fromkeys(shortened(rater.why_unscored(item), 120) for item in items))
     rest = f" and {len(reasons) - REASONS_NAMED} more reasons" if len(reasons) > REASONS_NAMED else ""
     return f"{rater.label}: {'; '.join(reasons[:REASONS_NAMED])}{rest}"
-
-
-def _outputs(one: ModelSummary, prompt: PromptRecord) -> list[str]:
-    return [
-        sample.output for sample in good_samples(one.model) if sample.prompt == prompt.id and sample.output is not None
-    ]
 
 
 def _first_by(raters: RunRaters) -> str:
