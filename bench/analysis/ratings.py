@@ -1,4 +1,4 @@
-"""The scores of the facets of a run's answers by program, judges and people, on one scale from 1 to 5.
+"""The scores of the facets of a run's answers by program, judges and people, on one scale.
 
 What is known to bias a judge is measured here too: inconsistency, the place of an answer, and its length.
 """

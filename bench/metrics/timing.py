@@ -6,6 +6,7 @@ A function of one sample gives None (or no gaps) for a failed one and where the 
 from itertools import pairwise
 from statistics import median
 
+from bench.schema.load import LONG_GAP_MS
 from bench.schema.migrate import NOT_YET
 from bench.schema.model_run import ModelRun
 from bench.schema.sample import Sample
@@ -14,12 +15,18 @@ NANOSECONDS_PER_SECOND = 1_000_000_000
 MINIMUM_TPOT_TOKENS = 2
 """Output tokens that a time per output token needs: with one there is no gap between tokens."""
 
+NO_TPOT = f"needs at least {MINIMUM_TPOT_TOKENS} counted output tokens that came at different times"
+"""Why a time per output token is undefined."""
+
 
 FEW_STAMPS = 3
 """A sample of a level with very many keeps this many stamps at most, which say nothing of single reads."""
 
-STALL_NS = 200_000_000
-"""Gap between two chunks beyond which a reader sees the text stand still."""
+NANOSECONDS_PER_MILLISECOND = 1_000_000
+STALL_NS = LONG_GAP_MS * NANOSECONDS_PER_MILLISECOND
+
+STALL = f"longer than {LONG_GAP_MS} ms"
+"""What a gap is that counts as a stall, in words."""
 
 
 def good_samples(model: ModelRun) -> tuple[Sample, ...]:
@@ -98,7 +105,7 @@ def longest_stall_s(sample: Sample) -> float | None:
 
 
 def stalls(sample: Sample) -> int | None:
-    """Return how many gaps are longer than 200 ms; None where there is no gap."""
+    """Return how many gaps are longer than LONG_GAP_MS; None where there is no gap."""
     if sample.failure is not None or len(sample.chunk_ns) < 2:
         return None
     return sum(later - earlier > STALL_NS for earlier, later in pairwise(sample.chunk_ns))
@@ -162,7 +169,7 @@ def connect_s(model: ModelRun) -> float | None:
 
 
 def stalls_in_all(model: ModelRun) -> int | None:
-    """Return how many gaps of all good samples are longer than 200 ms; None where there is no gap."""
+    """Return how many gaps of all good samples are longer than LONG_GAP_MS; None where there is no gap."""
     known = [count for sample in good_samples(model) if (count := stalls(sample)) is not None]
     return sum(known) if known else None
 

@@ -12,7 +12,10 @@ from typing import Any, Literal
 
 import altair as alt
 
+from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
+from bench.report import format as form
 from bench.report.palette import Mark
+from bench.schema.review import SCORES
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
@@ -71,7 +74,7 @@ SURFACE = "var(--bl-surface)"
 HALO: dict[str, Any] = {"stroke": SURFACE, "strokeWidth": 4, "strokeJoin": "round"}
 """How words are drawn below themselves, which keeps lines and grid away from the letters."""
 
-LOG_FROM_RATIO = 12.0
+LOG_FROM_RATIO = 12
 """From this ratio of the largest to the smallest value an axis is logarithmic."""
 
 
@@ -86,7 +89,9 @@ class Axis:
     ticks: tuple[float, ...] = ()
 
 
-QUALITY = Axis("Quality (1–5)", 0.8, 5.2, ticks=(1, 2, 3, 4, 5))
+QUALITY = Axis(
+    f"Quality ({form.SCALES['score'][0].unit})", LOWEST_SCORE - 0.2, HIGHEST_SCORE + 0.2, ticks=tuple(SCORES)
+)
 
 
 def axis(title: str, values: Sequence[float], from_zero: bool = True) -> Axis:
@@ -269,7 +274,7 @@ def _trade_off_kind() -> Spec:
             size=alt.Size("size:Q", legend=None),
             tooltip=[
                 alt.Tooltip("model:N", title="Model"),
-                alt.Tooltip("quality:Q", title="Quality (1–5)", format=".1f"),
+                alt.Tooltip("quality:Q", title=QUALITY.title, format=".1f"),
                 alt.Tooltip("quality_interval:N", title="its interval"),
                 alt.Tooltip("x:Q", format=",.3~r"),
                 alt.Tooltip("x_interval:N", title="its interval"),

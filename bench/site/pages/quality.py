@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from bench.analysis.summary import ModelSummary
@@ -9,12 +10,16 @@ from bench.report import format as form
 from bench.report.text import anchor, shortened
 from bench.site.charts.figures import Figure, plain
 from bench.site.charts.kinds import QUALITY, Row, history
-from bench.site.charts.trade_off import trade_off
+from bench.site.charts.trade_off import has_trade_off, trade_off
 from bench.site.dataset import Board, Site
+from bench.site.machine_parts import MachinePart
 from bench.site.sections.rubric_matrix import ProgramMatrix, RaterMatrix, program_matrices, rater_matrices
 
 MOST_RUNS: Final = 200
 """Newest runs that are drawn."""
+
+COST: Final = "memory_peak_bytes"
+"""What quality is held against on this page."""
 
 INTERVALS_SHOWN: Final = 60
 """Runs up to which each has the bar of its interval: more of them would be a band that hides the line."""
@@ -38,29 +43,40 @@ class QualityOverTime:
 class QualityPage:
     """The whole page: by the program, then by every source, over time, and against memory."""
 
-    matrices: tuple[ProgramMatrix, ...]
+    matrices: tuple[MachinePart[ProgramMatrix], ...]
     sources: tuple[RaterMatrix, ...]
-    over_time: tuple[QualityOverTime, ...]
-    costs: tuple[Figure, ...]
+    over_time: tuple[MachinePart[QualityOverTime], ...]
+    costs: tuple[MachinePart[Figure | None], ...]
 
 
 def quality_page(site: Site) -> QualityPage:
     """Return the page, each part of it by machine."""
-    costs = (trade_off(site, board, "memory_peak_bytes", "Peak memory") for board in site.boards)
     return QualityPage(
         matrices=program_matrices(site, HERE),
         sources=rater_matrices(site, HERE),
         over_time=quality_over_time(site),
-        costs=tuple(figure for figure in costs if figure is not None),
+        costs=tuple(
+            MachinePart(f"costs-{board.anchor}", board.heading, board.machine, partial(_cost, site, board))
+            for board in site.boards
+            if has_trade_off(board, COST)
+        ),
     )
 
 
-def quality_over_time(site: Site) -> tuple[QualityOverTime, ...]:
+def _cost(everything: Site, board: Board) -> Figure | None:
+    return trade_off(everything.of_machine(board.machine), board, COST, "Peak memory")
+
+
+def quality_over_time(site: Site) -> tuple[MachinePart[QualityOverTime], ...]:
     """Return the histories of quality for each machine, by model in the order of its newest run."""
-    return tuple(_on_board(site, board) for board in site.boards)
+    return tuple(
+        MachinePart(f"over-time-{board.anchor}", board.heading, board.machine, partial(_on_board, site, board))
+        for board in site.boards
+    )
 
 
-def _on_board(site: Site, board: Board) -> QualityOverTime:
+def _on_board(everything: Site, board: Board) -> QualityOverTime:
+    site = everything.of_machine(board.machine)
     figures, short = [], []
     for one in board.summary.models:
         name = one.model.name
@@ -84,7 +100,7 @@ def _figure(site: Site, board: Board, name: str, known: Sequence[ModelSummary]) 
     rows: list[Row] = []
     bars: list[Row] = []
     for run in known:
-        stamp, interval = form.stamp(run.result.run.started_utc), site.estimates.of(run, "score").interval
+        stamp, interval = form.stamp(run.result.run.started_utc), site.estimates.of_score(run).interval
         row: Row = {
             "date": stamp,
             "value": form.plotted(run.score or 0.0, SCALE),
@@ -98,7 +114,7 @@ def _figure(site: Site, board: Board, name: str, known: Sequence[ModelSummary]) 
             )
         rows.append(row)
     shown = bars if len(known) <= INTERVALS_SHOWN else []
-    why = site.estimates.of(known[-1], "score").why
+    why = site.estimates.of_score(known[-1]).why
     intervals = _interval_words(len(shown), len(bars), why)
     return Figure(
         id=f"quality-{board.anchor}-{anchor(name)}",
@@ -118,5 +134,5 @@ def _course(known: Sequence[ModelSummary]) -> str:
 
 def _interval_words(shown: int, known: int, why: str | None) -> str:
     if shown:
-        return "Bars: 95 % intervals of the mean over prompts like these."
+        return f"Bars: {form.confidence()} intervals of the mean over prompts like these."
     return f"No intervals: {why}." if why and not known else "With so many runs intervals are not drawn."

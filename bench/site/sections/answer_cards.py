@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from bench.analysis.ratings import Item, answer_score
 from bench.analysis.summary import ModelSummary
-from bench.quality.grading import score
+from bench.quality.grading import HIGHEST_SCORE, score
 from bench.report import format as form
 from bench.report.palette import Mark
 from bench.report.text import escape, relative, run_key, shortened
@@ -388,7 +388,7 @@ def _cut(text: str) -> str:
 def _opinion(rater: RaterScores, item: Item) -> Opinion:
     given = rater.scores.get(item)
     why = rater.why_unscored(item) if given is None else rater.reasons.get(item, "")
-    text = "unscored" if given is None else f"{form.short(given)} of 5"
+    text = "unscored" if given is None else f"{form.short(given)} of {HIGHEST_SCORE}"
     return Opinion(rater.label, text, shortened(why, WHY_LENGTH), DOUBTED if rater.doubt else "")
 
 

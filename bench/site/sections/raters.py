@@ -1,6 +1,6 @@
 """The raters of a run: the scores and reasons that each gave, and how far to believe it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -90,8 +90,9 @@ class RunRaters:
 class RatersByRun:
     """The raters of each run, worked out when they are first asked for: their intervals take a tenth of a second."""
 
-    def __init__(self, reviews: Mapping[str, Reviews]) -> None:
+    def __init__(self, reviews: Mapping[str, Reviews], read: Callable[[str], Result]) -> None:
         self._reviews = reviews
+        self._read = read
         self._found: dict[str, RunRaters] = {}
 
     def has(self, result: Result) -> bool:
@@ -100,9 +101,11 @@ class RatersByRun:
         return reviews is not None and bool(reviews.judgements or reviews.annotations)
 
     def of(self, result: Result) -> RunRaters:
-        """Return the raters of a run."""
+        """Return the raters of a run, which may be condensed."""
         if result.run.id not in self._found:
-            self._found[result.run.id] = run_raters(result, self._reviews.get(result.run.id, Reviews()))
+            self._found[result.run.id] = run_raters(
+                self._read(result.run.id), self._reviews.get(result.run.id, Reviews())
+            )
         return self._found[result.run.id]
 
 

@@ -52,7 +52,9 @@ def newest_reviewed(site: Site, board: Board) -> ReviewedRun | None:
         if one.result.machine.name == board.machine and one.result.prompt_set.id == board.prompt_set
     ]
     found = next((one for one in runs if site.raters.has(one.result)), None)
-    return None if found is None else ReviewedRun(found, board.anchor, found is runs[0])
+    if found is None:
+        return None
+    return ReviewedRun(site.whole.of(found.result.run.id), board.anchor, found is runs[0])
 
 
 def earlier_review(site: Site, board: Board, here: str) -> EarlierReview | None:
@@ -77,8 +79,7 @@ def earlier_review(site: Site, board: Board, here: str) -> EarlierReview | None:
 
 def page_of_prompt(site: Site, prompt_id: str, here: str) -> str:
     """Return the link from the page `here` to the page of a prompt; nothing where no newest run asks it."""
-    asked = any(prompt.id == prompt_id for board in site.boards for prompt in board.result.prompt_set.prompts)
-    return relative(here, prompt_page(prompt_id)) if asked else ""
+    return relative(here, prompt_page(prompt_id)) if prompt_id in site.asked else ""
 
 
 def rater_notes(raters: RunRaters) -> tuple[RaterNote, ...]:

@@ -21,6 +21,7 @@ from bench.report.tables import number_column
 from bench.report.text import joined, relative, shortened
 from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.site.dataset import Board, Site, failure_text
+from bench.site.machine_parts import MachinePart
 from bench.site.sections.answer_cards import SIGNS, Grades, State, grades_of, state_of
 from bench.site.sections.leaderboard import estimated, first, rank_cell, ranked
 from bench.site.sections.raters import RaterScores, RunRaters, mean_interval
@@ -136,9 +137,12 @@ class RaterMatrix:
     rater_notes: tuple[RaterNote, ...]
 
 
-def program_matrices(site: Site, here: str) -> tuple[ProgramMatrix, ...]:
+def program_matrices(site: Site, here: str) -> tuple[MachinePart[ProgramMatrix], ...]:
     """Return the matrix of each machine's newest run, for the page `here`."""
-    return tuple(_by_program(site, board, here) for board in site.boards)
+    return tuple(
+        MachinePart(board.anchor, board.heading, board.machine, partial(_by_program, site, board, here))
+        for board in site.boards
+    )
 
 
 def rater_matrices(site: Site, here: str) -> tuple[RaterMatrix, ...]:
@@ -175,11 +179,8 @@ def _rows(
     return tuple(rows)
 
 
-def _shade(value: float) -> str:
-    return str(min(5, max(1, round(value))))
-
-
-def _by_program(site: Site, board: Board, here: str) -> ProgramMatrix:
+def _by_program(everything: Site, board: Board, here: str) -> ProgramMatrix:
+    site = everything.of_machine(board.machine)
     grades = grades_of(board.result)
     models = board.summary.models
     ranks = ranked(site, board, "score")
@@ -225,7 +226,7 @@ def _score_cell(one: ModelSummary, prompt: PromptRecord) -> MatrixCell:
     if one.model.skipped is not None:
         return MatrixCell("skipped", "skipped")
     if value is not None:
-        return MatrixCell(form.score(value), shade=_shade(value))
+        return MatrixCell(form.score(value), shade=str(form.nearest_score(value)))
     samples = [sample for sample in one.model.samples if sample.prompt == prompt.id]
     if not any(sample.failure is None for sample in samples):
         return MatrixCell("failed", "none")
@@ -386,7 +387,7 @@ def _why_no_mean(one: ModelSummary, rater: RaterScores) -> str:
 def _given(value: float | None, why: Callable[[], str], rater: RaterScores, notes: _Notes) -> MatrixCell:
     if value is None:
         return MatrixCell("unscored", "unscored", letter=notes.letter(why()), doubted=bool(rater.doubt))
-    return MatrixCell(form.score(value), _shade(value), doubted=bool(rater.doubt))
+    return MatrixCell(form.score(value), str(form.nearest_score(value)), doubted=bool(rater.doubt))
 
 
 def _why(

@@ -7,14 +7,16 @@ from typing import Any
 from bench.analysis.ratings import prompt_scores_of
 from bench.analysis.summary import ModelSummary, RunSummary
 from bench.analysis.trust import meanwhile
-from bench.metrics.client_error import ErrorSize, error_of
+from bench.metrics.client_error import TIMES_THE_ERROR, ErrorSize, error_of
 from bench.metrics.lengths import CellSummary, Spread, length_matrix
 from bench.metrics.load import level_summaries
 from bench.metrics.resources import ENERGY_SOURCES
 from bench.metrics.saturation import knee
 from bench.metrics.scores import mean_score
 from bench.metrics.timing import NANOSECONDS_PER_SECOND, loads_s, measured_before_version_2
+from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
 from bench.report import format as form
+from bench.report.reasons import reason_words
 from bench.report.tables import (
     Cell,
     CellValue,
@@ -116,7 +118,9 @@ def _steadiness(summary: RunSummary, tried: Sequence[ModelSummary]) -> list[Json
     found = summary.steadiness
     heading = f"The machine’s steadiness: {VERDICTS[found.verdict].lower()}"
     # Not made a sentence: a reason may begin with the name of a model.
-    reasons = found.reasons or ("No probe, sleeper, hypervisor or load was beyond its limit.",)
+    reasons = tuple(map(reason_words, found.reasons)) or (
+        "No probe, sleeper, hypervisor or load was beyond its limit.",
+    )
     watched = [(one, one.model.machine_watch) for one in tried if one.model.machine_watch is not None]
     sections = [list_section(heading, reasons)]
     if watched:
@@ -160,7 +164,7 @@ def _client(summary: RunSummary) -> Json:
     )
     says = (
         "How far the client was off, early or late, against a server that logged when it wrote; "
-        "a latency or gap is resolvable from three times that on."
+        f"a latency or gap is resolvable from {form.in_words(TIMES_THE_ERROR)} times that on."
     )
     if all(one.model.transport == "in-process" for one in summary.models if one.model.skipped is None):
         says += " No client stands before these models: it says how well the machine kept time."
@@ -426,7 +430,9 @@ def source_sections(summary: RunSummary, hearing: RunRaters) -> list[Json]:
         text_column(_headed(voice), [_mean(summary, one, voice) for one in models], numeric=True)
         for voice in hearing.all
     ]
-    says = "Each source scores the answers by itself, from 1 to 5; none is mixed into another."
+    says = (
+        f"Each source scores the answers by itself, from {LOWEST_SCORE} to {HIGHEST_SCORE}; none is mixed into another."
+    )
     caveats = [f"{line.name} {line.text}" for line in rater_notes(hearing)]
     return [
         table_section("Quality by source", table("Quality by source", columns), says),
