@@ -36,6 +36,9 @@ SCALES: dict[str, tuple[Scale, ...]] = {
 }
 """Base unit -> its display units, the largest first."""
 
+_SCORE_UNIT = SCALES["score"][0].unit
+_WHOLE_UNITS = (SCALES["tokens"][0].unit, SCALES["count"][0].unit)
+
 NO_VALUE = "–"
 NO_BREAK = "\u00a0"
 """The space between a number and its unit, at which no line ends."""
@@ -61,9 +64,11 @@ def number(value: float, digits: int = 3) -> str:
     """Return a number to some significant digits, with thousands separated and no exponent."""
     if value == 0:
         return "0"
-    rounded = _significant(value, digits)
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
-    return f"{rounded:,.{decimals}f}"
+    if digits <= 3 and "e" not in (text := f"{value:#.{digits}g}"):
+        return text.rstrip(".")
+    rounded = f"{value:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - int(rounded.partition("e")[2]))
+    return f"{float(rounded):,.{decimals}f}"
 
 
 def significant(value: float, per: float = 1.0) -> str:
@@ -96,18 +101,18 @@ def quantity(value: float | None, scale: Scale) -> str:
     """
     if value is None:
         return NO_VALUE
-    if scale.unit == SCALES["score"][0].unit:
+    if scale.unit == _SCORE_UNIT:
         return score(value)
-    if scale.unit in (SCALES["tokens"][0].unit, SCALES["count"][0].unit):
+    if scale.unit in _WHOLE_UNITS:
         return whole(value)
     return number(value * scale.factor)
 
 
 def interval(low: float, high: float, value: float, scale: Scale) -> str:
     """Return the interval of a value in its display unit and to its last digit, without the unit: 3.64–3.74."""
-    if scale.unit == SCALES["score"][0].unit:
+    if scale.unit == _SCORE_UNIT:
         return f"{score(low)}–{score(high)}"
-    if value == 0 or scale.unit in (SCALES["tokens"][0].unit, SCALES["count"][0].unit):
+    if value == 0 or scale.unit in _WHOLE_UNITS:
         return f"{quantity(low, scale)}–{quantity(high, scale)}"
     last = 2 - math.floor(math.log10(abs(_significant(value * scale.factor, 3))))
     ends = (f"{round(end * scale.factor, last):,.{max(0, last)}f}" for end in (low, high))

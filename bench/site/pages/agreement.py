@@ -18,7 +18,6 @@ from bench.report.text import joined, relative, shortened
 from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.schema.result import Result
 from bench.site.dataset import Board, Site
-from bench.site.sections.answer_cards import run_data_page
 from bench.site.sections.raters import NAME_LENGTH, RaterScores, RunRaters
 from bench.site.sections.reviewed_runs import (
     AGREEMENT,
@@ -28,7 +27,7 @@ from bench.site.sections.reviewed_runs import (
     page_of_prompt,
     rater_notes,
 )
-from bench.site.urls import model_page, run_page
+from bench.site.urls import model_page, run_file, run_page
 from bench.stats.rater_agreement import ANSWERS_NEEDED, Coefficient
 from bench.store.reviews import Judgement
 
@@ -266,7 +265,7 @@ def disagreements(site: Site, result: Result, raters: RunRaters) -> Disagreement
         ),
         in_all=len(found),
         compared=sum(count > 1 for count in times.values()),
-        whole=run_data_page(result),
+        whole=run_file(result, "json"),
     )
 
 

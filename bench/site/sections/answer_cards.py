@@ -18,13 +18,15 @@ from bench.analysis.summary import ModelSummary
 from bench.quality.grading import HIGHEST_SCORE, score
 from bench.report import format as form
 from bench.report.palette import Mark
-from bench.report.text import escape, relative, run_key, shortened
+from bench.report.text import escape, relative, shortened
+from bench.schema.model_run import ModelRun
 from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.schema.result import FacetGrade, Result
+from bench.schema.sample import Sample
 from bench.site.dataset import Board, Site, failure_text
 from bench.site.sections.raters import NO_SCORE, WHY_LENGTH, RaterScores
 from bench.site.sections.reviewed_runs import EarlierReview, RaterNote, earlier_review, rater_notes
-from bench.site.urls import model_page
+from bench.site.urls import model_page, run_file
 
 MOST_MARKS: Final = 200
 """Words that are marked in one answer, from its start on."""
@@ -303,7 +305,7 @@ class FailureCount:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers of one model to one prompt. `whole` is the address of the run's data, from the site's root."""
+    """The answers of one model to one prompt. `whole` is the address of the run's file, from the site's root."""
 
     distinct: tuple[FoldedAnswer, ...]
     failures: tuple[FailureCount, ...]
@@ -315,9 +317,26 @@ def grades_of(result: Result) -> Grades:
     return {(grade.prompt, grade.output): grade.facets for grade in result.grades}
 
 
-def answers(summary: ModelSummary, prompt: PromptRecord, grades: Grades, raters: Sequence[RaterScores] = ()) -> Answers:
-    """Return the answers of a model to a prompt, the most frequent first, with the scores of each by `raters`."""
-    samples = [sample for sample in summary.model.samples if sample.prompt == prompt.id]
+def by_prompt(model: ModelRun) -> Mapping[str, Sequence[Sample]]:
+    """Return the measured samples of a model by prompt, in order of sending; of a prompt without any there is none."""
+    found: dict[str, list[Sample]] = {}
+    for sample in model.samples:
+        found.setdefault(sample.prompt, []).append(sample)
+    return found
+
+
+def answers(
+    summary: ModelSummary,
+    prompt: PromptRecord,
+    grades: Grades,
+    raters: Sequence[RaterScores] = (),
+    samples: Sequence[Sample] | None = None,
+) -> Answers:
+    """Return the answers of a model to a prompt, the most frequent first, with the scores of each by `raters`.
+
+    `samples` are those of the prompt, where the caller has them already.
+    """
+    samples = by_prompt(summary.model).get(prompt.id, ()) if samples is None else samples
     good = [sample for sample in samples if sample.failure is None and sample.output is not None]
     counted = Counter(sample.output for sample in good if sample.output is not None)
     distinct = []
@@ -347,7 +366,7 @@ def answers(summary: ModelSummary, prompt: PromptRecord, grades: Grades, raters:
         )
     failed = Counter((sample.failure.kind, sample.failure.message) for sample in samples if sample.failure is not None)
     failures = [FailureCount(_times(count, len(samples)), *what) for what, count in failed.most_common()]
-    return Answers(tuple(distinct), tuple(failures), run_data_page(summary.result))
+    return Answers(tuple(distinct), tuple(failures), run_file(summary.result, "json"))
 
 
 def facets(
@@ -372,11 +391,6 @@ def state_of(credit: float | None) -> State:
     if credit >= 1:
         return "passed"
     return "failed" if credit <= 0 else "partly"
-
-
-def run_data_page(result: Result) -> str:
-    """Return the address of a run's result file, from the site's root."""
-    return f"report/data/runs/{run_key(result.run.id)}.json"
 
 
 def _cut(text: str) -> str:

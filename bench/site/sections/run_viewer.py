@@ -1,6 +1,6 @@
 """The sections of the run viewer as plain data: steadiness, loads, memory, energy, lengths, answers and scores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ from bench.report.text import shortened, visible
 from bench.schema.machine import MachineWatch, Probe
 from bench.schema.migrate import NOT_YET
 from bench.site.dataset import measured, metric_column
-from bench.site.sections.answer_cards import FacetView, FoldedAnswer, MarkedPiece, Opinion, answers, grades_of
+from bench.site.sections.answer_cards import FoldedAnswer, MarkedPiece, Opinion, answers, by_prompt, grades_of
 from bench.site.sections.lengths import lengths_sentence
 from bench.site.sections.level_tables import CLOSED_VIEWER_COLUMNS, FROM_SCHEDULE, OPEN_VIEWER_COLUMNS, level_table
 from bench.site.sections.load_levels import closed_sentence, rates_sentence
@@ -45,7 +45,7 @@ Json = dict[str, Any]
 
 def facts_section(heading: str, facts: Sequence[tuple[str, str]]) -> Json:
     """Return names with their values."""
-    return {"heading": heading, "kind": "facts", "rows": visible_rows([list(fact) for fact in facts])}
+    return {"heading": heading, "kind": "facts", "rows": [[visible(name), visible(value)] for name, value in facts]}
 
 
 def list_section(heading: str, lines: Sequence[str]) -> Json:
@@ -55,26 +55,21 @@ def list_section(heading: str, lines: Sequence[str]) -> Json:
 
 def table_section(heading: str, shown: Table, says: str = "") -> Json:
     """Return a table, with a sentence above it that says what it shows."""
-    columns = [column(one.label, one.unit, numeric=one.numeric) for one in shown.columns]
+    columns = [column(visible(one.label), visible(one.unit), numeric=one.numeric) for one in shown.columns]
     rows = [[_cell(cell) for cell in row] for row in shown.rows]
     notes = [visible(f"{note.letter}: {note.text}") for note in shown.notes]
     section = {"heading": heading, "kind": "table", "columns": columns, "rows": rows, "notes": notes}
     return section | ({"says": visible(says)} if says else {})
 
 
-def rows_section(heading: str, columns: Sequence[Json], rows: Sequence[Sequence[str]]) -> Json:
-    """Return a long table of texts that opens when a reader asks for it."""
-    return {"heading": heading, "kind": "table", "fold": True, "columns": list(columns), "rows": visible_rows(rows)}
+def rows_section(heading: str, columns: Sequence[Json], rows: Sequence[list[str]]) -> Json:
+    """Return a long table of texts, in which nothing is invisible, that opens when a reader asks for it."""
+    return {"heading": heading, "kind": "table", "fold": True, "columns": list(columns), "rows": list(rows)}
 
 
 def column(label: str, unit: str = "", numeric: bool = False) -> Json:
     """Return the head of a column."""
     return {"label": label, "unit": unit, "numeric": numeric}
-
-
-def visible_rows(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return rows of texts with what cannot be seen made visible."""
-    return [[visible(text) for text in row] for row in rows]
 
 
 def _cell(cell: Cell) -> Json:
@@ -440,29 +435,44 @@ def source_sections(summary: RunSummary, hearing: RunRaters) -> list[Json]:
     ]
 
 
-def said(summary: RunSummary, hearing: RunRaters | None) -> RunAnswers:
-    """Return what the models of a run said, facet by facet and source by source.
+def said(summary: RunSummary) -> RunAnswers:
+    """Return what the models of a run said, and what the program says of it facet by facet.
 
     Every text is as it was said: what shows it must set it as text.
     """
-    result = summary.result
-    grades, voices = grades_of(result), hearing.all if hearing is not None else ()
     places: dict[tuple[str, str], int] = {}
     shown: list[Json] = []
-    rows: dict[str, list[list[int | str]]] = {}
-    for one in summary.models:
-        given = rows.setdefault(one.model.name, [])
-        for number, prompt in enumerate(result.prompt_set.prompts):
-            for each in answers(one, prompt, grades, voices).distinct:
-                place = places.setdefault((prompt.id, each.output), len(shown))
-                if place == len(shown):
-                    shown.append(_answer(each))
-                given.append([number, place, each.times, visible(f"ended: {each.ended}")])
+    rows: dict[str, list[list[int | str]]] = {one.model.name: [] for one in summary.models}
+    for name, number, each in _each_answer(summary):
+        place = places.setdefault((each.prompt.id, each.output), len(shown))
+        if place == len(shown):
+            shown.append(_answer(each))
+        rows[name].append([number, place, each.times, visible(f"ended: {each.ended}")])
     prompts = [
         {"title": visible(prompt.title), "says": [visible(facet.says) for facet in prompt.facets]}
-        for prompt in result.prompt_set.prompts
+        for prompt in summary.result.prompt_set.prompts
     ]
     return RunAnswers(prompts, shown, rows)
+
+
+def opinions(summary: RunSummary, hearing: RunRaters) -> list[Json]:
+    """Return what judges and people say of each answer of `said`, in its order; nothing without others."""
+    if not hearing.reviewers:
+        return []
+    answered: dict[tuple[str, str], FoldedAnswer] = {}
+    for _, _, each in _each_answer(summary, hearing):
+        answered.setdefault((each.prompt.id, each.output), each)
+    return [_opinions(each) for each in answered.values()]
+
+
+def _each_answer(summary: RunSummary, hearing: RunRaters | None = None) -> Iterator[tuple[str, int, FoldedAnswer]]:
+    """Yield the name of each model, the number of each prompt, and each distinct answer of the one to the other."""
+    grades, voices = grades_of(summary.result), hearing.all if hearing is not None else ()
+    for one in summary.models:
+        samples = by_prompt(one.model)
+        for number, prompt in enumerate(summary.result.prompt_set.prompts):
+            for each in answers(one, prompt, grades, voices, samples.get(prompt.id, ())).distinct:
+                yield one.model.name, number, each
 
 
 def answers_section(one: ModelSummary, found: RunAnswers) -> Json:
@@ -472,26 +482,25 @@ def answers_section(one: ModelSummary, found: RunAnswers) -> Json:
 
 
 def _answer(one: FoldedAnswer) -> Json:
-    by = " by the program" if one.others else ""
-    shown: Json = {
-        "score": f"{one.score}{by}",
-        "text": [_piece(piece) for piece in one.pieces if piece.text],
+    return {
+        "score": one.score,
         "hint": one.empty or one.cut,
-        "facets": [_facet(facet) for facet in one.facets],
+        "facets": [{"state": facet.state, "sign": facet.sign, "why": visible(facet.why)} for facet in one.facets],
+        "text": [_piece(piece) for piece in one.pieces if piece.text],
+    }
+
+
+def _opinions(one: FoldedAnswer) -> Json:
+    return {
+        "score": f"{one.score} by the program",
         "others": [_opinion(said) for said in one.others],
         "notes": [[visible(note.by), visible(note.why)] for note in one.notes],
+        "facets": [[_opinion(said) for said in facet.opinions] for facet in one.facets],
     }
-    # There are many answers, and of most nothing is said but by the program.
-    return {name: value for name, value in shown.items() if value}
 
 
 def _piece(one: MarkedPiece) -> str | list[str]:
     return [visible(one.text), one.kind, visible(one.title)] if one.kind else visible(one.text)
-
-
-def _facet(one: FacetView) -> Json:
-    shown: Json = {"state": one.state, "sign": one.sign, "why": visible(one.why)}
-    return shown | ({"said": [_opinion(opinion) for opinion in one.opinions]} if one.opinions else {})
 
 
 def _opinion(one: Opinion) -> Json:
