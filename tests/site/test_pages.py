@@ -10,7 +10,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from bench.site.build import pages_of, write_site
+from bench.site.build import pages_of, write_site, write_tree
 from bench.site.dataset import site
 from bench.store.files import Ledger
 from tests import builders
