@@ -86,7 +86,7 @@ def run_data(summary: RunSummary) -> Json:
     return {
         "id": visible(result.run.id),
         "when": form.minute(result.run.started_utc),
-        "badges": [{"kind": one.kind, "text": one.sentence} for one in badges(summary)],
+        "standings": [{"kind": one.kind, "text": one.sentence} for one in badges(summary)],
         "sections": [*shown, *(section for section in then if section["rows"])],
         "later_at": len(shown),
         "prompts": found.prompts,
