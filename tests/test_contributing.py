@@ -31,7 +31,7 @@ ABOVE = {"bench.benchmark", "bench.ab", "bench.cli", "bench.__main__"}
 
 
 def test_the_flow_is_that_of_the_imports() -> None:
-    line = re.search(r"\*\*(config → .*?)\*\*", CONTRIBUTING)
+    line = re.search(r"\*\*(providers → .*?)\*\*", CONTRIBUTING)
 
     assert line is not None
     rooms = [part for parts in FLOW for part in parts if part not in BELOW | ABOVE]
@@ -195,6 +195,7 @@ def test_a_metric_ends_in_its_unit(one: Metric | LevelMetric) -> None:
         ("quality/checks/registry.py", "CHECKS"),
         ("metrics/registry.py", "METRICS"),
         ("metrics/levels.py", "LEVEL_METRICS"),
+        ("providers/registry.py", "KINDS"),
     ],
 )
 def test_a_registry_is_a_literal_table(module: str, table: str) -> None:

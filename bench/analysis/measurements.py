@@ -1,21 +1,26 @@
 """What was measured of one metric of a model, request by request and by prompt: what can be drawn again."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
-from bench.analysis.summary import metric_values, run_throughput, split_metric_id
+from bench.analysis.summary import run_throughput, split_metric_id
 from bench.metrics.registry import SCORE, THROUGHPUT, GapMetric, Metric, SampleMetric
+from bench.metrics.sample_arrays import SampleArrays
 from bench.metrics.scores import prompt_scores
-from bench.metrics.timing import NANOSECONDS_PER_SECOND, good_samples, loads_s
+from bench.metrics.timing import NANOSECONDS_PER_SECOND, loads_s, sample_arrays, values_of
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 from bench.stats.bootstrap import RequestValues
 
 LOADS = "loads"
 """Stands for the prompt where a model was loaded and not asked."""
+
+REQUESTS_KEPT: Final = 256
+"""Metrics of models whose values are kept: an interval, and each comparison with another model, start from the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +64,17 @@ def measured(result: Result, model: ModelRun, metric_id: str) -> Measurement:
 def _requests(
     result: Result, model: ModelRun, metric: SampleMetric | GapMetric
 ) -> dict[str, tuple[RequestValues, ...]]:
-    found: dict[str, list[RequestValues]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
-    for sample in good_samples(model):
-        values = metric_values((sample,), metric)
-        if values:
-            found[sample.prompt].append(RequestValues(np.asarray(values, dtype=np.float64)))
-    return {prompt: tuple(requests) for prompt, requests in found.items() if requests}
+    by_prompt = _by_prompt(sample_arrays(model), metric.id)
+    return {prompt.id: by_prompt[prompt.id] for prompt in result.prompt_set.prompts if prompt.id in by_prompt}
+
+
+@lru_cache(maxsize=REQUESTS_KEPT)
+def _by_prompt(arrays: SampleArrays, metric_id: str) -> dict[str, tuple[RequestValues, ...]]:
+    found: dict[str, list[RequestValues]] = {}
+    for prompt, values in zip(arrays.prompts, values_of(arrays, metric_id).by_sample(), strict=True):
+        if len(values):
+            found.setdefault(prompt, []).append(RequestValues(values))
+    return {prompt: tuple(requests) for prompt, requests in found.items()}
 
 
 def _rates(result: Result, model: ModelRun) -> dict[str, tuple[RequestValues, ...]]:

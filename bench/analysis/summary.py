@@ -22,7 +22,13 @@ from bench.metrics.registry import (
 )
 from bench.metrics.resources import cost_per_1000_answers, why_no_cost
 from bench.metrics.scores import mean_score, prompt_scores, score_why
-from bench.metrics.timing import NANOSECONDS_PER_SECOND, good_samples, measured_before_version_2
+from bench.metrics.timing import (
+    NANOSECONDS_PER_SECOND,
+    good_samples,
+    measured_before_version_2,
+    sample_arrays,
+    values_of,
+)
 from bench.schema.migrate import NOT_YET
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -134,7 +140,7 @@ def summarise(result: Result) -> RunSummary:
 def summarise_model(result: Result, model: ModelRun) -> ModelSummary:
     """Return the summary of one model of a run."""
     good = good_samples(model)
-    distributions = {selected.id: _distribution(good, selected) for selected in _OF_SAMPLES}
+    distributions = {selected.id: _distribution(model, selected) for selected in _OF_SAMPLES}
     scores = prompt_scores(result, model)
     values = _model_values(result, model, mean_score(scores))
     why = score_why(result, model, scores)
@@ -162,7 +168,7 @@ def model_value(result: Result, model: ModelRun, metric_id: str) -> float | None
     """
     selected, statistic = split_metric_id(metric_id)
     if isinstance(selected, SampleMetric | GapMetric):
-        return _statistic(_distribution(good_samples(model), selected), statistic)
+        return _statistic(_distribution(model, selected), statistic)
     if isinstance(selected, ModelMetric):
         return selected.value(model)
     if selected is COST:
@@ -214,9 +220,8 @@ def metric_values(samples: Iterable[Sample], selected: SampleMetric | GapMetric)
     Samples that failed or have no value are left out.
     """
     if isinstance(selected, GapMetric):
-        return tuple(gap for sample in samples for gap in selected.values(sample))
-    values = (selected.value(sample) for sample in samples)
-    return tuple(value for value in values if value is not None)
+        return tuple([gap for sample in samples for gap in selected.values(sample)])
+    return tuple([value for sample in samples if (value := selected.value(sample)) is not None])
 
 
 def prompt_distributions(result: Result, model: ModelRun, metric_id: str) -> dict[str, Distribution | None]:
@@ -227,10 +232,10 @@ def prompt_distributions(result: Result, model: ModelRun, metric_id: str) -> dic
     selected = metric(metric_id)
     if not isinstance(selected, SampleMetric | GapMetric):
         raise KeyError(f"{metric_id!r} is not a metric of samples")
-    by_prompt: dict[str, list[Sample]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
-    for sample in good_samples(model):
-        by_prompt[sample.prompt].append(sample)
-    return {prompt: _distribution(samples, selected) for prompt, samples in by_prompt.items()}
+    arrays = sample_arrays(model)
+    by_prompt = values_of(arrays, selected.id).by_prompt(arrays.prompts)
+    noun = _noun(selected)
+    return {prompt.id: distribution(by_prompt.get(prompt.id, ()), noun) for prompt in result.prompt_set.prompts}
 
 
 def split_metric_id(metric_id: str) -> tuple[Metric, str]:
@@ -247,8 +252,8 @@ def split_metric_id(metric_id: str) -> tuple[Metric, str]:
     return selected, statistic
 
 
-def _distribution(samples: Iterable[Sample], selected: SampleMetric | GapMetric) -> Distribution | None:
-    return distribution(metric_values(samples, selected), _noun(selected))
+def _distribution(model: ModelRun, selected: SampleMetric | GapMetric) -> Distribution | None:
+    return distribution(values_of(sample_arrays(model), selected.id).values, _noun(selected))
 
 
 def _model_values(result: Result, model: ModelRun, score: float | None) -> dict[str, float | None]:

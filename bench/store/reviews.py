@@ -40,7 +40,7 @@ from bench.store.revisions import run_path
 
 @dataclass(frozen=True)
 class Reviews:
-    """All reviews of one run by judges and people, each sorted by file name, and the files that were refused."""
+    """All scores by judges and people of one run, each sorted by file name, and the files that were refused."""
 
     judgements: tuple[Judgement, ...] = ()
     annotations: tuple[Annotations, ...] = ()
