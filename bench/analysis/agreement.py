@@ -58,10 +58,10 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
-class JudgeStanding:
+class JudgeReliability:
     """A judge against people, each facet's mean over them; `below` is whether it misses the stated agreement.
 
-    None where that cannot be told, with the reason in `agreement.why`.
+    None where that is undefined, with the reason in `agreement.why`.
     """
 
     judge: Rater
@@ -80,7 +80,7 @@ class Agreement:
     sources: tuple[Rater, ...]
     pairs: tuple[PairAgreement, ...]
     groups: tuple[GroupAgreement, ...]
-    judges: tuple[JudgeStanding, ...]
+    judges: tuple[JudgeReliability, ...]
     disagreements: tuple[Disagreement, ...]
     rankings: tuple[Ranking, ...]
     left_out: tuple[str, ...]
@@ -97,7 +97,7 @@ def agreement(result: Result, reviews: Reviews, *, seed: int = 42, needed: float
         sources=sources,
         pairs=tuple(_pair(found, one, other, seed) for one, other in combinations(sources, 2)),
         groups=tuple(_group(found, name, members, seed) for name, members in groups if len(members) > 1),
-        judges=tuple(_standing(found, judge, people, seed, needed) for judge in judges),
+        judges=tuple(_reliability(found, judge, people, seed, needed) for judge in judges),
         disagreements=_disagreements(found),
         rankings=tuple(ranking(result, source, scores) for source, scores in found.scores.items()),
         left_out=found.left_out,
@@ -134,18 +134,18 @@ def _group(found: Ratings, name: str, members: Sequence[Rater], seed: int) -> Gr
     return GroupAgreement(name, tuple(members), alpha(common), alpha(common, "ordinal"), facets)
 
 
-def _standing(found: Ratings, judge: Rater, people: Sequence[Rater], seed: int, needed: float) -> JudgeStanding:
+def _reliability(found: Ratings, judge: Rater, people: Sequence[Rater], seed: int, needed: float) -> JudgeReliability:
     if not people:
         nobody = Coefficient(None, None, None, 0, 0, "no person has scored answers of this run")
-        return JudgeStanding(judge, nobody, needed, None)
+        return JudgeReliability(judge, nobody, needed, None)
     given: dict[Item, list[float]] = {}
     for person in people:
         for item, score in found.scores[person].items():
             given.setdefault(item, []).append(score)
     means = {item: sum(scores) / len(scores) for item, scores in given.items()}
-    said = found.scores[judge]
-    measured = _kappa(said, means, [item for item in said if item in means], seed)
-    return JudgeStanding(judge, measured, needed, None if measured.value is None else measured.value < needed)
+    scores = found.scores[judge]
+    measured = _kappa(scores, means, [item for item in scores if item in means], seed)
+    return JudgeReliability(judge, measured, needed, None if measured.value is None else measured.value < needed)
 
 
 def _disagreements(found: Ratings) -> tuple[Disagreement, ...]:

@@ -1,4 +1,4 @@
-"""What models said: equal answers folded, answers that waver where they should not, and answers that changed."""
+"""The answers of models: equal ones folded, those that vary where one is expected, and those that changed."""
 
 import re
 from collections import Counter
@@ -71,8 +71,8 @@ def _rests(before: str, after: str) -> tuple[WordSpan, ...]:
 
 
 @dataclass(frozen=True)
-class FoldedAnswer:
-    """One distinct answer: the key of its text in the run's outputs, the text, and how many good samples said it."""
+class OutputCount:
+    """One distinct answer: the key of its text in the run's outputs, the text, and how many good samples gave it."""
 
     output: str
     text: str
@@ -81,24 +81,24 @@ class FoldedAnswer:
 
 @dataclass(frozen=True)
 class PromptOutputs:
-    """What a model said to a prompt in one run, the most frequent answer first, of equally frequent ones the first."""
+    """The answers of a model to a prompt in one run, the most frequent first, of equally frequent ones the first."""
 
     model: str
     prompt: str
-    answers: tuple[FoldedAnswer, ...]
+    answers: tuple[OutputCount, ...]
 
 
 @dataclass(frozen=True)
 class AnswerConsistency:
-    """Whether a model said one thing to each prompt.
+    """Whether a model gave one answer to each prompt.
 
-    `prompts` is the number of prompts with more than one good sample, and `wavering` are those with more than one
+    `prompts` is the number of prompts with more than one good sample, and `varying` are those with more than one
     distinct answer. `why` says why that is nothing to go by, or is None.
     """
 
     model: str
     prompts: int
-    wavering: tuple[PromptOutputs, ...]
+    varying: tuple[PromptOutputs, ...]
     why: str | None
 
 
@@ -107,8 +107,8 @@ class ChangedAnswer:
     """A prompt to which a model most often says something that it did not say in the run before."""
 
     prompt: str
-    before: FoldedAnswer
-    after: FoldedAnswer
+    before: OutputCount
+    after: OutputCount
     spans: tuple[WordSpan, ...]
 
 
@@ -140,19 +140,23 @@ class AnswerChange:
     after: tuple[str, ...]
 
 
-def said(result: Result, model: ModelRun) -> tuple[PromptOutputs, ...]:
-    """Return what a model said to each prompt that it has a good answer to, in the order of the prompt set."""
+def outputs_by_prompt(result: Result, model: ModelRun) -> dict[str, list[str]]:
+    """Return the outputs of a model's good samples to each prompt, in the order of the prompt set and of the rounds."""
     outputs: dict[str, list[str]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
     for sample in good_samples(model):
         if sample.output is not None:
             outputs[sample.prompt].append(sample.output)
+    return outputs
+
+
+def prompt_outputs(result: Result, model: ModelRun) -> tuple[PromptOutputs, ...]:
+    """Return the answers of a model to each prompt with a good one, in the order of the prompt set."""
+    outputs = outputs_by_prompt(result, model)
     return tuple(
         PromptOutputs(
             model.name,
             prompt,
-            tuple(
-                FoldedAnswer(output, result.outputs[output], count) for output, count in Counter(found).most_common()
-            ),
+            tuple(OutputCount(output, result.outputs[output], count) for output, count in Counter(found).most_common()),
         )
         for prompt, found in outputs.items()
         if found
@@ -161,12 +165,12 @@ def said(result: Result, model: ModelRun) -> tuple[PromptOutputs, ...]:
 
 def consistency(result: Result, model: ModelRun) -> AnswerConsistency:
     """Return which prompts a model answered in more than one way, where one way is to be expected."""
-    asked_again = [one for one in said(result, model) if sum(answer.count for answer in one.answers) > 1]
+    asked_again = [one for one in prompt_outputs(result, model) if sum(answer.count for answer in one.answers) > 1]
     why = _drawn(result)
     if why is None and not asked_again:
         why = "no prompt has two good answers"
-    wavering = tuple(one for one in asked_again if len(one.answers) > 1)
-    return AnswerConsistency(model.name, len(asked_again), () if why else wavering, why)
+    varying = tuple(one for one in asked_again if len(one.answers) > 1)
+    return AnswerConsistency(model.name, len(asked_again), () if why else varying, why)
 
 
 def answer_changes(results: Iterable[Result], result: Result, model: ModelRun) -> AnswerChanges:
@@ -184,8 +188,8 @@ def answer_changes(results: Iterable[Result], result: Result, model: ModelRun) -
             continue
         for other in earlier.models:
             if other.name == model.name and context_key(earlier, other) == context and good_samples(other):
-                before = {one.prompt: one for one in said(earlier, other)}
-                both = [(before[one.prompt], one) for one in said(result, model) if one.prompt in before]
+                before = {one.prompt: one for one in prompt_outputs(earlier, other)}
+                both = [(before[one.prompt], one) for one in prompt_outputs(result, model) if one.prompt in before]
                 changed = tuple(_changed(old, new) for old, new in both if not _was_said(old, new))
                 return AnswerChanges(model.name, earlier.run.id, len(both), changed, None)
     return AnswerChanges(model.name, None, 0, (), "no earlier run in the same context")
@@ -226,7 +230,7 @@ def changed_answers(before: Result, after: Result) -> tuple[AnswerChange, ...]:
 
 
 def _texts(result: Result, model: ModelRun) -> dict[str, tuple[str, ...]]:
-    folded = {one.prompt: tuple(answer.text for answer in one.answers) for one in said(result, model)}
+    folded = {one.prompt: tuple(answer.text for answer in one.answers) for one in prompt_outputs(result, model)}
     # A file may keep one text under two keys.
     return {prompt: tuple(dict.fromkeys(texts)) for prompt, texts in folded.items()}
 

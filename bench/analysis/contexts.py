@@ -1,12 +1,15 @@
-"""What must be equal for two numbers to be compared, the context, and what is only noted: the suspects of a change."""
+"""What must be equal for two numbers to be compared, the context; what is only noted, the suspects of a change; and
+which runs are compared: the newest of each machine and config."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from bench.analysis.summary import oldest_first
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
+from bench.store.revisions import Named
 
 GENERATION_KEYS = ("generation", "stream")
 """Parts of a resolved configuration that change how an answer comes about, and so its timings."""
@@ -234,3 +237,59 @@ def _names(items: Sequence[Any]) -> list[str]:
     names = [item.get("name") for item in items if isinstance(item, Mapping)]
     known = [name for name in names if isinstance(name, str)]
     return known if len(known) == len(items) == len(set(known)) else []
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """Two runs to compare."""
+
+    before: Result
+    after: Result
+
+    @property
+    def same(self) -> bool:
+        """Whether both sides have the same newest run, so that there is nothing to compare."""
+        return self.before.run.id == self.after.run.id
+
+
+@dataclass(frozen=True)
+class RunPairs:
+    """The pairs by machine and config, and the names of what only one side has, as 'machine config'."""
+
+    pairs: tuple[RunPair, ...]
+    only_before: tuple[str, ...]
+    only_after: tuple[str, ...]
+
+
+def run_pairs(before: Named, after: Named) -> RunPairs:
+    """Return the runs of two sides that are compared with each other.
+
+    Two runs are, whatever they are. A run and a revision: the newest run of its machine and config there.
+    """
+    if before.run is not None and after.run is not None:
+        return RunPairs((RunPair(before.run, after.run),), (), ())
+    sides = _newest(before), _newest(after)
+    both = sorted(sides[0].keys() & sides[1].keys())
+    # One run against a revision asks of that run alone.
+    alone = [_words(sides[place].keys() - set(both)) if _both_are_revisions(before, after) else () for place in (0, 1)]
+    return RunPairs(tuple(RunPair(sides[0][key], sides[1][key]) for key in both), alone[0], alone[1])
+
+
+def _both_are_revisions(before: Named, after: Named) -> bool:
+    """Return whether both sides are all the runs of a revision."""
+    return before.run is None and after.run is None
+
+
+def _newest(side: Named) -> dict[tuple[str, str], Result]:
+    if side.run is not None:
+        return {_key(side.run): side.run}
+    results: Iterable[Result] = () if side.ledger is None else side.ledger.results
+    return {_key(result): result for result in oldest_first(results)}
+
+
+def _key(result: Result) -> tuple[str, str]:
+    return result.machine.name, result.config.name
+
+
+def _words(keys: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(" ".join(key) for key in sorted(keys))

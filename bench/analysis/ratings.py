@@ -1,6 +1,6 @@
 """The scores of the facets of a run's answers by program, judges and people, on one scale.
 
-What is known to mislead a judge is measured here too: whims, the place of an answer, and its length.
+What is known to bias a judge is measured here too: inconsistency, the place of an answer, and its length.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.answers import outputs_by_prompt
 from bench.metrics.scores import mean_score
-from bench.metrics.timing import good_samples
 from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE, score
 from bench.schema.model_run import ModelRun
 from bench.schema.prompts import PromptRecord
@@ -26,7 +26,7 @@ TIED = 1e-9
 
 @dataclass(frozen=True)
 class Rater:
-    """Who gave scores. The program has no name of its own."""
+    """The program, a judge or a person who gave scores. The program has no name of its own."""
 
     kind: Literal["program", "judge", "person"]
     name: str
@@ -101,9 +101,9 @@ def ratings(result: Result, reviews: Reviews) -> Ratings:
         scores = found.setdefault(Rater("judge", judgement.header.judge), {})
         for verdict in judgement.verdicts:
             if verdict.reading == 1:
-                for said in verdict.facets:
-                    if said.score is not None:
-                        scores[Item(verdict.prompt, verdict.output, said.facet)] = said.score
+                for facet_score in verdict.facets:
+                    if facet_score.score is not None:
+                        scores[Item(verdict.prompt, verdict.output, facet_score.facet)] = facet_score.score
     for annotations in sorted(reviews.annotations, key=lambda one: one.annotator):
         scores = found.setdefault(Rater("person", annotations.annotator), {})
         for entry in annotations.entries:
@@ -111,11 +111,11 @@ def ratings(result: Result, reviews: Reviews) -> Ratings:
                 if given is not None:
                     scores[Item(entry.prompt, entry.output, name)] = given
     for source, scores in found.items():
-        strange = [item for item in scores if item not in items]
+        unknown = [item for item in scores if item not in items]
         left_out += [
             f"{source.name}'s score of facet {item.facet} of answer {item.output} to prompt {item.prompt} "
             "does not count: the run has no such answer or facet"
-            for item in strange
+            for item in unknown
         ]
     ordered = {source: {item: scores[item] for item in order if item in scores} for source, scores in found.items()}
     return Ratings({source: scores for source, scores in ordered.items() if scores}, tuple(left_out))
@@ -136,10 +136,7 @@ def prompt_scores_of(result: Result, model: ModelRun, scores: Mapping[Item, floa
 
     None for a prompt without any.
     """
-    outputs: dict[str, list[str]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
-    for sample in good_samples(model):
-        if sample.output is not None:
-            outputs[sample.prompt].append(sample.output)
+    outputs = outputs_by_prompt(result, model)
     means: dict[str, float | None] = {}
     for prompt in result.prompt_set.prompts:
         found = [answer_score(prompt, output, scores) for output in outputs[prompt.id]]
@@ -208,7 +205,7 @@ class VerbosityBias:
     """Spearman's rank correlation of score with length in characters, within prompts, from -1 to 1.
 
     `program` is the program's own over the same answers: where longer answers are better ones, both are above 0, and
-    the difference is the judge's. None, with the reason, where it cannot be told.
+    the difference is the judge's. None, with the reason, where it is undefined.
     """
 
     answers: int
@@ -219,7 +216,7 @@ class VerbosityBias:
 
 
 @dataclass(frozen=True)
-class Guards:
+class JudgeBias:
     """What speaks for or against a judge, without a person's scores."""
 
     consistency: JudgeConsistency
@@ -227,9 +224,9 @@ class Guards:
     verbosity: VerbosityBias
 
 
-def guards(result: Result, judgement: Judgement) -> Guards:
-    """Return the guards of a judgement of a run."""
-    return Guards(_consistency(judgement), _position(judgement), _verbosity(result, judgement))
+def judge_bias(result: Result, judgement: Judgement) -> JudgeBias:
+    """Return the bias of a judge, measured on its judgement of a run."""
+    return JudgeBias(_consistency(judgement), _position(judgement), _verbosity(result, judgement))
 
 
 def _consistency(judgement: Judgement) -> JudgeConsistency:
@@ -255,10 +252,10 @@ def _consistency(judgement: Judgement) -> JudgeConsistency:
 
 
 def _position(judgement: Judgement) -> PositionBias:
-    said = {(pair.prompt, pair.first, pair.second): pair.better for pair in judgement.pairs}
+    better_of = {(pair.prompt, pair.first, pair.second): pair.better for pair in judgement.pairs}
     flips = first_both = second_both = compared = 0
-    for (prompt, first, second), better in said.items():
-        turned = said.get((prompt, second, first))
+    for (prompt, first, second), better in better_of.items():
+        turned = better_of.get((prompt, second, first))
         # Each pair stands there in both orders: it is looked at from one of them.
         if first > second or better is None or turned is None:
             continue
@@ -269,7 +266,7 @@ def _position(judgement: Judgement) -> PositionBias:
         first_both += better == turned == "first"
         second_both += better == turned == "second"
     if not compared:
-        why = "no pair has a verdict in both orders" if said else "no pair of answers was compared"
+        why = "no pair has a verdict in both orders" if better_of else "no pair of answers was compared"
         return PositionBias(0, 0, 0, 0, None, why)
     return PositionBias(compared, flips, first_both, second_both, flips / compared, None)
 

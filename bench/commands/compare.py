@@ -62,14 +62,14 @@ def compare(before: str, after: str, results_dir: Path, form: str, fail_on: str 
     """
     from bench.analysis.compare import compare as compared
     from bench.analysis.compare import regressions
+    from bench.analysis.contexts import run_pairs
     from bench.analysis.run_noise import run_noise
-    from bench.analysis.run_pairing import opposites
     from bench.report.comparison import told
     from bench.store.files import load_tree
     from bench.store.revisions import named
 
     sides = named(before, results_dir), named(after, results_dir)
-    found = opposites(*sides)
+    found = run_pairs(*sides)
     if not found.pairs:
         raise UsageError(f"{before} and {after}: have no run of the same machine and config to compare")
     history = load_tree(results_dir).results if results_dir.is_dir() else ()

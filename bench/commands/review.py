@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.analysis.agreement import agreement
-from bench.analysis.ratings import guards
+from bench.analysis.ratings import judge_bias
 from bench.commands.options import CONTEXT, SEED, results_option
 from bench.errors import BenchError, ConfigError, Mistake, UsageError
 from bench.quality.judge.judging import JudgedRun, JudgingProgress
@@ -127,7 +127,7 @@ def showing(name: str, quiet: bool) -> Iterator[Callable[[JudgingProgress], None
     yield line
 
 
-def tell(reviewed: Reviewed, judged: JudgedRun) -> None:
+def print_judgement(reviewed: Reviewed, judged: JudgedRun) -> None:
     """Print what a judgement came to, and what speaks for or against the judge."""
     header = judged.judgement.header
     first = [verdict for verdict in judged.judgement.verdicts if verdict.reading == 1]
@@ -140,7 +140,7 @@ def tell(reviewed: Reviewed, judged: JudgedRun) -> None:
         click.echo("  nothing was left to ask")
     if header.judges_itself:
         click.echo(f"  it judges itself: {', '.join(map(visible, header.judges_itself))}")
-    measured = guards(reviewed.result, judged.judgement)
+    measured = judge_bias(reviewed.result, judged.judgement)
     consistency, position, verbosity = measured.consistency, measured.position, measured.verbosity
     if consistency.equal_share is None or consistency.mean_absolute_difference is None:
         click.echo(f"  judged twice: {consistency.why}")
@@ -161,13 +161,13 @@ def tell(reviewed: Reviewed, judged: JudgedRun) -> None:
     else:
         program = "" if verbosity.program is None else f" (the program's: {coefficient(verbosity.program)})"
         click.echo(f"  score against length: rank correlation {coefficient(verbosity.correlation)}{program}")
-    for standing in agreement(reviewed.result, reviews_beside(reviewed.path, header.run)).judges:
-        if standing.judge.name == header.judge:
-            value = standing.agreement.value
+    for reliability in agreement(reviewed.result, reviews_beside(reviewed.path, header.run)).judges:
+        if reliability.judge.name == header.judge:
+            value = reliability.agreement.value
             if value is None:
-                click.echo(f"  agreement with people: {standing.agreement.why}")
+                click.echo(f"  agreement with people: {reliability.agreement.why}")
             else:
-                low = f", below the {short(standing.needed)} that is asked for" if standing.below else ""
+                low = f", below the {short(reliability.needed)} that is asked for" if reliability.below else ""
                 click.echo(f"  agreement with people: kappa {coefficient(value)}{low}")
     click.echo(f"Wrote {judged.path}; commit it beside the result.")
 
@@ -238,7 +238,7 @@ def judge(
     if quiet:
         click.echo(str(judged.path))
     else:
-        tell(reviewed, judged)
+        print_judgement(reviewed, judged)
     judgement = judged.judgement
     if not any(facet.score is not None for verdict in judgement.verdicts for facet in verdict.facets):
         message = f"the judge {judgement.header.judge} gave no score that can be read; its replies are in {judged.path}"
@@ -333,11 +333,11 @@ def _read_form(reviewed: "Reviewed", form: Path, annotator: str | None) -> None:
 
 def _known(reviewed: "Reviewed", path: Path, name: str, seed: int | None, sample: int | None) -> "Annotations":
     """Return what a person has scored so far, with the seed and sample that are asked for, else those of the file."""
-    from bench.quality.review.annotate import nobody_yet
+    from bench.quality.review.annotate import empty_annotations
     from bench.store.reviews import load_annotations, name_slug
 
     if not path.exists():
-        return nobody_yet(reviewed.result, name, 42 if seed is None else seed, sample, _now().date())
+        return empty_annotations(reviewed.result, name, 42 if seed is None else seed, sample, _now().date())
     known = load_annotations(path, reviewed.result)
     if name.casefold() not in (known.annotator.casefold(), name_slug(known.annotator)):
         raise UsageError(
@@ -358,13 +358,13 @@ def _warn_of_uncounted(annotations: "Annotations", reviewed: "Reviewed") -> None
 
 def _default_annotator() -> str:
     try:
-        said = subprocess.run(
+        configured = subprocess.run(
             ("git", "config", "user.name"), capture_output=True, text=True, timeout=10, check=False
         ).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
-        said = ""
-    if said:
-        return said
+        configured = ""
+    if configured:
+        return configured
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError) as error:

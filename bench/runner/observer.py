@@ -10,10 +10,9 @@ from bench.config.settings import Config
 from bench.providers.protocol import Identity
 from bench.providers.registry import ModelSettings, kind_of
 from bench.runner.journal import Recovered
-from bench.runner.machine.endpoint_process import holder_of
 from bench.runner.machine.energy import CounterReading, Meter, Metered, Source
 from bench.runner.machine.gpu import GpuMemory
-from bench.runner.machine.memory import Sampler, resident_bytes_of, sampling, unique_bytes
+from bench.runner.machine.memory import Sampler, holder_of, resident_bytes_of, sampling, unique_bytes
 from bench.runner.machine.steadiness import Watch, probe, watching
 from bench.runner.measure import MeasuredSample
 from bench.runner.messages import Loaded, PromptsDone, Report, Seen, Underway

@@ -47,7 +47,7 @@ from bench.site.pages.runs import run_lines
 from bench.site.pages.verdicts import verdicts
 from bench.site.run_files import run_later, runs_with_later
 from bench.site.run_index import RunIndex, index_results, index_tree, write_if_new
-from bench.site.sections.reviewed_runs import AGREEMENT, scored_run
+from bench.site.sections.reviewed_runs import AGREEMENT, newest_reviewed
 from bench.site.urls import DATA, REPORT, model_page, prompt_page
 from bench.store.cache import Cache, code_version, key_of
 from bench.store.files import Ledger, Refused
@@ -80,7 +80,7 @@ def score_files(site: Site) -> Iterator[tuple[str, str]]:
 
     These are, of each machine and prompt set, the newest run that a judge or a person scored; without one, the newest.
     """
-    found = ((board, scored_run(site, board)) for board in site.boards)
+    found = ((board, newest_reviewed(site, board)) for board in site.boards)
     shown = [(board.summary if one is None else one.summary).result for board, one in found]
     rows = score_rows((result, site.reviews.get(result.run.id, Reviews())) for result in shown)
     yield "scores.csv", csv_text(SCORE_COLUMNS, rows)

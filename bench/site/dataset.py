@@ -17,7 +17,7 @@ from bench.report.tables import Cell, CellValue, Column, number_column
 from bench.report.text import anchor, relative, shortened
 from bench.schema.result import Result
 from bench.site.estimates import Drift, Estimates, KnownSeries
-from bench.site.sections.raters import Hearings
+from bench.site.sections.raters import RatersByRun
 from bench.site.urls import metric_page, model_page
 from bench.store.cache import Cache
 from bench.store.files import Ledger, Refused
@@ -164,9 +164,9 @@ class Site:
         return Drift(self.summaries, lambda run_id: self.whole.of(run_id).result)
 
     @cached_property
-    def hearings(self) -> Hearings:
+    def raters(self) -> RatersByRun:
         """What judges and people said of any run, and how far they agree."""
-        return Hearings(self.reviews, lambda run_id: self.whole.of(run_id).result)
+        return RatersByRun(self.reviews, lambda run_id: self.whole.of(run_id).result)
 
     @cached_property
     def by_run(self) -> dict[str, RunSummary]:

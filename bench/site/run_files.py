@@ -45,7 +45,7 @@ def run_later(site: Site, summary: RunSummary) -> tuple[str, bytes] | None:
     if not _known_later(site, summary):
         return None
     result = summary.result
-    hearing = site.hearings.of(result) if site.hearings.has(result) else None
+    hearing = site.raters.of(result) if site.raters.has(result) else None
     whole = summary if hearing is None else site.whole.of(result.run.id)
     shown = run_data_later(whole, changes_section(site, summary), hearing)
     return f"later/{run_key(result.run.id)}.js", _call("later", packed(shown))
@@ -57,7 +57,7 @@ def runs_with_later(site: Site) -> tuple[str, ...]:
 
 
 def _known_later(site: Site, summary: RunSummary) -> bool:
-    return bool(site.shifts.by_run.get(summary.result.run.id)) or site.hearings.has(summary.result)
+    return bool(site.shifts.by_run.get(summary.result.run.id)) or site.raters.has(summary.result)
 
 
 def samples_csv(result: Result) -> str:

@@ -71,24 +71,32 @@ def save(result: Result, results_dir: Path) -> Path:
     path = results_dir / f"{result.run.id}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
+        if not write_whole(path, dump(result), overwrite=False):
+            raise ResultError(path, "exists already; a result file is never overwritten")
     except OSError as error:
         raise ResultError(path, f"cannot be written: {error.strerror}; choose another folder with --results") from error
+    return path
+
+
+def write_whole(path: Path, text: str, overwrite: bool) -> bool:
+    """Write a file whole or not at all and return whether it was written: not where it exists, unless `overwrite`.
+
+    A temporary file is flushed to the disk, then renamed. Raises OSError where it cannot be written.
+    """
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(dump(result))
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes a file that only its owner reads; a result file is for everybody.
+        # mkstemp makes a file that only its owner reads; results and reviews are for everybody.
         os.chmod(temporary, 0o644)
-        if path.exists():
-            raise ResultError(path, "exists already; a result file is never overwritten")
+        if path.exists() and not overwrite:
+            return False
         os.replace(temporary, path)
-    except OSError as error:
-        raise ResultError(path, f"cannot be written: {error.strerror}; choose another folder with --results") from error
+        return True
     finally:
         Path(temporary).unlink(missing_ok=True)
-    return path
 
 
 def load(path: Path) -> Result:

@@ -7,7 +7,6 @@ can be read, written by hand, and reviewed as a diff.
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -35,7 +34,7 @@ from bench.schema.review import (
     Verdict,
 )
 from bench.store.distinct_answers import DistinctAnswer, answers, visible
-from bench.store.files import Refused, load, result_paths
+from bench.store.files import Refused, load, result_paths, write_whole
 from bench.store.revisions import run_path
 
 
@@ -279,17 +278,7 @@ def _quoted(text: str) -> str:
 
 def _replace(path: Path, text: str) -> None:
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            # mkstemp makes a file that only its owner reads; a review is for everybody.
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        write_whole(path, text, overwrite=True)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -414,11 +403,11 @@ def reviews_beside(result_path: Path, run_id: str) -> Reviews:
             refused.append(Refused(place, error.reason))
             continue
         except ConfigError as error:
-            refused.append(Refused(place, "; ".join(map(_told, error.mistakes))))
+            refused.append(Refused(place, "; ".join(map(_in_words, error.mistakes))))
             continue
-        told = review.header.run if isinstance(review, Judgement) else review.run
-        if told != run_id:
-            refused.append(Refused(place, f"it reviews the run {told!r}, and lies beside {run_id!r}"))
+        run = review.header.run if isinstance(review, Judgement) else review.run
+        if run != run_id:
+            refused.append(Refused(place, f"it reviews the run {run!r}, and lies beside {run_id!r}"))
         elif isinstance(review, Judgement):
             judgements.append(review)
         else:
@@ -466,7 +455,7 @@ def judges_itself(judge: JudgeHeader | Judgement, model: ModelRun) -> bool:
     return not _names(ids).isdisjoint(_names({model.requested, model.variant_id}))
 
 
-def _told(mistake: Mistake) -> str:
+def _in_words(mistake: Mistake) -> str:
     parts = (f"line {mistake.line}" if mistake.line else "", mistake.key, mistake.message)
     return ": ".join(part for part in parts if part)
 

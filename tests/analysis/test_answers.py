@@ -10,13 +10,13 @@ from bench.analysis.answers import (
     AnswerChanges,
     AnswerConsistency,
     ChangedAnswer,
-    FoldedAnswer,
+    OutputCount,
     PromptOutputs,
     WordSpan,
     answer_changes,
     changed_answers,
     consistency,
-    said,
+    prompt_outputs,
 )
 from bench.schema.result import Result
 from tests import builders
@@ -24,7 +24,7 @@ from tests.builders import failed_sample, model_run, prompt, result, sample
 
 
 def run_of(outputs: dict[str, str], day: int = 1, temperature: float | None = 0.0, **fields: Any) -> Result:
-    """Return a run of January 2026 in which a model said so to each prompt, one output a letter, round by round."""
+    """Return a run of January 2026 with a model's answers to each prompt, one output a letter, round by round."""
     samples = tuple(
         sample(prompt=prompt, output=output, round=number)
         for prompt, keys in outputs.items()
@@ -38,14 +38,14 @@ def run_of(outputs: dict[str, str], day: int = 1, temperature: float | None = 0.
     return result([model_run(samples=samples, warmup=(sample(round=0, output="w"),))], **(defaults | fields))
 
 
-def folded(key: str, count: int) -> FoldedAnswer:
-    return FoldedAnswer(key, f"text of {key}", count)
+def folded(key: str, count: int) -> OutputCount:
+    return OutputCount(key, f"text of {key}", count)
 
 
 def test_equal_answers_are_folded_with_a_count() -> None:
     run = run_of({"p1": "abab", "p2": "cbb"})
 
-    assert said(run, run.models[0]) == (
+    assert prompt_outputs(run, run.models[0]) == (
         PromptOutputs("tiny", "p1", (folded("a", 2), folded("b", 2))),
         PromptOutputs("tiny", "p2", (folded("b", 2), folded("c", 1))),
     )
@@ -54,7 +54,7 @@ def test_equal_answers_are_folded_with_a_count() -> None:
 def test_failed_samples_say_nothing() -> None:
     run = result([model_run(samples=(failed_sample("cut-off", output="a", end_ns=1), sample(output="b", round=2)))])
 
-    assert said(run, run.models[0]) == (PromptOutputs("tiny", "p1", (folded("b", 1),)),)
+    assert prompt_outputs(run, run.models[0]) == (PromptOutputs("tiny", "p1", (folded("b", 1),)),)
 
 
 def test_one_answer_in_every_round_is_consistent() -> None:

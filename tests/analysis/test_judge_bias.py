@@ -4,14 +4,14 @@ import math
 
 import pytest
 
-from bench.analysis.ratings import guards
+from bench.analysis.ratings import judge_bias
 from bench.schema.result import Result
 from tests.builders import facet, grade, model_run, prompt, result, sample
 from tests.review_builders import judgement, pair, reviewed_result, verdict
 
 
 def test_consistency_compares_what_has_both_scores() -> None:
-    found = guards(
+    found = judge_bias(
         reviewed_result(),
         judgement(
             verdict("p1", "aa", {"right": 5, "short": 2}),
@@ -29,15 +29,15 @@ def test_consistency_compares_what_has_both_scores() -> None:
 
 
 def test_consistency_that_cannot_be_told() -> None:
-    once = guards(reviewed_result(), judgement(verdict("p2", "dd", {"right": 3}))).consistency
-    unread = guards(reviewed_result(), judgement(verdict("p2", "dd", {"right": None}, reading=2))).consistency
+    once = judge_bias(reviewed_result(), judgement(verdict("p2", "dd", {"right": 3}))).consistency
+    unread = judge_bias(reviewed_result(), judgement(verdict("p2", "dd", {"right": None}, reading=2))).consistency
 
     assert (once.equal_share, once.why) == (None, "no answer was judged twice")
     assert (unread.equal_share, unread.why) == (None, "no facet has a score of both readings")
 
 
 def test_a_verdict_flips_where_it_goes_with_the_order() -> None:
-    found = guards(
+    found = judge_bias(
         reviewed_result(),
         judgement(
             pair("p1", "aa", "bb", "first"),
@@ -61,8 +61,8 @@ def test_a_verdict_flips_where_it_goes_with_the_order() -> None:
 
 
 def test_position_bias_that_cannot_be_told() -> None:
-    none = guards(reviewed_result(), judgement()).position
-    half = guards(reviewed_result(), judgement(pair("p1", "aa", "bb", "first"))).position
+    none = judge_bias(reviewed_result(), judgement()).position
+    half = judge_bias(reviewed_result(), judgement(pair("p1", "aa", "bb", "first"))).position
 
     assert (none.flip_share, none.why) == (None, "no pair of answers was compared")
     assert (half.flip_share, half.why) == (None, "no pair has a verdict in both orders")
@@ -93,7 +93,7 @@ def test_score_against_length_is_a_rank_correlation_within_prompts() -> None:
         for length in (1, 2, 3)
     ]
 
-    found = guards(three_lengths(4), judgement(*verdicts)).verbosity
+    found = judge_bias(three_lengths(4), judgement(*verdicts)).verbosity
 
     assert (found.answers, found.prompts, found.why) == (12, 4, None)
     assert found.correlation == pytest.approx((2 * 1 + 2 * 1.5) / math.sqrt(8 * (2 * 2 + 2 * 1.5)))
@@ -103,7 +103,7 @@ def test_score_against_length_is_a_rank_correlation_within_prompts() -> None:
 def test_an_answer_that_nobody_stands_beside_says_nothing_of_length() -> None:
     verdicts = [verdict(f"p{number}", f"p{number}-1", {"f": 3}) for number in range(12)]
 
-    found = guards(three_lengths(12), judgement(*verdicts)).verbosity
+    found = judge_bias(three_lengths(12), judgement(*verdicts)).verbosity
 
     assert (found.correlation, found.why) == (None, "0 judged answers beside another of their prompt; needs 10")
 
@@ -111,6 +111,6 @@ def test_an_answer_that_nobody_stands_beside_says_nothing_of_length() -> None:
 def test_scores_without_any_spread_say_nothing_of_length() -> None:
     verdicts = [verdict(f"p{n}", f"p{n}-{length}", {"f": 5}) for n in range(4) for length in (1, 2, 3)]
 
-    found = guards(three_lengths(4), judgement(*verdicts)).verbosity
+    found = judge_bias(three_lengths(4), judgement(*verdicts)).verbosity
 
     assert (found.correlation, found.why) == (None, "within each prompt all scores or all lengths are the same")

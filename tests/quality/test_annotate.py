@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli import main
-from bench.quality.review.annotate import BlindSession, chosen, given, nobody_yet, with_scores
+from bench.quality.review.annotate import BlindSession, chosen, empty_annotations, given, with_scores
 from bench.store.distinct_answers import answers
 from bench.store.files import save
 from bench.store.reviews import annotations_path, load_annotations, save_annotations
@@ -48,7 +48,7 @@ def steps(session: BlindSession) -> list[tuple[str, str, str]]:
 
 def test_each_facet_of_each_answer_comes_once_and_the_facets_of_one_together() -> None:
     run = reviewed_result()
-    order = steps(BlindSession(chosen(run, nobody_yet(run, "ann", 42, None, TODAY)), {}))
+    order = steps(BlindSession(chosen(run, empty_annotations(run, "ann", 42, None, TODAY)), {}))
 
     assert sorted(order) == sorted(
         (answer.prompt.id, answer.output, facet.id) for answer in answers(run) for facet in answer.prompt.facets
@@ -62,7 +62,7 @@ def test_the_order_is_seeded_and_tells_nothing_of_the_models() -> None:
     run = reviewed_result()
 
     def order(seed: int) -> list[tuple[str, str, str]]:
-        return steps(BlindSession(chosen(run, nobody_yet(run, "ann", seed, None, TODAY)), {}))
+        return steps(BlindSession(chosen(run, empty_annotations(run, "ann", seed, None, TODAY)), {}))
 
     assert order(1) == order(1)
     assert len({tuple(order(seed)) for seed in range(20)}) > 10

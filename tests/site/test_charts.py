@@ -7,7 +7,6 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from bench.report.palette import Mark
-from bench.site.charts import explained as verdict_charts
 from bench.site.charts import kinds as charts
 from bench.site.charts import lines as level_charts
 from bench.site.charts import strips as strip_charts
@@ -81,46 +80,63 @@ def test_over_steps(snapshot_json: SnapshotAssertion) -> None:
     assert spec == snapshot_json
 
 
-def test_one_run(snapshot_json: SnapshotAssertion) -> None:
-    samples: list[charts.Row] = [{"category": "A fact", "x": 1.1, "detail": "round 1"}]
-    intervals: list[charts.Row] = [{"category": "Of all", "x": 1.1, "low": 0.9, "high": 1.3, "interval": "0.90–1.30"}]
-    truth: charts.Row = {"x": 1.0, "label": "truth"}
+def test_strips_with_a_rule(snapshot_json: SnapshotAssertion) -> None:
+    rows: list[charts.Row] = [{"category": "A fact", "model": "fast", "x": 1.1, "detail": "round 1"}]
+    medians: list[charts.Row] = [{"category": "Of all", "model": "fast", "x": 1.1, "interval": "0.90–1.30"}]
+    intervals: list[charts.Row] = [{"category": "Of all", "model": "fast", "low": 0.9, "high": 1.3}]
+    marks = {"fast": MARKS["fast"]}
     x = charts.axis("Latency (s)", [1.1])
 
-    spec = verdict_charts.one_run(samples, intervals, truth, ["A fact", "Of all"], x, MARKS["fast"])
+    spec = strip_charts.strip_chart(
+        rows, medians, ["A fact", "Of all"], x, marks, intervals, [{"x": 1.0, "label": "truth"}]
+    )
 
     assert spec == snapshot_json
 
 
-def test_runs_again(snapshot_json: SnapshotAssertion) -> None:
-    row: charts.Row = {"low": 0.9, "high": 1.2, "interval": "0.90–1.20"}
-    rows = [row | {"run": 1, "value": 1.0, "label": ""}, row | {"run": 2, "value": 1.1, "label": "+10 %"}]
+def test_a_history_by_number_with_labels_and_intervals(snapshot_json: SnapshotAssertion) -> None:
+    row: charts.Row = {"interval": "0.90–1.20"}
+    rows = [row | {"number": 1, "value": 1.0, "label": ""}, row | {"number": 2, "value": 1.1, "label": "+10 %"}]
+    intervals: list[charts.Row] = [{"number": number, "low": 0.9, "high": 1.2} for number in (1, 2)]
     x, y = charts.Axis("Run", 0.5, 2.5), charts.Axis("Latency (s)", 0.8, 1.3)
 
-    assert verdict_charts.runs_again(rows, 1.0, x, y, MARKS["fast"]) == snapshot_json
+    spec = charts.history(rows, y, MARKS["fast"], intervals=intervals, numbers=x, rules=[{"value": 1.0}])
+
+    assert spec == snapshot_json
 
 
-def test_a_history_with_levels(snapshot_json: SnapshotAssertion) -> None:
+def test_a_history_by_number_with_levels_and_notes(snapshot_json: SnapshotAssertion) -> None:
     rows: list[charts.Row] = [
-        {"run": 1, "value": 1.0, "machine": "steady"},
-        {"run": 2, "value": 1.2, "machine": "unsteady"},
+        {"number": 1, "value": 1.0, "machine": "steady"},
+        {"number": 2, "value": 1.2, "machine": "unsteady"},
     ]
-    levels: list[charts.Row] = [{"first": 0.6, "last": 2.4, "value": 1.0}]
-    floor: list[charts.Row] = [{"first": 0.5, "last": 2.5, "low": 0.95, "high": 1.05}]
-    said: list[charts.Row] = [{"run": 2, "label": "suspected", "align": "right", "dx": -5}]
+    levels: list[charts.Row] = [{"number": 0.6, "until": 2.4, "value": 1.0}]
+    bands: list[charts.Row] = [{"number": 0.5, "until": 2.5, "low": 0.95, "high": 1.05}]
+    notes: list[charts.Row] = [{"number": 2, "label": "suspected", "align": "right", "dx": -5}]
     x, y = charts.Axis("Run", 0.5, 2.5), charts.Axis("Latency (s)", 0.8, 1.3)
 
-    assert verdict_charts.history(rows, levels, floor, said, x, y, MARKS["fast"]) == snapshot_json
+    spec = charts.history(rows, y, MARKS["fast"], joined=False, levels=levels, numbers=x, bands=bands, notes=notes)
+
+    assert spec == snapshot_json
 
 
-def test_turns(snapshot_json: SnapshotAssertion) -> None:
+def test_a_history_of_scores_has_the_steps_of_the_scale_and_the_intervals(snapshot_json: SnapshotAssertion) -> None:
+    rows: list[charts.Row] = [
+        {"date": "2026-01-05T09:00:00Z", "value": 3.1, "interval": "2.8–3.4", "run": "1a2b3c4"},
+    ]
+    intervals: list[charts.Row] = [{"date": "2026-01-05T09:00:00Z", "low": 2.8, "high": 3.4}]
+
+    assert charts.history(rows, charts.QUALITY, MARKS["good"], intervals=intervals) == snapshot_json
+
+
+def test_blocks(snapshot_json: SnapshotAssertion) -> None:
     rows: list[charts.Row] = [
         {"block": 1, "value": 1.0, "side": "fast", "pair": 1},
         {"block": 2, "value": 1.1, "side": "good", "pair": 1},
     ]
     x, y = charts.Axis("Block", 0.5, 2.5), charts.Axis("Latency (s)", 0.8, 1.3)
 
-    assert verdict_charts.turns(rows, x, y, MARKS) == snapshot_json
+    assert charts.blocks(rows, x, y, MARKS) == snapshot_json
 
 
 def test_steps_are_logarithmic_from_a_factor_of_four() -> None:

@@ -264,8 +264,8 @@ def test_the_quality_page_names_no_winner_where_nobody_can_tell() -> None:
     assert matrix.sentence.startswith(
         "slow and alike answer best, 4.9 to 5.0\u00a0of\u00a05 over all prompts, and cannot be told apart."
     )
-    assert [(head.rank, head.places) for head in matrix.heads] == [("=1", "1–2"), ("3", ""), ("=1", "1–2")]
-    assert [bool(head.interval) for head in matrix.heads] == [True, True, True]
+    assert [(cell.text, cell.small) for cell in matrix.matrix.ranks] == [("=1", "1–2"), ("3", ""), ("=1", "1–2")]
+    assert [bool(cell.small) for cell in matrix.matrix.means] == [True, True, True]
 
 
 def test_the_list_of_models_has_the_rank_in_the_newest_run() -> None:

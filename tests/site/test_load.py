@@ -16,7 +16,7 @@ from bench.schema.result import Result
 from bench.site.dataset import Site, site
 from bench.site.pages.load import load_page
 from bench.site.pages.runs import run_data
-from bench.site.sections.badges import doubts
+from bench.site.sections.badges import caveats
 from bench.site.sections.lengths import by_length, heat_map, lengths_sentence
 from bench.site.sections.level_tables import CLOSED_COLUMNS, level_table, measured_level
 from bench.site.sections.load_levels import closed_sentence, rates_sentence, under_load
@@ -112,7 +112,7 @@ def test_a_client_that_may_limit_is_marked_and_a_reason_for_doubt() -> None:
 
     assert found is not None
     assert texts(found.sorts[0].table, "Client") == ["4.00", "11.0", "34.0", "87.0 may limit"]
-    assert "gemma-2-2b: with 8 streams the client took up to 87 % of a core, and may be what limits" in doubts(
+    assert "gemma-2-2b: with 8 streams the client took up to 87 % of a core, and may be what limits" in caveats(
         summarise(desk_results()[0])
     )
     # The local model has no client: its processor time is not read, and there is no column for it.

@@ -6,7 +6,7 @@ from bench.report.tables import Cell, CellValue, Kind, name_column, number_colum
 from bench.schema.machine import ClientCheck, MachineWatch, Probe
 from bench.site.charts.figures import sparkline
 from bench.site.charts.trade_off import ParetoPoint, Spot, pareto_front, place
-from bench.site.sections.badges import doubts, standings
+from bench.site.sections.badges import badges, caveats
 from tests import builders
 
 
@@ -127,7 +127,7 @@ def test_names_keep_clear_of_each_other_and_of_the_edge() -> None:
 def test_a_sound_run_gives_no_doubt() -> None:
     samples = builders.samples([0.1] * 20)
 
-    assert doubts(summarise(builders.result([builders.model_run(samples=samples)]))) == ()
+    assert caveats(summarise(builders.result([builders.model_run(samples=samples)]))) == ()
 
 
 def test_reasons_for_doubt_are_told() -> None:
@@ -140,7 +140,7 @@ def test_reasons_for_doubt_are_told() -> None:
         run=builders.run_info(dirty=True),
     )
 
-    assert doubts(summarise(result)) == (
+    assert caveats(summarise(result)) == (
         "broken gave up (load): the weights are truncated",
         "1 of 2 samples failed: 1 of tiny",
         "the project had uncommitted changes, so its commit does not say what was measured",
@@ -166,14 +166,14 @@ def test_a_stopped_run_on_an_unsteady_machine_is_doubted() -> None:
         run=builders.run_info(status="partial"),
     )
 
-    assert doubts(summarise(result)) == (
+    assert caveats(summarise(result)) == (
         "it was stopped before its end, and has what was measured until then",
         "the machine was unsteady (tiny: arithmetic was 20.0 % slower after it than before)",
         "tiny: the median time to first token (100\u00a0ms) is not resolvable below 120\u00a0ms",
         "tiny: the median gap between chunks (20\u00a0ms) is not resolvable below 24\u00a0ms",
         "tiny: 50 % of the gaps lie inside one read, and so count as zero",
     )
-    assert [one.kind for one in standings(summarise(result))] == ["partial", "unsteady"]
+    assert [one.kind for one in badges(summarise(result))] == ["partial", "unsteady"]
 
 
 def test_a_whole_run_that_was_resumed_is_marked_and_not_doubted() -> None:
@@ -181,8 +181,8 @@ def test_a_whole_run_that_was_resumed_is_marked_and_not_doubted() -> None:
     models = [builders.model_run(samples=builders.samples([0.1] * 20))]
     summary = summarise(builders.result(models, run=builders.run_info(resumed_utc=(again,))))
 
-    assert doubts(summary) == ()
-    assert [one.sentence for one in standings(summary)] == [
+    assert caveats(summary) == ()
+    assert [one.sentence for one in badges(summary)] == [
         "This run was interrupted and went on at 2026-01-05 10:00 UTC; no finished sample was taken twice."
     ]
 
@@ -190,4 +190,4 @@ def test_a_whole_run_that_was_resumed_is_marked_and_not_doubted() -> None:
 def test_a_run_outside_git_says_so() -> None:
     result = builders.result([builders.model_run(samples=builders.samples([0.1] * 20))], commit=None)
 
-    assert doubts(summarise(result)) == ("it was made outside git, so nobody can say from which state of the project",)
+    assert caveats(summarise(result)) == ("it was made outside git, so nobody can say from which state of the project",)

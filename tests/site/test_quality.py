@@ -20,8 +20,8 @@ from bench.site.pages.agreement import TEXT_LENGTH, agreement_page, alpha_words,
 from bench.site.pages.quality import quality_over_time, quality_page
 from bench.site.pages.runs import run_data, run_data_later
 from bench.site.sections.answer_cards import LONGEST_ANSWER, MOST_MARKS, cards, marked
-from bench.site.sections.quality_by_rater import SourceMatrix, source_matrices
 from bench.site.sections.repeats import model_repeats, prompt_findings
+from bench.site.sections.rubric_matrix import RaterMatrix, rater_matrices
 from bench.site.urls import prompt_page
 from bench.store.files import Ledger, Refused, save
 from bench.store.reviews import Reviews, annotations_path, judgement_path, save_annotations
@@ -188,7 +188,7 @@ def test_one_card_for_each_distinct_answer_with_the_models_that_gave_it() -> Non
     found = cards(shown, shown.boards[0], shown.results[0].prompt_set.prompts[0], prompt_page("p1"))
 
     assert [
-        ([(one.name, one.times) for one in card.speakers], card.answer.text if card.answer else card.state)
+        ([(one.name, one.times) for one in card.models], card.answer.text if card.answer else card.state)
         for card in found.cards
     ] == [
         ([("a", "in every round"), ("b", "1 of 2 samples")], "X"),
@@ -247,7 +247,7 @@ def viewed(shown: Site) -> dict[str, Any]:
 def viewed_later(shown: Site) -> dict[str, Any]:
     """Return what became known of the newest run after it, its sections by heading."""
     run = shown.whole.of(shown.summaries[-1].result.run.id)
-    data = run_data_later(run, (), shown.hearings.of(run.result))
+    data = run_data_later(run, (), shown.raters.of(run.result))
     return data | {"sections": {section["heading"]: section for section in data["sections"]}}
 
 
@@ -347,8 +347,8 @@ def test_a_long_answer_is_cut_and_says_where_all_of_it_is() -> None:
     assert found.whole == f"report/data/runs/{run.run.id}.json.gz"
 
 
-def matrix(shown: Site) -> SourceMatrix:
-    (found,) = source_matrices(shown, HERE)
+def matrix(shown: Site) -> RaterMatrix:
+    (found,) = rater_matrices(shown, HERE)
     return found
 
 
@@ -356,7 +356,7 @@ def test_each_source_has_a_column_of_each_model() -> None:
     run = reviewed_run()
     found = matrix(of(run, reviewed={run.run.id: reviews(run)}))
 
-    assert [(one.name, one.kind, one.words) for one in found.sources] == [
+    assert [(one.name, one.kind, one.words) for one in found.matrix.raters] == [
         ("program", "program", ""),
         ("other-alias", "judge", "doubted"),
         ("right", "judge", ""),
@@ -366,7 +366,7 @@ def test_each_source_has_a_column_of_each_model() -> None:
         ("right", "judge", ""),
         ("ann", "person", ""),
     ]
-    assert [(one.text, one.shade) for one in found.rows[0].squares] == [
+    assert [(one.text, one.shade) for one in found.matrix.rows[0].cells] == [
         ("5.0", "5"),
         ("1.0", "1"),
         ("5.0", "5"),
@@ -376,7 +376,7 @@ def test_each_source_has_a_column_of_each_model() -> None:
         ("1.0", "1"),
         ("1.0", "1"),
     ]
-    assert [one.doubted for one in found.rows[0].squares[:3]] == [False, True, False]
+    assert [one.doubted for one in found.matrix.rows[0].cells[:3]] == [False, True, False]
 
 
 def test_each_set_of_prompts_that_somebody_scored_is_shown_though_another_was_asked_since() -> None:
@@ -392,13 +392,13 @@ def test_each_set_of_prompts_that_somebody_scored_is_shown_though_another_was_as
         ("Test prompts", "2026-01-05 09:00 UTC", True),
     ]
     assert [one.anchor for one in page.scored] == ["machine-laptop", "machine-laptop-test"]
-    assert [one.prompt_set for one in source_matrices(shown, HERE)] == ["Notes", "Test prompts"]
+    assert [one.prompt_set for one in rater_matrices(shown, HERE)] == ["Notes", "Test prompts"]
 
 
 def test_a_facet_that_no_program_can_tell_is_left_to_others() -> None:
-    row = views(quality_page(of(reviewed_run())).matrices)[0].rows[0]
+    row = views(quality_page(of(reviewed_run())).matrices)[0].matrix.rows[0]
 
-    assert [[square.text for square in facet.squares] for facet in row.facets] == [
+    assert [[cell.text for cell in facet.cells] for facet in row.facets] == [
         ["met", "not met"],
         ["left to judges and people", "left to judges and people"],
     ]
@@ -423,9 +423,9 @@ def test_a_prompt_that_no_newest_run_asks_has_no_page_to_lead_to() -> None:
     newer = builders.result([builders.model_run(samples=(builders.sample(prompt="p01"),))], started_utc=LATER)
     shown = of(scored, newer, reviewed={scored.run.id: reviews(scored)})
 
-    (found,) = source_matrices(shown, HERE)
+    (found,) = rater_matrices(shown, HERE)
 
-    assert [row.href for row in found.rows[:2]] == ["prompts/p01.html", ""]
+    assert [row.href for row in found.matrix.rows[:2]] == ["prompts/p01.html", ""]
     hrefs = {row.title: row.href for row in agreement_page(shown).scored[0].disagreements.rows}
     assert (hrefs["Question p01"], hrefs["Question p02"]) == ("prompts/p01.html", "")
 
@@ -433,15 +433,15 @@ def test_a_prompt_that_no_newest_run_asks_has_no_page_to_lead_to() -> None:
 def test_what_has_no_score_is_unscored_and_says_why() -> None:
     run = reviewed_run()
     found = matrix(of(run, reviewed={run.run.id: reviews(run)}))
-    notes = dict(found.notes)
+    notes = dict(found.matrix.notes)
 
-    unscored = found.rows[11].squares[3]
+    unscored = found.matrix.rows[11].cells[3]
     assert (unscored.text, unscored.shade, notes[unscored.letter]) == (
         "unscored",
         "unscored",
         "ann: this person did not score it",
     )
-    program, judge, _, person = found.rows[0].facets[1].squares[:4]
+    program, judge, _, person = found.matrix.rows[0].facets[1].cells[:4]
     assert notes[program.letter] == "program: only a judge or a person can tell"
     assert notes[judge.letter] == "judge other-alias: the reply has no score for it"
     assert person.text == "5.0"
@@ -452,7 +452,7 @@ def test_the_mean_of_a_source_says_over_how_many_prompts_and_how_sure_it_is() ->
     found = matrix(of(run, reviewed={run.run.id: reviews(run)}))
 
     # All of a source's scores of a model are the same, so nothing is left to chance.
-    assert [(one.text, one.small, one.over) for one in found.means[:4]] == [
+    assert [(one.text, one.small, one.over) for one in found.matrix.means[:4]] == [
         ("5.0", "5.0–5.0", ""),
         ("1.0", "1.0–1.0", ""),
         ("5.0", "5.0–5.0", ""),
@@ -465,9 +465,9 @@ def test_too_few_prompts_have_a_mean_and_no_interval() -> None:
     few = {(name, output(model, name)): {"says-yes": 4} for name in PROMPTS[:2] for model in ("steady", "other")}
     found = matrix(of(run, reviewed={run.run.id: Reviews(annotations=(annotations(few, run=run.run.id),))}))
 
-    mean = found.means[1]
+    mean = found.matrix.means[1]
     assert (mean.text, mean.small, mean.over) == ("4.0", "", "2 prompts")
-    assert dict(found.notes)[mean.letter].startswith("no interval: ")
+    assert dict(found.matrix.notes)[mean.letter].startswith("no interval: ")
 
 
 def test_a_judge_below_the_stated_agreement_is_doubted_in_words() -> None:
@@ -475,7 +475,7 @@ def test_a_judge_below_the_stated_agreement_is_doubted_in_words() -> None:
     found = matrix(of(run, reviewed={run.run.id: reviews(run)}))
 
     # The wrong judge is 4 away on each of 12 answers, half of them 5 and half 1: 1 - 16 / 8.
-    assert [(one.kind, one.name, one.text) for one in found.voices] == [
+    assert [(one.kind, one.name, one.text) for one in found.rater_notes] == [
         (
             "doubted",
             "judge other-alias",
@@ -493,10 +493,10 @@ def test_a_judge_without_people_is_neither_doubted_nor_trusted() -> None:
     alone = Reviews(judgements=reviews(run).judgements[:1])
     found = matrix(of(run, reviewed={run.run.id: alone}))
 
-    assert [(one.kind, one.text) for one in found.voices] == [
+    assert [(one.kind, one.text) for one in found.rater_notes] == [
         ("untold", "was not held against people: no person has scored answers of this run.")
     ]
-    assert not any(one.doubted for one in found.sources)
+    assert not any(one.doubted for one in found.matrix.raters)
 
 
 def test_the_newest_run_that_somebody_scored_is_shown_and_dated() -> None:
@@ -506,11 +506,11 @@ def test_the_newest_run_that_somebody_scored_is_shown_and_dated() -> None:
     found = matrix(shown)
     assert (found.when, found.is_newest) == ("2026-01-05 09:00 UTC", False)
     side_by_side = cards(shown, shown.boards[0], new.prompt_set.prompts[0], prompt_page("p01"))
-    assert side_by_side.scored_before is not None
-    assert side_by_side.scored_before.by == "judge other-alias, judge right and ann"
-    assert side_by_side.scored_before.when == "2026-01-05 09:00 UTC"
-    assert side_by_side.scored_before.href == "../agreement.html#machine-laptop"
-    assert not side_by_side.heard
+    assert side_by_side.earlier_review is not None
+    assert side_by_side.earlier_review.by == "judge other-alias, judge right and ann"
+    assert side_by_side.earlier_review.when == "2026-01-05 09:00 UTC"
+    assert side_by_side.earlier_review.href == "../agreement.html#machine-laptop"
+    assert not side_by_side.reviewed
 
 
 def test_with_a_person_alone_no_page_says_that_a_judge_did_anything(tmp_path: Path, cache: Path) -> None:
@@ -598,7 +598,7 @@ def test_what_sources_differ_on_comes_with_what_each_says() -> None:
     assert (differ.in_all, differ.compared, len(differ.rows)) == (24, 24, 24)
     first = differ.rows[0]
     assert (first.apart, first.says, first.models) == ("4", "It says yes.", "other")
-    assert [(one.score, one.why, one.doubted) for one in first.said] == [
+    assert [(one.score, one.why, one.doubted) for one in first.scores] == [
         ("1", "has none of 'yes'", False),
         ("5", "it says so", True),
         ("1", "it says nothing of it", False),
@@ -631,9 +631,9 @@ def test_the_guards_of_a_judge_say_what_was_not_measured() -> None:
     run = reviewed_run()
     (found,) = agreement_page(of(run, reviewed={run.run.id: reviews(run)})).scored
 
-    right = found.guards[0]
+    right = found.judge_bias[0]
     assert right.name == "right"
-    assert [(one.found, one.means) for one in right.guards[:2]] == [
+    assert [(one.found, one.means) for one in right.judge_bias[:2]] == [
         ("not known", "No answer was judged twice."),
         ("not known", "No pair has a verdict in both orders."),
     ]
@@ -711,10 +711,10 @@ def test_several_answers_at_temperature_0_are_a_finding() -> None:
     assert found.is_finding
     assert found.sentence == "At temperature 0 it gave several answers to 1 of 1 prompt, where one is expected."
     assert found.changes_sentence == "Not compared with an earlier run: no earlier run in the same context."
-    (wavering,) = found.wavering
-    assert wavering.found == "2 different answers in 3 good samples"
-    assert wavering.others[0].label == "1 of 3 times, against 2 of 3"
-    assert wavering.others[0].diff == Markup(
+    (varying,) = found.varying
+    assert varying.found == "2 different answers in 3 good samples"
+    assert varying.others[0].label == "1 of 3 times, against 2 of 3"
+    assert varying.others[0].diff == Markup(
         "It is <del><small>was</small>Paris.</del><ins><small>now</small>Rome.</ins>"
     )
     (finding,) = prompt_findings(shown, shown.boards[0], "p1", prompt_page("p1"))
@@ -879,8 +879,8 @@ def test_a_judge_that_is_no_model_of_the_run_does_not_judge_itself() -> None:
     of_no_model, of_steady = judged(run, "another", scores), judged(run, "steady", scores)
     found = of(run, reviewed={run.run.id: Reviews(judgements=(of_no_model, of_steady))})
 
-    voices = found.hearings.of(run).others
-    assert [voice.itself for voice in voices] == [frozenset(), {"steady"}]
+    raters = found.raters.of(run).reviewers
+    assert [rater.same_models for rater in raters] == [frozenset(), {"steady"}]
 
 
 def test_refused_files_of_reviews_come_after_those_of_results() -> None:

@@ -17,7 +17,7 @@ class CheckedAnswer:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How far an answer meets a check, from 0 to 1, and what shows it; None where it cannot be told, and why."""
+    """How far an answer meets a check, from 0 to 1, and what shows it; None where it is not known, and why."""
 
     credit: float | None
     why: str

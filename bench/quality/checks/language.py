@@ -1,4 +1,4 @@
-"""The language of an answer, told by its letters and by its commonest words.
+"""The language of an answer, found by its letters and by its commonest words.
 
 A small model that is asked in English may answer in Chinese, or slide from German into English. To see that, the
 function words of a few languages do, and they can be shown as evidence; a text without enough of them is not judged.
@@ -12,13 +12,13 @@ from bench.quality.checks.evidence import CheckedAnswer, Evidence, Parameters, q
 from bench.quality.checks.tokenise import words
 
 FEWEST_WORDS = 5
-"""Words below which a language is not told."""
+"""Words below which a language is not decided."""
 
 FEWEST_LETTERS = 5
-"""Letters below which a script is not told."""
+"""Letters below which a script is not decided."""
 
 FEWEST_HITS = 2
-"""Function words of one language below which a text is not said to be in it."""
+"""Function words of one language below which a text is not taken to be in it."""
 
 NAMED = 4
 """Function words that the evidence names."""
@@ -74,7 +74,7 @@ _SCRIPTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ja": ("Japanese", ("HIRAGANA", "KATAKANA", "CJK")),
     "ko": ("Korean", ("HANGUL",)),
 }
-"""Languages that their letters tell: name, and how the Unicode names of their letters begin."""
+"""Languages that have letters of their own: name, and how the Unicode names of their letters begin."""
 
 _SCRIPT_NAMES = {"CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean"}
 
@@ -85,7 +85,7 @@ _WORDS = {code: frozenset(listed.split()) for code, (_, listed) in _COMMON.items
 
 
 def language(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
-    """Pass an answer in the language `is`; a text that is too short to tell is unscored."""
+    """Pass an answer in the language `is`; a text that is too short to decide is unscored."""
     wanted: str = parameters["is"]
     scripts = Counter(_script(letter) for letter in answer.text if letter.isalpha())
     letters = scripts.total()

@@ -145,7 +145,7 @@ def parameter_mistakes(check: str, parameters: Mapping[str, object], prompt: str
 def grade_answer(prompt: PromptRecord, text: str) -> tuple[FacetGrade, ...]:
     """Return the grade of an answer for each facet of its prompt, in the order of the facets.
 
-    Credit is from 0 to 1, or None where it cannot be told: the check is unknown, its parameters are wrong, its pattern
+    Credit is from 0 to 1, or None where it is not known: the check is unknown, its parameters are wrong, its pattern
     takes too long, the answer is too short for it, or it is left to a judge. An empty answer meets nothing else.
     """
     return tuple(_graded(facet, CheckedAnswer(text, prompt.text)) for facet in prompt.facets)

@@ -38,9 +38,9 @@ def equals(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
     With `normalise: false` only the white space around it does not matter.
     """
     even = bare if parameters.get("normalise", True) else str.strip
-    said = even(answer.text)
+    text = even(answer.text)
     for value in parameters["values"]:
-        if even(value) == said:
+        if even(value) == text:
             return verdict(True, f"is '{value}'")
     return verdict(False, f"'{one_line(answer.text, SHOWN_LENGTH)}' is none of {quoted(parameters['values'])}")
 
@@ -48,21 +48,21 @@ def equals(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
 def starts_with(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
     """Pass an answer that begins with one of `values`; `match_case` heeds upper and lower case."""
     match_case = parameters.get("match_case", False)
-    said = plain(answer.text, match_case)
+    text = plain(answer.text, match_case)
     for value in parameters["values"]:
-        if said.startswith(plain(value, match_case)):
+        if text.startswith(plain(value, match_case)):
             return verdict(True, f"begins with '{value}'")
-    return verdict(False, f"begins with '{one_line(said, SHOWN_LENGTH)}'; wanted {quoted(parameters['values'])}")
+    return verdict(False, f"begins with '{one_line(text, SHOWN_LENGTH)}'; wanted {quoted(parameters['values'])}")
 
 
 def ends_with(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
     """Pass an answer that ends with one of `values`; `match_case` heeds upper and lower case."""
     match_case = parameters.get("match_case", False)
-    said = plain(answer.text, match_case)
+    text = plain(answer.text, match_case)
     for value in parameters["values"]:
-        if said.endswith(plain(value, match_case)):
+        if text.endswith(plain(value, match_case)):
             return verdict(True, f"ends with '{value}'")
-    end = said if len(said) <= SHOWN_LENGTH else f"\u2026{said[1 - SHOWN_LENGTH :].lstrip()}"
+    end = text if len(text) <= SHOWN_LENGTH else f"\u2026{text[1 - SHOWN_LENGTH :].lstrip()}"
     return verdict(False, f"ends with '{end}'; wanted {quoted(parameters['values'])}")
 
 
@@ -150,10 +150,12 @@ def no_repetition(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
     repeated = _repeated_sentence(answer.text)
     if repeated is not None:
         return verdict(False, repeated)
-    said = [word.casefold() for word in words(answer.text)]
-    runs = Counter(zip(*(islice(said, start, None) for start in range(RUN_WORDS)), strict=False))
+    found = [word.casefold() for word in words(answer.text)]
+    runs = Counter(zip(*(islice(found, start, None) for start in range(RUN_WORDS)), strict=False))
     if not runs:
-        return verdict(True, f"{len(said)} word{'' if len(said) == 1 else 's'}: too few to repeat a run of {RUN_WORDS}")
+        return verdict(
+            True, f"{len(found)} word{'' if len(found) == 1 else 's'}: too few to repeat a run of {RUN_WORDS}"
+        )
     share = 1 - len(runs) / runs.total()
     most = float(parameters.get("most", MOST_REPEATED))
     why = f"{round(100 * share)}% of the runs of {RUN_WORDS} words came before; at most {round(100 * most)}%"

@@ -68,7 +68,7 @@ def judge_config(name: str, variables: Mapping[str, str]) -> Config:
 
 
 def header(result: Result, asking: Asking, identity: Identity, started_utc: datetime) -> JudgeHeader:
-    """Return the header of a judgement: who judges, as far as the identity tells, and how it is asked."""
+    """Return the header of a judgement: the judge, as far as its identity is known, and how it is asked."""
     (model,) = asking.config.models
     document: dict[str, Any] = resolved(asking.config)
     made = JudgeHeader(
@@ -100,7 +100,7 @@ def header(result: Result, asking: Asking, identity: Identity, started_utc: date
 def refuse_changes(path: Path, old: JudgeHeader, new: JudgeHeader) -> None:
     """Raise UsageError unless a judgement can be gone on with.
 
-    What only a loaded model tells may be missing in `new`.
+    What is known of a loaded model alone may be missing in `new`.
     """
     asked = (
         ("run", old.run, new.run),
@@ -113,12 +113,12 @@ def refuse_changes(path: Path, old: JudgeHeader, new: JudgeHeader) -> None:
             (new.template_sha256, new.pair_template_sha256),
         ),
     )
-    told = (
+    versions = (
         ("model behind its name", old.variant_id, new.variant_id),
         ("version of the model", old.variant_version, new.variant_version),
     )
     changed = [name for name, before, after in asked if before != after]
-    changed += [name for name, before, after in told if None not in (before, after) and before != after]
+    changed += [name for name, before, after in versions if None not in (before, after) and before != after]
     if changed:
         raise UsageError(
             f"{path}: cannot go on with this judgement: the {' and the '.join(changed)} changed since; "
@@ -171,7 +171,7 @@ def judge(
     """Ask a judge all that its file beside the result does not have yet, and return the whole of it.
 
     Raises UsageError where there is nothing to judge, or the file was made by another judge or in another way, and
-    BenchError where the judge is down; what it said until then is kept.
+    BenchError where the judge is down; its verdicts until then are kept.
     """
     (model,) = asking.config.models
     path = judgement_path(reviewed.path, model.name)

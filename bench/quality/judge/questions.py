@@ -141,12 +141,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _preference(document: dict[str, Any]) -> Preference | None:
     if "better" not in document:
         return None
-    said = document["better"]
-    words = re.sub(r"^answer\s+", "", said.strip().casefold()) if isinstance(said, str) else ""
-    if isinstance(said, _Twice):
+    reply = document["better"]
+    words = re.sub(r"^answer\s+", "", reply.strip().casefold()) if isinstance(reply, str) else ""
+    if isinstance(reply, _Twice):
         return Preference(None, _why(document), "better is given twice, and not alike")
     if words not in _PREFERRED:
-        return Preference(None, _why(document), f"better is {_shown(said)}, not A, B or neither")
+        return Preference(None, _why(document), f"better is {_shown(reply)}, not A, B or neither")
     return Preference(_PREFERRED[words], _why(document), None)
 
 
@@ -163,8 +163,8 @@ def _all_scored(document: dict[str, Any], facets: Sequence[str]) -> tuple[FacetS
 def _scored(facet: str, found: Mapping[str, Any]) -> FacetScore:
     if facet not in found:
         return FacetScore(facet=facet, score=None, why="not in the reply")
-    said = found[facet]
-    value = _first(said, _SCORE_KEYS) if isinstance(said, dict) else said
+    reply = found[facet]
+    value = _first(reply, _SCORE_KEYS) if isinstance(reply, dict) else reply
     if isinstance(value, _Twice):
         return FacetScore(facet=facet, score=None, why="given twice, and not alike")
     score = _whole(value)
@@ -173,7 +173,7 @@ def _scored(facet: str, found: Mapping[str, Any]) -> FacetScore:
             "has no score" if value is None else f"{_shown(value)} is no whole number from {SCORES[0]} to {SCORES[-1]}"
         )
         return FacetScore(facet=facet, score=None, why=why)
-    return FacetScore(facet=facet, score=score, why=_why(said) if isinstance(said, dict) else "")
+    return FacetScore(facet=facet, score=score, why=_why(reply) if isinstance(reply, dict) else "")
 
 
 def _whole(value: object) -> int | None:
@@ -190,8 +190,8 @@ def _first(document: Mapping[str, Any], keys: Sequence[str]) -> Any:
 
 
 def _why(document: Mapping[str, Any]) -> str:
-    said = _first(document, _WHY_KEYS)
-    return one_line(said, WHY_CHARACTERS) if isinstance(said, str) else ""
+    reason = _first(document, _WHY_KEYS)
+    return one_line(reason, WHY_CHARACTERS) if isinstance(reason, str) else ""
 
 
 def _shown(value: object) -> str:
@@ -301,7 +301,7 @@ Question = AnswerQuestion | PairQuestion
 
 
 def questions(result: Result, repeats: int, pair_count: int, seed: int) -> tuple[Question, ...]:
-    """Return all that a judge is asked of a run, in order: each distinct answer, then the guards.
+    """Return all that a judge is asked of a run, in order: each distinct answer, then what measures its bias.
 
     `repeats` answers are judged a second time, `pair_count` pairs of answers are compared in both orders; both are
     seeded samples, of which a larger one holds the smaller one.

@@ -14,7 +14,7 @@ from bench.quality.checks.tokenise import one_line
 from bench.quality.prompts.importing import Ids, Imported, set_id, text_mistake, title_of
 
 SAYS_LENGTH = 160
-"""Characters of the sentence that tells what a facet asks."""
+"""Characters of the sentence that says what a facet asks."""
 
 NAMES_A_FILE = ("file://", "exec:", "package:", "langfuse://", "portkey://", "helicone://")
 """How a value begins that stands for the content of something else."""

@@ -81,8 +81,8 @@ class BlindSession:
         return True
 
 
-def nobody_yet(result: Result, annotator: str, seed: int, sample: int | None, today: dt.date) -> Annotations:
-    """Return the file of a person who has scored nothing."""
+def empty_annotations(result: Result, annotator: str, seed: int, sample: int | None, today: dt.date) -> Annotations:
+    """Return the annotations of a person before the first score."""
     return Annotations(
         schema_version=1, run=result.run.id, annotator=annotator, date=today, seed=seed, sample=sample, entries=()
     )
@@ -110,7 +110,7 @@ def with_scores(annotations: Annotations, scores: Mapping[Key, int], today: dt.d
     """Return a person's file with these scores as well; one that is there already is replaced, notes are kept.
 
     `today` dates the file, and each entry with a score that it did not have. Entries are sorted by prompt and output,
-    so that the file's order tells nothing and its diff is short.
+    so that the file's order says nothing of the answers and its diff is short.
     """
     facets: dict[tuple[str, str], dict[str, int | None]] = {
         (entry.prompt, entry.output): dict(entry.facets) for entry in annotations.entries

@@ -15,6 +15,7 @@ import altair as alt
 from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
 from bench.report import format as form
 from bench.report.palette import Mark
+from bench.schema.review import SCORES
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
@@ -66,21 +67,31 @@ BAR_WIDTH = 1.5
 BAR_OPACITY = 0.75
 """How the bar of an interval is drawn: thin, so that the value stays the first thing seen."""
 
+SOFT = "var(--bl-ink-soft)"
+WARN = "var(--bl-warn)"
+SURFACE = "var(--bl-surface)"
+
+HALO: dict[str, Any] = {"stroke": SURFACE, "strokeWidth": 4, "strokeJoin": "round"}
+"""How words are drawn below themselves, which keeps lines and grid away from the letters."""
+
 LOG_FROM_RATIO = 12
 """From this ratio of the largest to the smallest value an axis is logarithmic."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis or tooltip entry: its title with the unit, and its range."""
+    """An axis or tooltip entry: its title with the unit, its range, and where its lines are if that is given."""
 
     title: str
     low: float = 0.0
     high: float = 1.0
     type: ScaleType = "linear"
+    ticks: tuple[float, ...] = ()
 
 
-QUALITY = Axis(f"Quality ({form.SCALES['score'][0].unit})", LOWEST_SCORE - 0.2, HIGHEST_SCORE + 0.2)
+QUALITY = Axis(
+    f"Quality ({form.SCALES['score'][0].unit})", LOWEST_SCORE - 0.2, HIGHEST_SCORE + 0.2, ticks=tuple(SCORES)
+)
 
 
 def axis(title: str, values: Sequence[float], from_zero: bool = True) -> Axis:
@@ -135,31 +146,72 @@ def history(
     rows: Sequence[Row],
     y: Axis,
     mark: Mark,
-    with_points: bool,
+    with_points: bool = True,
+    joined: bool = True,
     shifts: Sequence[Row] = (),
     levels: Sequence[Row] = (),
+    intervals: Sequence[Row] = (),
+    numbers: Axis | None = None,
+    bands: Sequence[Row] = (),
+    rules: Sequence[Row] = (),
+    notes: Sequence[Row] = (),
 ) -> Spec:
-    """Return one metric of one model over its runs. Rows have date, value, run and machine.
+    """Return one value of one model over its runs: by their dates, or by their numbers along the axis `numbers`.
 
-    `machine` is steady, unsteady or unknown. A run on an unsteady machine is a hollow point, and marked however many
-    runs there are. `shifts` have date, status, change and suspects, and stand as upright lines with a mark on top,
-    hollow and dashed where suspected; `levels` have date, until and value, and stand as steps.
+    Rows have date or number, value and what a tooltip names: run (a commit), machine (steady, unsteady or unknown),
+    interval, in words, and label, which is drawn beside the point. A run on an unsteady machine is a hollow point, and
+    marked however many runs there are. A line joins the runs where they are `joined`.
+
+    `shifts` have date, status, change and suspects, and stand as upright lines with a mark on top, hollow and dashed
+    where suspected; `levels` have date or number, until and value, and stand as steps; `intervals` have date or number,
+    low and high; `bands` number, until, low and high; `rules` value, and go across; `notes` number, label, align and
+    dx, and go upright.
     """
-    spec = copy.deepcopy(_history_kind())
-    line, points, steps, *upright = spec["layer"]
-    spec["layer"] = [line, points, *([steps] if levels else []), *(upright if shifts else [])]
-    for layer in (line, points, steps):
-        scale_encoding(layer["encoding"]["y"], y)
-    line["encoding"]["color"] = {"value": mark.colour}
+    spec = copy.deepcopy(_history_kind(numbers is not None))
+    datasets: dict[str, Sequence[Row]] = {"bands": bands, "rules": rules, "notes": notes, "intervals": intervals}
+    datasets |= {"runs": rows, "levels": levels, "shifts": shifts}
+    line, points, *labels = [layer for layer in spec["layer"] if layer["data"]["name"] == "runs"]
+    left_out = [*([] if joined else [line]), *([] if any("label" in row for row in rows) else labels)]
+    # Vega warns of a layer without data.
+    spec["layer"] = [
+        layer
+        for layer in spec["layer"]
+        if layer not in left_out and (layer["data"]["name"] == "runs" or datasets[layer["data"]["name"]])
+    ]
+    for layer in spec["layer"]:
+        encoding = layer["encoding"]
+        if "field" in encoding.get("y", {}):
+            scale_encoding(encoding["y"], y)
+        if numbers is not None and "x" in encoding:
+            scale_encoding(encoding["x"], numbers)
+        if layer is line or layer["data"]["name"] == "intervals":
+            encoding["color"] = {"value": mark.colour}
     points["encoding"] |= {
-        "fill": _unsteady("var(--bl-surface)", mark.colour),
-        "stroke": _unsteady(mark.colour, "var(--bl-surface)"),
+        "fill": _unsteady(SURFACE, mark.colour),
+        "stroke": _unsteady(mark.colour, SURFACE),
         "strokeWidth": _unsteady(2, 1),
         "opacity": _unsteady(1, 1 if with_points else 0),
     }
     points["encoding"]["tooltip"][1]["title"] = y.title
-    spec["datasets"] = {"runs": list(rows)}
-    spec["datasets"] |= {name: list(some) for name, some in (("levels", levels), ("shifts", shifts)) if some}
+    if rows:
+        points["encoding"]["tooltip"] = [entry for entry in points["encoding"]["tooltip"] if entry["field"] in rows[0]]
+    spec["datasets"] = {name: list(some) for name, some in datasets.items() if some or name == "runs"}
+    return spec
+
+
+def blocks(rows: Sequence[Row], x: Axis, y: Axis, marks: Mapping[str, Mark]) -> Spec:
+    """Return the blocks of two sides in the order in which they were measured, the two of a pair joined by a line.
+
+    Rows have block, value, side and pair.
+    """
+    spec = copy.deepcopy(_blocks_kind())
+    _, points = spec["layer"]
+    for layer in spec["layer"]:
+        scale_encoding(layer["encoding"]["x"], x)
+        scale_encoding(layer["encoding"]["y"], y)
+    colour_encoding(points["encoding"], marks)
+    points["encoding"]["tooltip"][2]["title"] = y.title
+    spec["datasets"] = {"blocks": list(rows)}
     return spec
 
 
@@ -167,7 +219,10 @@ def scale_encoding(encoding: dict[str, Any], along: Axis) -> None:
     """Give the encoding of a position its axis: title, range, and where lines are drawn."""
     encoding["title"] = along.title
     encoding["scale"] = {"type": along.type, "domain": [along.low, along.high], "nice": False}
-    if along.type == "log":
+    if along.ticks:
+        # With a count beside them Vega would leave out some.
+        encoding["axis"] = {"values": list(along.ticks), "format": "d"}
+    elif along.type == "log":
         # Vega draws a line for each of 1 to 9 in every decade: 1, 2 and 5 are enough.
         encoding["axis"]["values"] = _ticks(along)
 
@@ -204,26 +259,13 @@ def _trade_off_kind() -> Spec:
         "title": QUALITY.title,
     }
     x, y = alt.X("x:Q", **along), alt.Y("quality:Q", **up)
-    line = (
-        alt.Chart(alt.NamedData("front"))
-        .mark_line(strokeDash=[5, 4], strokeWidth=1.5, color="var(--bl-ink-soft)", opacity=0.8)
-        .encode(x=x, y=y)
-    )
+    line = drawn("front").mark_line(strokeDash=[5, 4], strokeWidth=1.5, color=SOFT, opacity=0.8).encode(x=x, y=y)
     colour = alt.Color("model:N", legend=None)
-    bar = {"strokeWidth": BAR_WIDTH, "opacity": BAR_OPACITY}
-    across = (
-        alt.Chart(alt.NamedData("across"))
-        .mark_rule(**bar)
-        .encode(x=alt.X("low:Q", **along), x2="high:Q", y=y, color=colour)
-    )
-    upright = (
-        alt.Chart(alt.NamedData("upright"))
-        .mark_rule(**bar)
-        .encode(x=x, y=alt.Y("low:Q", **up), y2="high:Q", color=colour)
-    )
+    across = interval_bars("across").encode(x=alt.X("low:Q", **along), x2="high:Q", y=y, color=colour)
+    upright = interval_bars("upright").encode(x=x, y=alt.Y("low:Q", **up), y2="high:Q", color=colour)
     points = (
-        alt.Chart(alt.NamedData("models"))
-        .mark_point(filled=True, opacity=0.9, stroke="var(--bl-surface)", strokeWidth=1)
+        drawn("models")
+        .mark_point(filled=True, opacity=0.9, stroke=SURFACE, strokeWidth=1)
         .encode(
             x=x,
             y=y,
@@ -240,9 +282,8 @@ def _trade_off_kind() -> Spec:
             ],
         )
     )
-    # Each label twice: the lower one is a halo that keeps lines and grid away from the letters.
     labels = [
-        alt.Chart(alt.NamedData("models"))
+        drawn("models")
         .mark_text(
             baseline="middle",
             align=alt.ExprRef("datum.align"),
@@ -252,57 +293,101 @@ def _trade_off_kind() -> Spec:
             **halo,
         )
         .encode(x=x, y=y, text="label:N")
-        for halo in ({"stroke": "var(--bl-surface)", "strokeWidth": 4, "strokeJoin": "round"}, {})
+        for halo in (HALO, {})
     ]
     return finished(alt.layer(line, across, upright, points, *labels), height=300)
 
 
 @cache
-def _history_kind() -> Spec:
-    x = alt.X("date:T", title=None, axis=alt.Axis(tickCount=5, grid=False))
-    y = alt.Y("value:Q", axis=alt.Axis(tickCount=4, format=",~f"))
-    line = alt.Chart(alt.NamedData("runs")).mark_line(strokeWidth=1.8).encode(x=x, y=y)
-    points = (
-        alt.Chart(alt.NamedData("runs"))
-        .mark_point(filled=True, size=42)
-        .encode(
-            x=x,
-            y=y,
-            tooltip=[
-                alt.Tooltip("date:T", title="Run", format="%Y-%m-%d %H:%M"),
-                alt.Tooltip("value:Q", format=",.3~r"),
-                alt.Tooltip("run:N", title="Commit"),
-                alt.Tooltip("machine:N", title="Machine"),
-            ],
-        )
+def _history_kind(numbered: bool) -> Spec:
+    place, until = ("number:Q", "until:Q") if numbered else ("date:T", "until:T")
+    x = alt.X(place, axis=_counted()) if numbered else alt.X(place, title=None, axis=alt.Axis(tickCount=5, grid=False))
+    up = {"axis": alt.Axis(tickCount=5 if numbered else 4, format=",~f")}
+    y = alt.Y("value:Q", **up)
+    bands = drawn("bands").mark_rect(color="var(--bl-axis)", opacity=0.22)
+    bands = bands.encode(x=x, x2=until, y=alt.Y("low:Q", **up), y2="high:Q")
+    rules = dashed("rules").encode(y=y)
+    notes = dashed("notes").encode(x=x)
+    note_words = drawn("notes").mark_text(
+        align=alt.ExprRef("datum.align"), baseline="top", dx=alt.ExprRef("datum.dx"), color=SOFT
     )
-    steps = (
-        alt.Chart(alt.NamedData("levels"))
-        .mark_rule(strokeWidth=2, strokeCap="butt", color="var(--bl-ink)", opacity=0.75)
-        .encode(x=x, x2="until:T", y=y)
+    note_words = note_words.encode(x=x, y=alt.value(1), text="label:N")
+    bars = interval_bars("intervals").encode(x=x, y=alt.Y("low:Q", **up), y2="high:Q")
+    line = drawn("runs").mark_line(strokeWidth=1.8).encode(x=x, y=y)
+    points = drawn("runs").mark_point(filled=True, size=42)
+    points = points.encode(
+        x=x,
+        y=y,
+        tooltip=[
+            alt.Tooltip(place, title="Run", **({} if numbered else {"format": "%Y-%m-%d %H:%M"})),
+            alt.Tooltip("value:Q", format=",.3~r"),
+            alt.Tooltip("interval:N", title="its interval"),
+            alt.Tooltip("run:N", title="Commit"),
+            alt.Tooltip("machine:N", title="Machine"),
+            alt.Tooltip("label:N", title="against the run before"),
+        ],
     )
+    steps = drawn("levels").mark_rule(strokeWidth=2, strokeCap="butt", color="var(--bl-ink)", opacity=0.75)
+    steps = steps.encode(x=x, x2=until, y=y)
     tooltip = [
-        alt.Tooltip("date:T", title="Since", format="%Y-%m-%d %H:%M"),
+        alt.Tooltip(place, title="Since", **({} if numbered else {"format": "%Y-%m-%d %H:%M"})),
         alt.Tooltip("change:N", title="Change"),
         alt.Tooltip("status:N", title="It is"),
         alt.Tooltip("suspects:N", title="Noted"),
     ]
-    uprights = (
-        alt.Chart(alt.NamedData("shifts"))
-        .mark_rule(strokeWidth=1.5, color="var(--bl-ink-soft)")
-        .encode(x=x, strokeDash=_if_suspected([3, 3], [1, 0]), tooltip=tooltip)
+    uprights = drawn("shifts").mark_rule(strokeWidth=1.5, color=SOFT)
+    uprights = uprights.encode(x=x, strokeDash=_if_suspected([3, 3], [1, 0]), tooltip=tooltip)
+    tops = drawn("shifts").mark_point(
+        filled=True, shape="diamond", size=90, stroke="var(--bl-ink)", strokeWidth=1.5, opacity=1
     )
-    tops = (
-        alt.Chart(alt.NamedData("shifts"))
-        .mark_point(filled=True, shape="diamond", size=90, stroke="var(--bl-ink)", strokeWidth=1.5, opacity=1)
-        .encode(
-            x=x,
-            y=alt.value(0),
-            fill=_if_suspected("var(--bl-surface)", "var(--bl-ink)"),
-            tooltip=tooltip,
-        )
+    tops = tops.encode(x=x, y=alt.value(0), fill=_if_suspected(SURFACE, "var(--bl-ink)"), tooltip=tooltip)
+    labels = [
+        drawn("runs").mark_text(align="left", dx=7, dy=-9, fontWeight=600, **style).encode(x=x, y=y, text="label:N")
+        for style in ({"color": SURFACE} | HALO, {"color": WARN})
+    ]
+    layers = (bands, rules, notes, note_words, bars, line, points, steps, uprights, tops, *labels)
+    return finished(alt.layer(*layers), height=240 if numbered else 180)
+
+
+@cache
+def _blocks_kind() -> Spec:
+    x = alt.X("block:Q", axis=_counted())
+    y = alt.Y("value:Q", axis=alt.Axis(tickCount=5, format=",~f"))
+    pairs = drawn("blocks").mark_line(strokeWidth=1.2, color=SOFT, opacity=0.8).encode(x=x, y=y, detail="pair:N")
+    points = drawn("blocks").mark_point(filled=True, size=70, opacity=1, stroke=SURFACE, strokeWidth=1)
+    points = points.encode(
+        x=x,
+        y=y,
+        color=alt.Color("side:N", legend=None),
+        shape=alt.Shape("side:N", legend=None),
+        tooltip=[
+            alt.Tooltip("side:N", title="Side"),
+            alt.Tooltip("block:Q", title="Block"),
+            alt.Tooltip("value:Q", format=",.3~r"),
+            alt.Tooltip("pair:N", title="Pair"),
+        ],
     )
-    return finished(alt.layer(line, points, steps, uprights, tops), height=180)
+    return finished(alt.layer(pairs, points), height=240)
+
+
+def _counted() -> alt.Axis:
+    """Return the axis of things that are counted."""
+    return alt.Axis(grid=False, format="d", tickMinStep=1, labelOverlap="greedy")
+
+
+def drawn(dataset: str) -> alt.Chart:
+    """Return a layer that draws a dataset, before it has a mark."""
+    return alt.Chart(alt.NamedData(dataset))
+
+
+def interval_bars(dataset: str) -> alt.Chart:
+    """Return the layer of intervals, from low to high."""
+    return drawn(dataset).mark_rule(strokeWidth=BAR_WIDTH, opacity=BAR_OPACITY)
+
+
+def dashed(dataset: str) -> alt.Chart:
+    """Return a layer of dashed rules to compare values with."""
+    return drawn(dataset).mark_rule(strokeDash=[5, 4], strokeWidth=1.4, color=SOFT)
 
 
 def finished(chart: alt.LayerChart, height: int) -> Spec:

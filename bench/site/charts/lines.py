@@ -16,7 +16,20 @@ from bench.report import format as form
 from bench.report.palette import Mark
 from bench.site.charts import kinds as charts
 from bench.site.charts.figures import Figure, plain
-from bench.site.charts.kinds import BAR_OPACITY, BAR_WIDTH, Axis, Row, Spec, colour_encoding, finished, scale_encoding
+from bench.site.charts.kinds import (
+    SOFT,
+    SURFACE,
+    WARN,
+    Axis,
+    Row,
+    Spec,
+    colour_encoding,
+    dashed,
+    drawn,
+    finished,
+    interval_bars,
+    scale_encoding,
+)
 from bench.site.sections.level_tables import BARS, level_name
 
 DASHES: tuple[list[int], ...] = ([1, 0], [6, 4], [2, 3], [9, 3, 2, 3])
@@ -87,40 +100,28 @@ def _over_steps_kind() -> Spec:
     x = alt.X("x:Q", axis=alt.Axis(grid=False, format=",.6~r", labelOverlap="greedy"))
     along = {"axis": alt.Axis(tickCount=5, format=",~f")}
     y = alt.Y("y:Q", **along)
-    across = (
-        alt.Chart(alt.NamedData("level"))
-        .mark_rule(strokeDash=[2, 3], strokeWidth=1.2, color="var(--bl-warn)")
-        .encode(y=y)
-    )
+    across = drawn("level").mark_rule(strokeDash=[2, 3], strokeWidth=1.2, color=WARN).encode(y=y)
     across_words = (
-        alt.Chart(alt.NamedData("level"))
-        .mark_text(align="left", baseline="bottom", dx=4, dy=-2, color="var(--bl-warn)")
+        drawn("level")
+        .mark_text(align="left", baseline="bottom", dx=4, dy=-2, color=WARN)
         .encode(x=alt.value(0), y=y, text="label:N")
     )
-    up = (
-        alt.Chart(alt.NamedData("upright"))
-        .mark_rule(strokeDash=[5, 4], strokeWidth=1.4, color="var(--bl-ink-soft)")
-        .encode(x=x)
-    )
+    up = dashed("upright").encode(x=x)
     up_words = (
-        alt.Chart(alt.NamedData("upright"))
-        .mark_text(align="right", baseline="top", dx=-5, color="var(--bl-ink-soft)")
+        drawn("upright")
+        .mark_text(align="right", baseline="top", dx=-5, color=SOFT)
         .encode(x=x, y=alt.value(2), text="label:N")
     )
     colour = alt.Color("model:N", legend=None)
     line = (
-        alt.Chart(alt.NamedData("steps"))
+        drawn("steps")
         .mark_line(strokeWidth=2)
         .encode(x=x, y=y, color=colour, strokeDash=alt.StrokeDash("line:N", legend=None), detail="line:N")
     )
-    bars = (
-        alt.Chart(alt.NamedData("intervals"))
-        .mark_rule(strokeWidth=BAR_WIDTH, opacity=BAR_OPACITY)
-        .encode(x=x, y=alt.Y("low:Q", **along), y2="high:Q", color=colour)
-    )
+    bars = interval_bars("intervals").encode(x=x, y=alt.Y("low:Q", **along), y2="high:Q", color=colour)
     points = (
-        alt.Chart(alt.NamedData("steps"))
-        .mark_point(filled=True, opacity=1, stroke="var(--bl-surface)", strokeWidth=1)
+        drawn("steps")
+        .mark_point(filled=True, opacity=1, stroke=SURFACE, strokeWidth=1)
         .encode(
             x=x,
             y=y,
@@ -210,8 +211,8 @@ def lines_figure(
         for one in by_step(levels)
         if (value := level_value(one, line.metric_id)) is not None
     ]
-    drawn = [line for line in lines if sum(one is line for one, _, _ in known) > 1]
-    known = [entry for entry in known if entry[0] in drawn]
+    shown = [line for line in lines if sum(one is line for one, _, _ in known) > 1]
+    known = [entry for entry in known if entry[0] in shown]
     if not known:
         return None
     unit = level_metric(lines[0].metric_id.partition(".")[0]).unit
@@ -230,7 +231,7 @@ def lines_figure(
         if limit <= 2 * max(values):
             rules = [{"y": limit, "label": f"limit {form.with_unit(limit_s, unit)}"}]
     sentence, caption = words
-    told_apart = ", ".join(f"{dash}: {line.label}" for dash, line in zip(DASH_WORDS, drawn, strict=False))
+    told_apart = ", ".join(f"{dash}: {line.label}" for dash, line in zip(DASH_WORDS, shown, strict=False))
     x_title = "Streams at once" if levels[0].closed else "Requests asked for (1/s)"
     y = charts.axis(f"{axis_title} ({scale.unit})", [*values, *_ends(bars), *(float(rule["y"]) for rule in rules)])
     return Figure(
@@ -239,7 +240,7 @@ def lines_figure(
         caption=f"{caption}. {told_apart}.{BARS if bars else ''}",
         spec=over_steps(
             rows,
-            [line.label for line in drawn],
+            [line.label for line in shown],
             steps([float(row["x"]) for row in rows], x_title),
             y,
             marks,

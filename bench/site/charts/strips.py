@@ -14,7 +14,18 @@ from bench.report.palette import Mark
 from bench.schema.sample import Sample
 from bench.site.charts import kinds as charts
 from bench.site.charts.figures import Figure, plain
-from bench.site.charts.kinds import BAR_OPACITY, BAR_WIDTH, Axis, Row, Spec, colour_encoding, finished, scale_encoding
+from bench.site.charts.kinds import (
+    SOFT,
+    Axis,
+    Row,
+    Spec,
+    colour_encoding,
+    dashed,
+    drawn,
+    finished,
+    interval_bars,
+    scale_encoding,
+)
 from bench.site.estimates import of_median
 
 ROW_HEIGHT = 26
@@ -27,14 +38,20 @@ def strip_chart(
     x: Axis,
     marks: Mapping[str, Mark],
     intervals: Sequence[Row] = (),
+    rules: Sequence[Row] = (),
 ) -> Spec:
     """Return every sample as a mark along x, a row for each category, the medians as ticks and their intervals as bars.
 
     Rows have category, model, x and detail; medians category, model, x and interval, in words; intervals category,
-    model, low and high.
+    model, low and high; `rules` are upright, with x and label.
     """
     spec = copy.deepcopy(_strips_kind())
-    samples, bars, ticks = spec["layer"]
+    rule, words, samples, bars, ticks = spec["layer"]
+    if rules:
+        for layer in (rule, words):
+            scale_encoding(layer["encoding"]["x"], x)
+    else:
+        spec["layer"] = [samples, bars, ticks]
     for layer in (samples, bars, ticks):
         scale_encoding(layer["encoding"]["x"], x)
         layer["encoding"]["y"]["scale"] = {"domain": list(order)}
@@ -43,6 +60,8 @@ def strip_chart(
     ticks["encoding"]["tooltip"][1]["title"] = f"median, {x.title}"
     spec["height"] = ROW_HEIGHT * len(order) + 56
     spec["datasets"] = {"intervals": list(intervals), "medians": list(medians), "samples": list(rows)}
+    if rules:
+        spec["datasets"]["rules"] = list(rules)
     return spec
 
 
@@ -52,8 +71,11 @@ def _strips_kind() -> Spec:
     x = alt.X("x:Q", **along)
     y = alt.Y("category:N", title=None, axis=alt.Axis(grid=True, ticks=False, domain=False, labelOverlap=False))
     colour = alt.Color("model:N", legend=None)
+    rule = dashed("rules").encode(x=x)
+    words = drawn("rules").mark_text(align="left", baseline="top", dx=5, color=SOFT)
+    words = words.encode(x=x, y=alt.value(1), text="label:N")
     samples = (
-        alt.Chart(alt.NamedData("samples"))
+        drawn("samples")
         .mark_point(filled=True, size=34, opacity=0.5)
         .encode(
             x=x,
@@ -67,13 +89,9 @@ def _strips_kind() -> Spec:
             ],
         )
     )
-    bars = (
-        alt.Chart(alt.NamedData("intervals"))
-        .mark_rule(strokeWidth=BAR_WIDTH, opacity=BAR_OPACITY)
-        .encode(x=alt.X("low:Q", **along), x2="high:Q", y=y, color=colour)
-    )
+    bars = interval_bars("intervals").encode(x=alt.X("low:Q", **along), x2="high:Q", y=y, color=colour)
     ticks = (
-        alt.Chart(alt.NamedData("medians"))
+        drawn("medians")
         .mark_tick(thickness=2.5, size=18, opacity=1)
         .encode(
             x=x,
@@ -86,7 +104,7 @@ def _strips_kind() -> Spec:
             ],
         )
     )
-    return finished(alt.layer(samples, bars, ticks), height=120)
+    return finished(alt.layer(rule, words, samples, bars, ticks), height=120)
 
 
 METRIC = "e2e_s"
@@ -147,11 +165,11 @@ def strip_figure(
     silent = [plain(strip.label) for strip in strips if not strip.samples]
     missing = f" No good sample: {', '.join(silent)}." if silent else ""
     lines = f", each line its {form.confidence()} interval" if bars else ""
-    drawn = "Each mark is a sample" if step == 1 else f"Each mark is one of every {step} samples"
+    each = "Each mark is a sample" if step == 1 else f"Each mark is one of every {step} samples"
     return Figure(
         id=figure_id,
         sentence=sentence,
-        caption=f"{caption}. {drawn}, each tick a median{lines}.{missing}",
+        caption=f"{caption}. {each}, each tick a median{lines}.{missing}",
         spec=strip_chart(
             rows,
             ticks,

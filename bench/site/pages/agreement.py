@@ -8,19 +8,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.analysis.agreement import Disagreement, FacetAgreement, JudgeStanding
-from bench.analysis.ratings import Item, JudgeConsistency, PositionBias, Rater, VerbosityBias, guards
+from bench.analysis.agreement import Disagreement, FacetAgreement, JudgeReliability
+from bench.analysis.ratings import Item, JudgeConsistency, PositionBias, Ranking, Rater, VerbosityBias, judge_bias
 from bench.quality.checks.registry import CHECKS, JUDGED
 from bench.report import format as form
+from bench.report.palette import Mark
 from bench.report.tables import Cell, Table, count_column, name_column, table, text_column
 from bench.report.text import joined, relative, shortened
 from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.schema.result import Result
-from bench.site.charts.rank_slopegraph import Slopes, slopes
 from bench.site.dataset import Board, Site
-from bench.site.sections.raters import NAME_LENGTH, Hearing, Voice
-from bench.site.sections.reviewed_runs import AGREEMENT, Scored, VoiceLine, page_of_prompt, scored_run, voice_lines
-from bench.site.urls import run_file, run_page
+from bench.site.sections.raters import NAME_LENGTH, RaterScores, RunRaters
+from bench.site.sections.reviewed_runs import (
+    AGREEMENT,
+    RaterNote,
+    ReviewedRun,
+    newest_reviewed,
+    page_of_prompt,
+    rater_notes,
+)
+from bench.site.urls import model_page, run_file, run_page
 from bench.stats.rater_agreement import ANSWERS_NEEDED, Coefficient
 from bench.store.reviews import Judgement
 
@@ -98,33 +105,33 @@ def _kappa_cell(found: Coefficient) -> Cell:
     return Cell(" to ".join(words))
 
 
-def judge_table(standings: Sequence[JudgeStanding], labels: Mapping[Rater, str]) -> Table | None:
+def judge_table(judges: Sequence[JudgeReliability], labels: Mapping[Rater, str]) -> Table | None:
     """Return each judge against people; None without a judge."""
-    if not standings:
+    if not judges:
         return None
     return table(
         "Judges against people",
         [
-            name_column("Judge", [Cell(labels[one.judge]) for one in standings]),
-            text_column("Kappa with people", [_value_cell(one.agreement) for one in standings], numeric=True),
-            text_column("In words", [_kappa_cell(one.agreement) for one in standings]),
-            text_column("Standing", [_standing_cell(one) for one in standings]),
-            count_column("Facets", [one.agreement.scored for one in standings], unit="of answers"),
-            count_column("Answers", [one.agreement.answers for one in standings]),
+            name_column("Judge", [Cell(labels[one.judge]) for one in judges]),
+            text_column("Kappa with people", [_value_cell(one.agreement) for one in judges], numeric=True),
+            text_column("In words", [_kappa_cell(one.agreement) for one in judges]),
+            text_column("Standing", [_standing_cell(one) for one in judges]),
+            count_column("Facets", [one.agreement.scored for one in judges], unit="of answers"),
+            count_column("Answers", [one.agreement.answers for one in judges]),
         ],
     )
 
 
-def _standing_cell(one: JudgeStanding) -> Cell:
+def _standing_cell(one: JudgeReliability) -> Cell:
     if one.below is None:
         return Cell("not known", kind="none")
     needed = form.short(one.needed)
     return Cell(f"below {needed}: doubted", kind="few") if one.below else Cell(f"{needed} or above")
 
 
-def pair_table(hearing: Hearing, labels: Mapping[Rater, str]) -> Table | None:
+def pair_table(raters: RunRaters, labels: Mapping[Rater, str]) -> Table | None:
     """Return the agreement of each two sources over all facets; None for a single source."""
-    pairs = hearing.agreement.pairs
+    pairs = raters.agreement.pairs
     if not pairs:
         return None
     return table(
@@ -139,9 +146,9 @@ def pair_table(hearing: Hearing, labels: Mapping[Rater, str]) -> Table | None:
     )
 
 
-def group_table(hearing: Hearing, labels: Mapping[Rater, str]) -> Table | None:
+def group_table(raters: RunRaters, labels: Mapping[Rater, str]) -> Table | None:
     """Return the agreement of people, of judges, and of all sources, where that is more than a pair; None without."""
-    groups = [one for one in hearing.agreement.groups if len(one.sources) > 2 or one.group != "all sources"]
+    groups = [one for one in raters.agreement.groups if len(one.sources) > 2 or one.group != "all sources"]
     if not groups:
         return None
     names = [Cell(GROUPS[one.group], small=joined([labels[source] for source in one.sources])) for one in groups]
@@ -162,14 +169,14 @@ def group_table(hearing: Hearing, labels: Mapping[Rater, str]) -> Table | None:
     )
 
 
-def by_facet(hearing: Hearing, labels: Mapping[Rater, str]) -> tuple[ByFacet, ...]:
+def by_facet(raters: RunRaters, labels: Mapping[Rater, str]) -> tuple[ByFacet, ...]:
     """Return the agreement facet by facet, of each two sources and then of each group."""
     pairs = [
-        _facets(f"{labels[one.one]} and {labels[one.other]}", "Kappa", one.facets) for one in hearing.agreement.pairs
+        _facets(f"{labels[one.one]} and {labels[one.other]}", "Kappa", one.facets) for one in raters.agreement.pairs
     ]
     groups = [
         _facets(GROUPS[one.group], "Alpha", one.facets)
-        for one in hearing.agreement.groups
+        for one in raters.agreement.groups
         if len(one.sources) > 2 or one.group != "all sources"
     ]
     return tuple(one for one in (*pairs, *groups) if one.table is not None or one.rest)
@@ -227,7 +234,7 @@ class DisagreementRow:
     cut: str
     models: str
     apart: str
-    said: tuple[SourceScore, ...]
+    scores: tuple[SourceScore, ...]
 
 
 @dataclass(frozen=True)
@@ -241,19 +248,19 @@ class Disagreements:
     whole: str
 
 
-def disagreements(site: Site, result: Result, hearing: Hearing) -> Disagreements:
+def disagreements(site: Site, result: Result, raters: RunRaters) -> Disagreements:
     """Return where sources differ on a run. `compared` counts the facets of answers that two of them scored."""
     prompts = {prompt.id: prompt for prompt in result.prompt_set.prompts}
     facets = {(prompt.id, facet.id): facet for prompt in prompts.values() for facet in prompt.facets}
-    found = hearing.agreement.disagreements
+    found = raters.agreement.disagreements
     times: dict[Item, int] = {}
-    for voice in hearing.voices:
-        for item in voice.scores:
+    for rater in raters.all:
+        for item in rater.scores:
             times[item] = times.get(item, 0) + 1
     return Disagreements(
-        sources=tuple(voice.label for voice in hearing.voices),
+        sources=tuple(rater.label for rater in raters.all),
         rows=tuple(
-            _row(site, result, hearing, one, prompts[one.item.prompt], facets[one.item.prompt, one.item.facet])
+            _row(site, result, raters, one, prompts[one.item.prompt], facets[one.item.prompt, one.item.facet])
             for one in found[:MOST_SHOWN]
         ),
         in_all=len(found),
@@ -263,7 +270,7 @@ def disagreements(site: Site, result: Result, hearing: Hearing) -> Disagreements
 
 
 def _row(
-    site: Site, result: Result, hearing: Hearing, one: Disagreement, prompt: PromptRecord, facet: FacetRecord
+    site: Site, result: Result, raters: RunRaters, one: Disagreement, prompt: PromptRecord, facet: FacetRecord
 ) -> DisagreementRow:
     text = result.outputs[one.item.output]
     start = " ".join(text[: 4 * START_LENGTH].split())
@@ -276,23 +283,25 @@ def _row(
         cut=f"Cut here, after {TEXT_LENGTH:,} of {form.count(len(text), 'character')}."
         if len(text) > TEXT_LENGTH
         else "",
-        models=joined([shortened(name, 40) for name in hearing.speakers.get((one.item.prompt, one.item.output), ())]),
+        models=joined(
+            [shortened(name, 40) for name in raters.models_by_answer.get((one.item.prompt, one.item.output), ())]
+        ),
         apart=form.short(one.distance),
-        said=tuple(_said(voice, one.item) for voice in hearing.voices),
+        scores=tuple(_score_by(rater, one.item) for rater in raters.all),
     )
 
 
-def _said(voice: Voice, item: Item) -> SourceScore:
-    given = voice.scores.get(item)
-    note = voice.notes.get((item.prompt, item.output), "")
-    why = voice.why_unscored(item) if given is None else voice.reasons.get(item, note)
+def _score_by(rater: RaterScores, item: Item) -> SourceScore:
+    given = rater.scores.get(item)
+    note = rater.notes.get((item.prompt, item.output), "")
+    why = rater.why_unscored(item) if given is None else rater.reasons.get(item, note)
     return SourceScore(
-        "unscored" if given is None else form.short(given), shortened(why, REASON_LENGTH), bool(voice.doubt)
+        "unscored" if given is None else form.short(given), shortened(why, REASON_LENGTH), bool(rater.doubt)
     )
 
 
 @dataclass(frozen=True)
-class Basis:
+class ScoreBasis:
     """The checks of a prompt set, in the newest runs of the machines that asked it."""
 
     machines: str
@@ -301,7 +310,7 @@ class Basis:
     context: str
 
 
-def bases(boards: Sequence[Board]) -> tuple[Basis, ...]:
+def score_bases(boards: Sequence[Board]) -> tuple[ScoreBasis, ...]:
     """Return what the program's scores of the newest runs rest on, by prompt set in the order of the machines."""
     groups: dict[str, list[Board]] = {}
     for board in boards:
@@ -309,29 +318,29 @@ def bases(boards: Sequence[Board]) -> tuple[Basis, ...]:
     return tuple(_basis(some) for some in groups.values())
 
 
-def _basis(boards: Sequence[Board]) -> Basis:
+def _basis(boards: Sequence[Board]) -> ScoreBasis:
     """Return the basis of runs of one prompt set, the most frequent check first."""
     prompts = boards[0].result.prompt_set.prompts
     facets = {(prompt.id, facet.id): facet.check for prompt in prompts for facet in prompt.facets}
     counted = Counter(facets.values())
-    told: Counter[str] = Counter()
-    untold: Counter[str] = Counter()
+    graded: Counter[str] = Counter()
+    ungraded: Counter[str] = Counter()
     for grade in (grade for board in boards for grade in board.result.grades):
         for one in grade.facets:
             check = facets.get((grade.prompt, one.facet))
             if check is not None:
-                (untold if one.credit is None else told)[check] += 1
+                (ungraded if one.credit is None else graded)[check] += 1
     checks = [check for check, _ in counted.most_common()]
     rows = [
         name_column("Check", [Cell(check) for check in checks]),
         text_column("What it tests", [_says(check) for check in checks]),
         count_column("Facets", [counted[check] for check in checks]),
-        count_column("Graded", [told[check] for check in checks], unit="facets of answers"),
-        count_column("Could not tell", [untold[check] for check in checks], unit="facets of answers"),
+        count_column("Graded", [graded[check] for check in checks], unit="facets of answers"),
+        count_column("Could not tell", [ungraded[check] for check in checks], unit="facets of answers"),
     ]
-    return Basis(
+    return ScoreBasis(
         machines=joined([board.heading for board in boards]),
-        sentence=_basis_sentence(counted, sum(bool(prompt.facets) for prompt in prompts), untold.total()),
+        sentence=_basis_sentence(counted, sum(bool(prompt.facets) for prompt in prompts), ungraded.total()),
         table=table(f"Checks of {boards[0].result.prompt_set.title}", rows) if checks else None,
         context="; ".join(f"{board.machine}, {form.minute(board.result.run.started_utc)}" for board in boards),
     )
@@ -343,12 +352,12 @@ def _says(check: str) -> str:
     return CHECKS[check].says if check in CHECKS else "a check that this version does not know"
 
 
-def _basis_sentence(counted: Counter[str], prompts: int, untold: int) -> str:
+def _basis_sentence(counted: Counter[str], prompts: int, ungraded: int) -> str:
     if not counted:
         return "On nothing: no prompt of this run has a rubric."
     left = counted[JUDGED]
     others = f" {form.count(left, 'facet is', 'facets are')} left to judges and people." if left else ""
-    not_told = f" Of the facets of answers, {untold} could not be told by a program." if untold else ""
+    not_told = f" Of the facets of answers, {ungraded} could not be told by a program." if ungraded else ""
     tested = counted.total() - left
     return (
         f"On {form.count(tested, 'facet')} of {form.count(prompts, 'prompt')}: each is one thing that a program can "
@@ -357,7 +366,7 @@ def _basis_sentence(counted: Counter[str], prompts: int, untold: int) -> str:
 
 
 @dataclass(frozen=True)
-class Guard:
+class BiasMeasure:
     """One thing that is known to mislead judges, as it was found and as it should be. `means` says it in words."""
 
     label: str
@@ -367,56 +376,56 @@ class Guard:
 
 
 @dataclass(frozen=True)
-class Guarded:
-    """A judge with its guards. `what` says who it is and how it was asked."""
+class JudgeBiasView:
+    """A judge with the measures of its bias. `what` names its model and its template."""
 
     name: str
     what: str
-    guards: tuple[Guard, ...]
+    judge_bias: tuple[BiasMeasure, ...]
 
 
-def guarded(result: Result, judgement: Judgement) -> Guarded:
-    """Return the guards of a judgement of a run."""
+def judge_bias_view(result: Result, judgement: Judgement) -> JudgeBiasView:
+    """Return the bias of a judge, measured on its judgement of a run."""
     header = judgement.header
-    found = guards(result, judgement)
+    found = judge_bias(result, judgement)
     resolved = header.variant_id or header.requested
     version = f", version {shortened(header.variant_version, 20)}" if header.variant_version else ""
     what = f"{shortened(resolved, 80)}{version}, begun on {form.day(header.started_utc)}"
-    return Guarded(
+    return JudgeBiasView(
         name=shortened(header.judge, NAME_LENGTH),
         what=f"{what}, asked with template {header.template_sha256[:12]}",
-        guards=(_consistency(found.consistency), _position(found.position), _verbosity(found.verbosity)),
+        judge_bias=(_consistency(found.consistency), _position(found.position), _verbosity(found.verbosity)),
     )
 
 
-def _consistency(found: JudgeConsistency) -> Guard:
+def _consistency(found: JudgeConsistency) -> BiasMeasure:
     label, ideal = "Scores that stay", "100 %"
     if found.equal_share is None or found.mean_absolute_difference is None:
-        return Guard(label, "not known", ideal, _why(found.why))
+        return BiasMeasure(label, "not known", ideal, _why(found.why))
     means = (
         f"Of {form.count(found.facets, 'score')} of {form.count(found.answers, 'answer')} that were judged twice, the "
         f"second time with the rubric in reverse order. On average the two are "
         f"{form.coefficient(found.mean_absolute_difference)} apart."
     )
-    return Guard(label, form.share(found.equal_share), ideal, means)
+    return BiasMeasure(label, form.share(found.equal_share), ideal, means)
 
 
-def _position(found: PositionBias) -> Guard:
+def _position(found: PositionBias) -> BiasMeasure:
     label, ideal = "Verdicts that flip with the order", "0 %"
     if found.flip_share is None:
-        return Guard(label, "not known", ideal, _why(found.why))
+        return BiasMeasure(label, "not known", ideal, _why(found.why))
     means = (
         f"Of {form.count(found.pairs, 'pair')} of answers that were compared in both orders: {found.first_both} for "
         f"the answer shown first both times, {found.second_both} for the one shown second."
     )
-    return Guard(label, form.share(found.flip_share), ideal, means)
+    return BiasMeasure(label, form.share(found.flip_share), ideal, means)
 
 
-def _verbosity(found: VerbosityBias) -> Guard:
+def _verbosity(found: VerbosityBias) -> BiasMeasure:
     label = "Score against length"
     ideal = "the program’s own" if found.program is None else f"{form.coefficient(found.program)}, the program’s own"
     if found.correlation is None:
-        return Guard(label, "not known", ideal, _why(found.why))
+        return BiasMeasure(label, "not known", ideal, _why(found.why))
     if found.program is None:
         means = "The program graded not all of them, so there is nothing to hold it against."
     elif found.correlation > found.program:
@@ -424,11 +433,113 @@ def _verbosity(found: VerbosityBias) -> Guard:
     else:
         means = "Longer answers gain no more than by the program."
     over = f"{form.count(found.answers, 'answer')} within {form.count(found.prompts, 'prompt')}"
-    return Guard(label, form.coefficient(found.correlation), ideal, f"Rank correlation over {over}. {means}")
+    return BiasMeasure(label, form.coefficient(found.correlation), ideal, f"Rank correlation over {over}. {means}")
 
 
 def _why(why: str | None) -> str:
     return form.sentence(why) if why else ""
+
+
+@dataclass(frozen=True)
+class SlopeHead:
+    """A source that ranks models."""
+
+    label: str
+    over: str
+    doubted: bool
+
+
+@dataclass(frozen=True)
+class SlopePlace:
+    """A model in the order of a source; `moved` says how far it is from its rank by the first source."""
+
+    rank: str
+    name: str
+    href: str
+    mark: Mark
+    score: str
+    moved: str
+    doubted: bool
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Rows of places, one column for each source that ranks models; None where a source ranks fewer of them."""
+
+    sentence: str
+    heads: tuple[SlopeHead, ...]
+    rows: tuple[tuple[SlopePlace | None, ...], ...]
+    notes: tuple[str, ...]
+
+
+def slopes(site: Site, raters: RunRaters) -> Slopes:
+    """Return the rankings of a run side by side, the program's first."""
+    by_source = {rater.source: rater for rater in raters.all}
+    shown = [one for one in raters.agreement.rankings if one.ranks]
+    columns = [_ranks_of(site, one, shown[0], bool(by_source[one.source].doubt)) for one in shown]
+    length = max((len(column) for column in columns), default=0)
+    return Slopes(
+        sentence=_order_sentence(shown),
+        heads=tuple(
+            SlopeHead(
+                by_source[one.source].label,
+                f"over {form.count(one.prompts, 'prompt')}",
+                bool(by_source[one.source].doubt),
+            )
+            for one in shown
+        ),
+        rows=tuple(
+            tuple(column[place] if place < len(column) else None for column in columns) for place in range(length)
+        ),
+        notes=tuple(note for one in raters.agreement.rankings if (note := _unranked(one, by_source[one.source].label))),
+    )
+
+
+def _ranks_of(site: Site, one: Ranking, first: Ranking, doubted: bool) -> list[SlopePlace]:
+    before = {place.model: place.rank for place in first.ranks}
+    shared = [place.rank for place in one.ranks]
+    return [
+        SlopePlace(
+            rank=f"={place.rank}" if shared.count(place.rank) > 1 else str(place.rank),
+            name=shortened(place.model, 40),
+            href=relative(AGREEMENT, model_page(place.model)),
+            mark=site.marks[place.model],
+            score=form.score(place.score),
+            moved="" if one is first else _moved(before.get(place.model), place.rank),
+            doubted=doubted,
+        )
+        for place in one.ranks
+    ]
+
+
+def _moved(before: int | None, now: int) -> str:
+    if before is None or before == now:
+        return ""
+    return f"↑ {before - now} up" if now < before else f"↓ {now - before} down"
+
+
+def _order_sentence(shown: list[Ranking]) -> str:
+    if not shown:
+        return "No source scored answers of all models to one prompt: there is no order of models."
+    if len({place.model for one in shown for place in one.ranks}) == 1:
+        return "One model alone has answers that were scored: there is no order."
+    if len(shown) == 1:
+        return "One source alone orders the models."
+    orders = {tuple(sorted((place.model, place.rank) for place in one.ranks)) for one in shown}
+    if len(orders) == 1:
+        return "All sources rank the models alike."
+    firsts = {tuple(place.model for place in one.ranks if place.rank == 1) for one in shown}
+    same_first = "All sources agree on the first place, not on the others" if len(firsts) == 1 else "Sources differ"
+    return f"{same_first}; arrows tell how far a model is from its rank in the first column."
+
+
+def _unranked(one: Ranking, label: str) -> str:
+    if one.why is not None:
+        return f"{label} orders no models: {one.why}."
+    if one.unranked:
+        names = joined([shortened(name, 40) for name in one.unranked])
+        return f"{label} scored no answer of {names}."
+    return ""
 
 
 LEFT_OUT_SHOWN: Final = 20
@@ -445,12 +556,12 @@ class OnRun:
     when: str
     run_href: str
     is_newest: bool
-    voices: tuple[VoiceLine, ...]
+    rater_notes: tuple[RaterNote, ...]
     judges: Table | None
     pairs: Table | None
     groups: Table | None
     by_facet: tuple[ByFacet, ...]
-    guards: tuple[Guarded, ...]
+    judge_bias: tuple[JudgeBiasView, ...]
     disagreements: Disagreements
     slopes: Slopes
     left_out: tuple[str, ...]
@@ -463,53 +574,53 @@ class AgreementPage:
 
     scored: tuple[OnRun, ...]
     unscored: tuple[Board, ...]
-    basis: tuple[Basis, ...]
+    basis: tuple[ScoreBasis, ...]
 
 
 def agreement_page(site: Site) -> AgreementPage:
     """Return the page: machines with a scored run first, then what the program's scores rest on."""
-    found = [(board, scored_run(site, board)) for board in site.boards]
+    found = [(board, newest_reviewed(site, board)) for board in site.boards]
     return AgreementPage(
         scored=tuple(_on_run(site, board, one) for board, one in found if one is not None),
         unscored=tuple(board for board, one in found if one is None),
-        basis=bases(site.boards),
+        basis=score_bases(site.boards),
     )
 
 
-def _on_run(site: Site, board: Board, one: Scored) -> OnRun:
+def _on_run(site: Site, board: Board, one: ReviewedRun) -> OnRun:
     summary = one.summary
-    hearing = site.hearings.of(summary.result)
-    labels = {voice.source: voice.label for voice in hearing.voices}
-    left_out = (*_unread(hearing), *hearing.agreement.left_out)
+    raters = site.raters.of(summary.result)
+    labels = {rater.source: rater.label for rater in raters.all}
+    left_out = (*_unread(raters), *raters.agreement.left_out)
     more = len(left_out) - LEFT_OUT_SHOWN
     return OnRun(
         machine=board.machine,
         prompt_set=shortened(summary.result.prompt_set.title, 60),
         anchor=one.anchor,
-        sentence=_sentence(hearing, labels),
+        sentence=_sentence(raters, labels),
         when=form.minute(summary.result.run.started_utc),
         run_href=relative(AGREEMENT, run_page(summary.result)),
         is_newest=one.is_newest,
-        voices=voice_lines(hearing),
-        judges=judge_table(hearing.agreement.judges, labels),
-        pairs=pair_table(hearing, labels),
-        groups=group_table(hearing, labels),
-        by_facet=by_facet(hearing, labels),
-        guards=tuple(guarded(summary.result, each) for each in hearing.reviews.judgements),
-        disagreements=disagreements(site, summary.result, hearing),
-        slopes=slopes(site, hearing),
+        rater_notes=rater_notes(raters),
+        judges=judge_table(raters.agreement.judges, labels),
+        pairs=pair_table(raters, labels),
+        groups=group_table(raters, labels),
+        by_facet=by_facet(raters, labels),
+        judge_bias=tuple(judge_bias_view(summary.result, each) for each in raters.reviews.judgements),
+        disagreements=disagreements(site, summary.result, raters),
+        slopes=slopes(site, raters),
         left_out=tuple(shortened(line, 300) for line in left_out[:LEFT_OUT_SHOWN]),
         more_left_out=f"{more} more are not shown." if more > 0 else "",
     )
 
 
-def _sentence(hearing: Hearing, labels: Mapping[Rater, str]) -> str:
-    told = [one for one in hearing.agreement.judges if one.agreement.value is not None]
-    if told:
-        return " ".join(f"{_capital(labels[one.judge])} and people: {in_words(one.agreement)}." for one in told)
+def _sentence(raters: RunRaters, labels: Mapping[Rater, str]) -> str:
+    known = [one for one in raters.agreement.judges if one.agreement.value is not None]
+    if known:
+        return " ".join(f"{_capital(labels[one.judge])} and people: {in_words(one.agreement)}." for one in known)
     program = [
         f"The program and {labels[pair.other]}: {in_words(pair.overall)}."
-        for pair in hearing.agreement.pairs
+        for pair in raters.agreement.pairs
         if pair.one.kind == "program" and pair.overall.value is not None
     ]
     if program:
@@ -517,9 +628,9 @@ def _sentence(hearing: Hearing, labels: Mapping[Rater, str]) -> str:
     return "Too few answers have scores of two sources: whether they agree cannot be told yet."
 
 
-def _unread(hearing: Hearing) -> tuple[str, ...]:
+def _unread(raters: RunRaters) -> tuple[str, ...]:
     lines = []
-    for one in hearing.reviews.judgements:
+    for one in raters.reviews.judgements:
         facets = [facet for verdict in one.verdicts if verdict.reading == 1 for facet in verdict.facets]
         unread = sum(facet.score is None for facet in facets)
         if unread:

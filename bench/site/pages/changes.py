@@ -42,7 +42,7 @@ MOST_NOTES: Final = 8
 """Lines of one kind that the page lists before it only counts them."""
 
 GONE: Final = {"failed": "gave no good answer in", "skipped": "was skipped in", "absent": "was not in"}
-"""State of a model that is missing -> what is said of it."""
+"""State of a model that is missing -> its words on the page."""
 
 
 @dataclass(frozen=True)
@@ -179,10 +179,10 @@ def _sentence(site: Site, found: Sequence[Entry]) -> str:
         return f"Nothing has shifted. Watched: {watched}."
     confirmed = sum(one.status == "confirmed" for one in found)
     counted = [(confirmed, "confirmed"), (len(found) - confirmed, "suspected")]
-    said = joined(
+    statuses = joined(
         [f"{form.count(count, 'change')} {'is' if count == 1 else 'are'} {how}" for count, how in counted if count]
     )
-    return f"{form.sentence(said)} Watched: {watched}."
+    return f"{form.sentence(statuses)} Watched: {watched}."
 
 
 def _needed() -> str:
@@ -261,10 +261,10 @@ def _at_once(site: Site) -> Notes:
     return _notes("Runs that began in the same second", "In a history they stand in the order of their ids.", lines)
 
 
-def _each(said: Sequence[tuple[History, str]]) -> list[tuple[str, str]]:
-    """Return whose each text is; levels of load of one model of which the same is said are told together."""
+def _each(texts: Sequence[tuple[History, str]]) -> list[tuple[str, str]]:
+    """Return whose each text is; levels of load of one model with the same text stand together."""
     levels: dict[tuple[str, str, bool], list[History]] = {}
-    for one, text in said:
+    for one, text in texts:
         levels.setdefault((_whose(one), text, one.level is None), []).append(one)
     found = []
     for (whose, text, whole), some in levels.items():

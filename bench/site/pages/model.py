@@ -34,14 +34,14 @@ from bench.site.charts.strips import Strip, strip_figure
 from bench.site.dataset import Board, Site, context, failure_text, measured, model_cells
 from bench.site.machine_parts import MachinePart
 from bench.site.sections.answer_cards import Answers, answers, grades_of
-from bench.site.sections.badges import Badge, standings
+from bench.site.sections.badges import Badge, badges
 from bench.site.sections.change_entries import size, suspect_sentence
 from bench.site.sections.leaderboard import RANKS_PAGE, estimated_column, licence_column, rank_cell, ranked
 from bench.site.sections.lengths import ByLength, by_length
 from bench.site.sections.load_levels import UnderLoad, under_load
 from bench.site.sections.outlier_tables import Unlike, unlike_of_model
 from bench.site.sections.repeats import Repeats, model_repeats
-from bench.site.sections.reviewed_runs import Earlier, VoiceLine, scored_before, voice_lines
+from bench.site.sections.reviewed_runs import EarlierReview, RaterNote, earlier_review, rater_notes
 from bench.site.sections.table_page import TablePage
 from bench.site.urls import metric_page, model_page, prompt_page, run_page
 from bench.stats.distribution import VALUES_NEEDED
@@ -157,10 +157,10 @@ def _reading(summary: ModelSummary, here: str, metric_id: str, label: str, small
     found = measured(summary, metric_id)
     explained = relative(here, metric_page(metric_id.partition(".")[0]))
     if found.value is None:
-        said = WORDS[found.kind]
-        if found.why.startswith(said):
+        kind = WORDS[found.kind]
+        if found.why.startswith(kind):
             return CostReading(label, found.why, "", found.kind, explained)
-        return CostReading(label, said, found.why, found.kind, explained)
+        return CostReading(label, kind, found.why, found.kind, explained)
     words = [found.small if found.small not in small else "", small, found.why if found.kind == "coarse" else ""]
     text = form.with_unit(found.value, found.unit)
     return CostReading(label, text, " · ".join(word for word in words if word), found.kind, explained)
@@ -189,7 +189,7 @@ HISTORY = ("decode_tokens_per_s", "ttft_s", "e2e_s", "cold_load_s", "memory_peak
 NUMBERS = tuple(
     one for one in METRICS if one.scope != "model" and one.unit not in ("count", "share") and one.id != "sent_s"
 )
-"""Metrics in the table of distributions; how a request was sent is told beside it."""
+"""Metrics in the table of distributions; how a request was sent stands beside it."""
 
 MOST_POINTS = 60
 """Runs up to which a history marks each of its points."""
@@ -208,7 +208,7 @@ class OnMachine:
     run_href: str
     failure: str
     skipped: str
-    standings: tuple[Badge, ...]
+    badges: tuple[Badge, ...]
     sentence: str
     table: Table | None
     at_work: tuple[Readings, ...]
@@ -236,7 +236,7 @@ def on_machine(everything: Site, name: str, machine: str, here: str) -> OnMachin
         run_href=relative(here, run_page(newest.result)),
         failure=failure_text(newest) if not newest.good_samples and newest.model.skipped is None else "",
         skipped=_skipped(site.runs[name][machine][-1], newest),
-        standings=standings(site.by_run[newest.result.run.id]),
+        badges=badges(site.by_run[newest.result.run.id]),
         sentence=_sentence(newest),
         table=_numbers(newest) if newest.good_samples else None,
         at_work=at_work(newest, here) if newest.good_samples else (),
@@ -467,7 +467,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class PromptAnswer:
-    """What the model said to one prompt."""
+    """The answers of the model to one prompt."""
 
     title: str
     href: str
@@ -483,11 +483,11 @@ class ModelPage:
     summary: ModelSummary
     facts: tuple[Fact, ...]
     machines: tuple[MachinePart[OnMachine], ...]
-    said: tuple[PromptAnswer, ...]
-    said_context: str
+    answers: tuple[PromptAnswer, ...]
+    answers_context: str
     marks: bool
-    voices: tuple[VoiceLine, ...]
-    scored_before: Earlier | None
+    rater_notes: tuple[RaterNote, ...]
+    earlier_review: EarlierReview | None
     repeats: Repeats
 
 
@@ -521,16 +521,16 @@ def model_view(site: Site, name: str) -> ModelPage:
     here = model_page(name)
     newest = site.newest(name)
     grades = grades_of(newest.result)
-    hearing = site.hearings.of(newest.result)
-    said = []
+    raters = site.raters.of(newest.result)
+    of_prompts = []
     for prompt in newest.result.prompt_set.prompts:
         value = newest.prompt_scores.get(prompt.id)
-        said.append(
+        of_prompts.append(
             PromptAnswer(
                 title=prompt.title,
                 href=relative(here, prompt_page(prompt.id)),
                 score="no score" if value is None else form.with_unit(value, "score"),
-                answers=answers(newest, prompt, grades, hearing.voices),
+                answers=answers(newest, prompt, grades, raters.all),
             )
         )
     return ModelPage(
@@ -541,11 +541,11 @@ def model_view(site: Site, name: str) -> ModelPage:
             MachinePart(f"machine-{anchor(machine)}", machine, machine, partial(on_machine, site, name, machine, here))
             for machine in site.runs[name]
         ),
-        said=tuple(said) if newest.model.samples else (),
-        said_context=run_context(newest),
-        marks=any("<mark " in answer.shown for one in said for answer in one.answers.distinct),
-        voices=voice_lines(hearing),
-        scored_before=scored_before(site, Board(site.whole.of(newest.result.run.id)), here),
+        answers=tuple(of_prompts) if newest.model.samples else (),
+        answers_context=run_context(newest),
+        marks=any("<mark " in answer.shown for one in of_prompts for answer in one.answers.distinct),
+        rater_notes=rater_notes(raters),
+        earlier_review=earlier_review(site, Board(site.whole.of(newest.result.run.id)), here),
         repeats=model_repeats(site, newest, here),
     )
 

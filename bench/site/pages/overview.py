@@ -21,7 +21,7 @@ from bench.site.charts.figures import Figure, sparkline
 from bench.site.charts.trade_off import trade_off
 from bench.site.dataset import Board, Site, failure_text, metric_column, model_cells
 from bench.site.machine_parts import MachinePart
-from bench.site.sections.badges import Badge, doubts, standings
+from bench.site.sections.badges import Badge, badges, caveats
 from bench.site.sections.change_entries import Entry, entries, in_short, suspect_sentence, suspect_texts, verdict_text
 from bench.site.sections.leaderboard import estimated_column, first, licence_column, rank_column, ranked
 from bench.site.urls import model_page, run_page
@@ -37,7 +37,7 @@ GONE: Final = {
     "skipped": "skipped in this run, after {before}",
     "absent": "not in this run, after {before}",
 }
-"""State of a model that is missing -> what is said of it."""
+"""State of a model that is missing -> its words on the page."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ ESTIMATED = {
 
 
 @dataclass(frozen=True)
-class Praise:
+class Strength:
     """A metric, and what the first sentence says of the one model, or the several, that is best by it."""
 
     metric_id: str
@@ -209,11 +209,11 @@ class Praise:
     several_do: str
 
 
-PRAISE = (
-    Praise("score", "quality", "answers best", "answer best"),
-    Praise("decode_tokens_per_s", "speed of writing", "writes fastest", "write fastest"),
-    Praise("e2e_s", "latency", "finishes first", "finish first"),
-    Praise("memory_peak_bytes", "peak memory", "needs the least memory", "need the least memory"),
+STRENGTHS = (
+    Strength("score", "quality", "answers best", "answer best"),
+    Strength("decode_tokens_per_s", "speed of writing", "writes fastest", "write fastest"),
+    Strength("e2e_s", "latency", "finishes first", "finish first"),
+    Strength("memory_peak_bytes", "peak memory", "needs the least memory", "need the least memory"),
 )
 """What the first sentence praises, in order."""
 
@@ -238,7 +238,7 @@ class Section:
     figures: tuple[Figure, ...]
     failed: tuple[FailedModel, ...]
     skipped: tuple[FailedModel, ...]
-    standings: tuple[Badge, ...]
+    badges: tuple[Badge, ...]
     run_href: str
     since: Since
 
@@ -301,7 +301,7 @@ def _section(everything: Site, board: Board) -> Section:
             if not one.good_samples and one.model.skipped is None
         ),
         skipped=tuple(_failed(one, one.model.skipped) for one in board.summary.models if one.model.skipped is not None),
-        standings=standings(board.summary),
+        badges=badges(board.summary),
         run_href=relative(HERE, run_page(board.result)),
         since=since_last_run(site, board, HERE),
     )
@@ -352,26 +352,26 @@ def _answer(site: Site, board: Board) -> str:
         return f"Only {models[0].model.name} answered in this run: nothing to compare it with."
     alone: dict[str, list[str]] = {}
     together: dict[str, list[str]] = {}
-    untold: dict[str, list[str]] = {}
-    for praise in PRAISE:
-        ranks = ranked(site, board, praise.metric_id)
+    undecided: dict[str, list[str]] = {}
+    for strength in STRENGTHS:
+        ranks = ranked(site, board, strength.metric_id)
         best = first(ranks)
         names = joined([shortened(one.model, 40) for one in best])
         known = [one.estimate.value for one in best if one.estimate.value is not None]
-        values = form.span(known, metric(praise.metric_id).unit) if known else ""
+        values = form.span(known, metric(strength.metric_id).unit) if known else ""
         if len(best) == 1:
-            alone.setdefault(names, []).append(f"{praise.one_does} ({values})")
+            alone.setdefault(names, []).append(f"{strength.one_does} ({values})")
         elif len(best) == sum(one.rank is not None for one in ranks) > 0:
-            untold.setdefault(_untold([one.model.name for one in models], best), []).append(praise.noun)
+            undecided.setdefault(_undecided([one.model.name for one in models], best), []).append(strength.noun)
         elif best:
-            together.setdefault(names, []).append(f"{praise.several_do} ({values})")
+            together.setdefault(names, []).append(f"{strength.several_do} ({values})")
     parts = [f"{names} {joined(clauses)}" for names, clauses in alone.items()]
     parts += [f"{names} cannot be told apart: they {joined(clauses)}" for names, clauses in together.items()]
-    parts += [f"{told} in {joined(nouns)}" for told, nouns in untold.items()]
+    parts += [f"{models_tied} in {joined(nouns)}" for models_tied, nouns in undecided.items()]
     return "; ".join(parts) + "." if parts else ""
 
 
-def _untold(order: Sequence[str], best: Sequence[Ranked]) -> str:
+def _undecided(order: Sequence[str], best: Sequence[Ranked]) -> str:
     """Return that none of some models is better than another, named in the order of the run."""
     if len(best) > MOST_NAMED:
         return f"{len(best)} models cannot be told apart"
@@ -380,7 +380,7 @@ def _untold(order: Sequence[str], best: Sequence[Ranked]) -> str:
 
 
 def _doubted(summary: RunSummary) -> Doubted | None:
-    reasons = doubts(summary)
+    reasons = caveats(summary)
     if not reasons:
         return None
     run = summary.result.run

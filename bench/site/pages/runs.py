@@ -12,9 +12,9 @@ from bench.schema.machine import Machine
 from bench.schema.result import Result
 from bench.schema.sample import FAILURE_KINDS, Sample
 from bench.site.dataset import Site, failure_text, metric_column
-from bench.site.sections.badges import Badge, doubts, standings
+from bench.site.sections.badges import Badge, badges, caveats
 from bench.site.sections.leaderboard import licence_column
-from bench.site.sections.raters import Hearing
+from bench.site.sections.raters import RunRaters
 from bench.site.sections.run_viewer import (
     Json,
     RunAnswers,
@@ -48,10 +48,10 @@ class RunLine:
     models: tuple[str, ...]
     good: int
     failed: int
-    standings: tuple[Badge, ...]
+    badges: tuple[Badge, ...]
     version: str
     commit: str
-    doubts: tuple[str, ...]
+    caveats: tuple[str, ...]
     json_href: str
     csv_href: str
 
@@ -68,7 +68,7 @@ def run_data(summary: RunSummary) -> Json:
     """
     result = summary.result
     first = [
-        list_section("Reasons for doubt", doubts(summary)),
+        list_section("Reasons for doubt", caveats(summary)),
         facts_section("Run", _run_facts(result)),
         table_section("Models", _model_table(summary)),
     ]
@@ -86,7 +86,7 @@ def run_data(summary: RunSummary) -> Json:
     return {
         "id": visible(result.run.id),
         "when": form.minute(result.run.started_utc),
-        "standings": [{"kind": one.kind, "text": one.sentence} for one in standings(summary)],
+        "standings": [{"kind": one.kind, "text": one.sentence} for one in badges(summary)],
         "sections": [*shown, *(section for section in then if section["rows"])],
         "later_at": len(shown),
         "prompts": found.prompts,
@@ -96,7 +96,7 @@ def run_data(summary: RunSummary) -> Json:
     }
 
 
-def run_data_later(summary: RunSummary, changed: Sequence[Json], hearing: Hearing | None) -> Json:
+def run_data_later(summary: RunSummary, changed: Sequence[Json], hearing: RunRaters | None) -> Json:
     """Return what is known of a run only after it, as the viewer shows it: sections, and what was said of each answer.
 
     `changed` are the sections on what shifted with the run; `hearing` is what judges and people said of its answers.
@@ -119,10 +119,10 @@ def _line(summary: RunSummary) -> RunLine:
         models=tuple(shortened(one.model.name, 40) for one in summary.models),
         good=sum(one.good_samples for one in summary.models),
         failed=sum(one.failed_samples for one in summary.models),
-        standings=standings(summary),
+        badges=badges(summary),
         version=run.tool_version,
         commit=_commit(result),
-        doubts=doubts(summary),
+        caveats=caveats(summary),
         json_href=relative(LIST, run_file(result, "json")),
         csv_href=relative(LIST, run_file(result, "csv")),
     )

@@ -14,9 +14,9 @@ from bench.analysis.pairwise import Crossed, crossed
 from bench.report import format as form
 from bench.report.palette import Mark
 from bench.report.text import joined
-from bench.site.charts import explained as verdict_charts
 from bench.site.charts import kinds as charts
 from bench.site.charts.figures import Figure
+from bench.site.charts.strips import strip_chart
 from bench.site.estimates import SEED
 from bench.stats.bootstrap import THESE, About, Floats, Prompts, RequestValues
 
@@ -218,6 +218,7 @@ def _holds(found: Interval) -> bool:
 MARK: Final = Mark(1, "circle")
 SIDES: Final = {"A": MARK, "B": Mark(2, "square")}
 MADE_UP: Final = "Made up, not measured"
+MODEL: Final = "made-up model"
 SCALE: Final = form.scale("s", [TRUTH_S])
 LATENCY: Final = f"Latency ({SCALE.unit})"
 BY_PROMPTS: Final = "By prompts"
@@ -247,21 +248,17 @@ def verdicts() -> Verdicts:
 def _one_run() -> Figure:
     made = one_run()
     samples: list[charts.Row] = [
-        {"category": prompt, "x": form.plotted(value, SCALE), "detail": f"round {number}"}
+        {"category": prompt, "model": MODEL, "x": form.plotted(value, SCALE), "detail": f"round {number}"}
         for prompt, values in zip(PROMPTS, made.samples, strict=True)
         for number, value in enumerate(values, start=1)
     ]
-    found = {BY_PROMPTS: made.by_prompts, BY_REQUESTS: made.by_requests}
-    rows: list[charts.Row] = [
-        {
-            "category": label,
-            "x": form.plotted(made.median, SCALE),
-            "low": form.plotted(one.low, SCALE),
-            "high": form.plotted(one.high, SCALE),
-            "interval": form.interval(one.low, one.high, made.median, SCALE),
-        }
-        for label, one in found.items()
-    ]
+    medians: list[charts.Row] = []
+    bars: list[charts.Row] = []
+    for label, one in {BY_PROMPTS: made.by_prompts, BY_REQUESTS: made.by_requests}.items():
+        row: charts.Row = {"category": label, "model": MODEL}
+        words = form.interval(one.low, one.high, made.median, SCALE)
+        medians.append(row | {"x": form.plotted(made.median, SCALE), "interval": words})
+        bars.append(row | {"low": form.plotted(one.low, SCALE), "high": form.plotted(one.high, SCALE)})
     median = form.with_unit(made.median, "s")
     wide = form.interval(made.by_prompts.low, made.by_prompts.high, made.median, SCALE)
     return Figure(
@@ -271,13 +268,14 @@ def _one_run() -> Figure:
         f"Dashed: the truth, {form.with_unit(TRUTH_S, 's')} over all prompts like these. Of {TRIALS} runs made up in "
         f"this way the interval by prompts held the truth in {made.held}, the one by requests in "
         f"{made.held_by_requests}.",
-        spec=verdict_charts.one_run(
+        spec=strip_chart(
             samples,
-            rows,
-            {"x": form.plotted(TRUTH_S, SCALE), "label": "truth"},
+            medians,
             (*PROMPTS, BY_PROMPTS, BY_REQUESTS),
             charts.axis(LATENCY, [float(row["x"]) for row in samples]),
-            MARK,
+            {MODEL: MARK},
+            bars,
+            [{"x": form.plotted(TRUTH_S, SCALE), "label": "truth"}],
         ),
         legend={},
     )
@@ -287,17 +285,23 @@ def _runs_again() -> Figure:
     made = runs_again()
     rows: list[charts.Row] = [
         {
-            "run": number,
+            "number": number,
             "value": form.plotted(one.median, SCALE),
-            "low": form.plotted(one.interval.low, SCALE),
-            "high": form.plotted(one.interval.high, SCALE),
             "interval": form.interval(one.interval.low, one.interval.high, one.median, SCALE),
             "label": _cry(one.against_before),
         }
         for number, one in enumerate(made, start=1)
     ]
+    bars: list[charts.Row] = [
+        {
+            "number": number,
+            "low": form.plotted(one.interval.low, SCALE),
+            "high": form.plotted(one.interval.high, SCALE),
+        }
+        for number, one in enumerate(made, start=1)
+    ]
     cries = sum(row["label"] != "" for row in rows)
-    ends = [float(row[end]) for row in rows for end in ("low", "high")]
+    ends = [float(row[end]) for row in bars for end in ("low", "high")]
     level = sorted(one.median for one in made)[len(made) // 2]
     return Figure(
         id="runs-again",
@@ -305,12 +309,13 @@ def _runs_again() -> Figure:
         f"have cried {form.count(cries, 'time')}.",
         caption=f"{MADE_UP}: medians of the same prompts, lines their {form.confidence()} intervals. In words: more "
         f"than {form.share(RATIO)} from the run before. Dashed: the level, which stays.",
-        spec=verdict_charts.runs_again(
+        spec=charts.history(
             rows,
-            form.plotted(level, SCALE),
-            charts.Axis("Run", 0.5, len(rows) + 0.9),
             charts.axis(LATENCY, ends, from_zero=False),
             MARK,
+            intervals=bars,
+            numbers=charts.Axis("Run", 0.5, len(rows) + 0.9),
+            rules=[{"value": form.plotted(level, SCALE)}],
         ),
         legend={},
     )
@@ -319,18 +324,18 @@ def _runs_again() -> Figure:
 def _history() -> Figure:
     made = history()
     rows: list[charts.Row] = [
-        {"run": number, "value": form.plotted(value, SCALE), "machine": "unsteady" if drifted else "steady"}
+        {"number": number, "value": form.plotted(value, SCALE), "machine": "unsteady" if drifted else "steady"}
         for number, (value, drifted) in enumerate(zip(made.medians, made.drifted, strict=True), start=1)
     ]
     levels: list[charts.Row] = [
-        {"first": one.first + 0.6, "last": one.last + 1.4, "value": form.plotted(one.value, SCALE)}
+        {"number": one.first + 0.6, "until": one.last + 1.4, "value": form.plotted(one.value, SCALE)}
         for one in made.levels
     ]
     old = made.levels[0].value
-    floor: charts.Row = {"first": 0.5, "last": len(rows) + 0.5}
+    floor: charts.Row = {"number": 0.5, "until": len(rows) + 0.5}
     floor |= {"low": form.plotted(old / (1 + FLOOR), SCALE), "high": form.plotted(old * (1 + FLOOR), SCALE)}
-    said = [(place, "suspected") for place in made.alarms]
-    said += [(made.suspected, "suspected"), (made.confirmed, "confirmed")]
+    statuses = [(place, "suspected") for place in made.alarms]
+    statuses += [(made.suspected, "suspected"), (made.confirmed, "confirmed")]
     values = [float(row["value"]) for row in rows]
     alarm = f"Run {joined([str(place + 1) for place in made.alarms])} is a suspicion that the next run takes back. "
     return Figure(
@@ -339,14 +344,15 @@ def _history() -> Figure:
         f"{made.confirmed + 1}, {form.change(made.effect)} in size.",
         caption=f"{MADE_UP}. {alarm if made.alarms else ''}Hollow: run {UNSTEADY_AT + 1}, on an unsteady machine, "
         f"confirms nothing. Lines: the levels. Grey: less than {form.share(FLOOR)} from the first one.",
-        spec=verdict_charts.history(
+        spec=charts.history(
             rows,
-            levels,
-            [floor],
-            _labelled(said),
-            charts.Axis("Run", 0.5, len(rows) + 0.5),
             charts.axis(LATENCY, [*values, float(floor["low"])], from_zero=False),
             MARK,
+            joined=False,
+            levels=levels,
+            numbers=charts.Axis("Run", 0.5, len(rows) + 0.5),
+            bands=[floor],
+            notes=_notes(statuses),
         ),
         legend={},
     )
@@ -366,7 +372,7 @@ def _turns() -> Figure:
         caption=f"{MADE_UP}: {PAIRS} pairs, B in truth {form.share(SLOWER)} slower; a line joins each pair. The "
         f"{form.confidence()} interval is {low} to {high}. All of A first and then all of B would have said "
         f"{form.change(made.one_after_the_other)}.",
-        spec=verdict_charts.turns(
+        spec=charts.blocks(
             rows,
             charts.Axis("Block, in the order of measuring", 0.5, len(rows) + 0.5),
             charts.axis(LATENCY, [float(row["value"]) for row in rows], from_zero=False),
@@ -383,12 +389,12 @@ def _cry(against_before: float | None) -> str:
     return f"{'−' if against_before < 0 else '+'}{form.share(abs(against_before))}"
 
 
-def _labelled(said: Sequence[tuple[int, str]]) -> list[charts.Row]:
-    """Return the rows of what was said, each beside its line: a suspicion before it, what confirms it behind."""
+def _notes(statuses: Sequence[tuple[int, str]]) -> list[charts.Row]:
+    """Return a note for each status of the change, beside its line: a suspicion before it, what confirms it behind."""
     before: charts.Row = {"align": "right", "dx": -5}
     behind: charts.Row = {"align": "left", "dx": 5}
     rows: list[charts.Row] = []
-    for place, word in said:
-        row: charts.Row = {"run": place + 1, "label": word}
-        rows.append(row | (before if word == "suspected" else behind))
+    for place, status in statuses:
+        row: charts.Row = {"number": place + 1, "label": status}
+        rows.append(row | (before if status == "suspected" else behind))
     return rows

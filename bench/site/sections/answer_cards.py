@@ -1,4 +1,4 @@
-"""What models said: equal answers folded into one with a count, each with its facets and the evidence for them.
+"""The answers of models: equal answers folded into one with a count, each with its facets and the evidence for them.
 
 The words by which the program graded an answer are marked where they stand.
 """
@@ -24,8 +24,8 @@ from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.schema.result import FacetGrade, Result
 from bench.schema.sample import Sample
 from bench.site.dataset import Board, Site, failure_text
-from bench.site.sections.raters import SILENT, WHY_LENGTH, Voice
-from bench.site.sections.reviewed_runs import Earlier, VoiceLine, scored_before, voice_lines
+from bench.site.sections.raters import NO_SCORE, WHY_LENGTH, RaterScores
+from bench.site.sections.reviewed_runs import EarlierReview, RaterNote, earlier_review, rater_notes
 from bench.site.urls import model_page, run_file
 
 MOST_MARKS: Final = 200
@@ -78,7 +78,7 @@ class MarkedPiece:
 def marked(text: str, prompt: PromptRecord, grades: Sequence[FacetGrade], cut: bool = False) -> Markup:
     """Return an answer, escaped, with the words marked that speak for or against a facet.
 
-    Where it was `cut`, nothing is said of its end.
+    Where it was `cut`, checks of its end mark nothing.
     """
     return Markup("").join(_mark(piece) for piece in pieces(text, prompt, grades, cut))
 
@@ -95,24 +95,24 @@ def pieces(text: str, prompt: PromptRecord, grades: Sequence[FacetGrade], cut: b
     ]
     places = sorted(places, key=lambda place: (place.start, place.end))[:MOST_MARKS]
     ends = sorted({0, len(text), *(place.start for place in places), *(place.end for place in places)})
-    found = [(_speaking(places, start, end), text[start:end]) for start, end in pairwise(ends)]
+    found = [(_evidence(places, start, end), text[start:end]) for start, end in pairwise(ends)]
     return tuple(
-        _piece(speaking, "".join(piece for _, piece in group))
-        for speaking, group in groupby(found, key=lambda piece: piece[0])
+        _piece(evidence, "".join(piece for _, piece in group))
+        for evidence, group in groupby(found, key=lambda piece: piece[0])
     )
 
 
-def _speaking(places: Sequence[_Place], start: int, end: int) -> tuple[tuple[bool, str], ...]:
-    """Return what a piece of an answer speaks against, or for, and which facet: each once."""
+def _evidence(places: Sequence[_Place], start: int, end: int) -> tuple[tuple[bool, str], ...]:
+    """Return the facets that a piece of an answer is evidence for or against, each once."""
     here = (place for place in places if place.start <= start and end <= place.end)
     return tuple(dict.fromkeys((place.against, place.says) for place in here))
 
 
-def _piece(speaking: Sequence[tuple[bool, str]], text: str) -> MarkedPiece:
-    if not speaking:
+def _piece(evidence: Sequence[tuple[bool, str]], text: str) -> MarkedPiece:
+    if not evidence:
         return MarkedPiece(text)
-    words = (f"speaks {'against' if against else 'for'}: {shortened(says, 80)}" for against, says in speaking)
-    return MarkedPiece(text, "against" if any(against for against, _ in speaking) else "for", "; ".join(words))
+    words = (f"speaks {'against' if against else 'for'}: {shortened(says, 80)}" for against, says in evidence)
+    return MarkedPiece(text, "against" if any(against for against, _ in evidence) else "for", "; ".join(words))
 
 
 def _mark(piece: MarkedPiece) -> Markup:
@@ -237,7 +237,7 @@ Grades = Mapping[tuple[str, str], Sequence[FacetGrade]]
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a judge or a person says of a facet or a whole answer. `words` weaken it: doubted, or of its own answer."""
+    """The score of a facet or an answer by a judge or a person. `words` weaken it: doubted, or of its own answer."""
 
     by: str
     score: str
@@ -247,7 +247,7 @@ class Opinion:
 
 @dataclass(frozen=True)
 class FacetView:
-    """One facet of an answer: whether the program finds it met, by what evidence, and what others say."""
+    """One facet of an answer: whether the program finds it met, by what evidence, and the scores by other raters."""
 
     says: str
     state: State
@@ -288,7 +288,7 @@ class FoldedAnswer:
 
     @property
     def empty(self) -> str:
-        """What is said of an answer in which there is nothing to read; empty for any other."""
+        """Words in place of an answer without text; empty for any other."""
         if self.text.strip():
             return ""
         return "The answer is white space alone." if self.text else "The answer has no text."
@@ -305,7 +305,7 @@ class FailureCount:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one model said to one prompt. `whole` is the address of the run's file, from the site's root."""
+    """The answers of one model to one prompt. `whole` is the address of the run's file, from the site's root."""
 
     distinct: tuple[FoldedAnswer, ...]
     failures: tuple[FailureCount, ...]
@@ -329,12 +329,12 @@ def answers(
     summary: ModelSummary,
     prompt: PromptRecord,
     grades: Grades,
-    voices: Sequence[Voice] = (),
+    raters: Sequence[RaterScores] = (),
     samples: Sequence[Sample] | None = None,
 ) -> Answers:
-    """Return what a model said to a prompt, the most frequent answer first, and what `voices` say of each.
+    """Return the answers of a model to a prompt, the most frequent first, with the scores of each by `raters`.
 
-    `samples` are those of the prompt, where somebody has them already.
+    `samples` are those of the prompt, where the caller has them already.
     """
     samples = by_prompt(summary.model).get(prompt.id, ()) if samples is None else samples
     good = [sample for sample in samples if sample.failure is None and sample.output is not None]
@@ -344,7 +344,7 @@ def answers(
         ends = dict.fromkeys(sample.finish_reason or "no reason given" for sample in good if sample.output == output)
         text = summary.result.outputs[output]
         found = tuple(grades.get((prompt.id, output), ()))
-        heard = [voice for voice in voices if voice.source.kind != "program"]
+        reviewers = [rater for rater in raters if rater.source.kind != "program"]
         distinct.append(
             FoldedAnswer(
                 prompt=prompt,
@@ -355,12 +355,12 @@ def answers(
                 score=_score(prompt, found),
                 ended=shortened(", ".join(ends), 80),
                 grades=found,
-                facets=facets(prompt, found, output, [voice for voice in heard if voice.spoke_of(prompt, output)]),
-                others=tuple(_of_all(voice, prompt, output) for voice in heard),
+                facets=facets(prompt, found, output, [rater for rater in reviewers if rater.was_asked(prompt, output)]),
+                others=tuple(_of_all(rater, prompt, output) for rater in reviewers),
                 notes=tuple(
-                    Opinion(voice.label, "", shortened(note, WHY_LENGTH), "")
-                    for voice in heard
-                    if (note := voice.notes.get((prompt.id, output)))
+                    Opinion(rater.label, "", shortened(note, WHY_LENGTH), "")
+                    for rater in reviewers
+                    if (note := rater.notes.get((prompt.id, output)))
                 ),
             )
         )
@@ -370,16 +370,16 @@ def answers(
 
 
 def facets(
-    prompt: PromptRecord, found: Sequence[FacetGrade], output: str, voices: Sequence[Voice]
+    prompt: PromptRecord, found: Sequence[FacetGrade], output: str, raters: Sequence[RaterScores]
 ) -> tuple[FacetView, ...]:
-    """Return each facet of a prompt's rubric with what a grade, and what `voices`, say of an answer."""
+    """Return each facet of a prompt's rubric with the grade of an answer and its scores by `raters`."""
     by_facet = {grade.facet: grade for grade in found}
     views = []
     for facet in prompt.facets:
         grade = by_facet.get(facet.id)
         state = state_of(None if grade is None else grade.credit)
         why = "not graded" if grade is None else grade.why
-        opinions = tuple(_opinion(voice, Item(prompt.id, output, facet.id)) for voice in voices)
+        opinions = tuple(_opinion(rater, Item(prompt.id, output, facet.id)) for rater in raters)
         views.append(FacetView(facet.says, state, SIGNS[state], why, opinions))
     return tuple(views)
 
@@ -399,20 +399,20 @@ def _cut(text: str) -> str:
     return f"Cut here, after {LONGEST_ANSWER:,} of {form.count(len(text), 'character')}."
 
 
-def _opinion(voice: Voice, item: Item) -> Opinion:
-    given = voice.scores.get(item)
-    why = voice.why_unscored(item) if given is None else voice.reasons.get(item, "")
+def _opinion(rater: RaterScores, item: Item) -> Opinion:
+    given = rater.scores.get(item)
+    why = rater.why_unscored(item) if given is None else rater.reasons.get(item, "")
     text = "unscored" if given is None else f"{form.short(given)} of {HIGHEST_SCORE}"
-    return Opinion(voice.label, text, shortened(why, WHY_LENGTH), DOUBTED if voice.doubt else "")
+    return Opinion(rater.label, text, shortened(why, WHY_LENGTH), DOUBTED if rater.doubt else "")
 
 
-def _of_all(voice: Voice, prompt: PromptRecord, output: str) -> Opinion:
-    value = answer_score(prompt, output, voice.scores)
+def _of_all(rater: RaterScores, prompt: PromptRecord, output: str) -> Opinion:
+    value = answer_score(prompt, output, rater.scores)
     text = "unscored" if value is None else form.with_unit(value, "score")
-    why = "" if voice.spoke_of(prompt, output) else SILENT[voice.source.kind]
-    words = [DOUBTED] if voice.doubt else []
-    words += [OF_ITSELF] if (prompt.id, output) in voice.own else []
-    return Opinion(voice.label, text, why, ", ".join(words))
+    why = "" if rater.was_asked(prompt, output) else NO_SCORE[rater.source.kind]
+    words = [DOUBTED] if rater.doubt else []
+    words += [OF_ITSELF] if (prompt.id, output) in rater.own_answers else []
+    return Opinion(rater.label, text, why, ", ".join(words))
 
 
 def _score(prompt: PromptRecord, found: Sequence[FacetGrade]) -> str:
@@ -433,7 +433,7 @@ PARTS: Final = ("who gave it", "its text", "what others give it", "remarks")
 
 
 @dataclass(frozen=True)
-class Speaker:
+class AnsweringModel:
     """A model that gave an answer, how often, and how its answers ended."""
 
     name: str
@@ -447,7 +447,7 @@ class Speaker:
 class AnswerCard:
     """A distinct answer, or why models gave none, with the models that it is of."""
 
-    speakers: tuple[Speaker, ...]
+    models: tuple[AnsweringModel, ...]
     answer: FoldedAnswer | None = None
     failure: FailureCount | None = None
     state: str = ""
@@ -458,7 +458,7 @@ class AnswerCard:
 class Cards:
     """All cards of a prompt, of so many `facets` and `rows` in all: what is alike stands side by side.
 
-    `heard` says whether others than the program scored the run, `marks` whether words are marked in some answer, and
+    `reviewed` says whether others than the program scored the run, `marks` whether words are marked in some answer, and
     `whole` where the run's data is.
     """
 
@@ -466,11 +466,11 @@ class Cards:
     cards: tuple[AnswerCard, ...]
     facets: int
     rows: int
-    heard: bool
+    reviewed: bool
     marks: bool
     whole: str
-    voices: tuple[VoiceLine, ...]
-    scored_before: Earlier | None
+    rater_notes: tuple[RaterNote, ...]
+    earlier_review: EarlierReview | None
 
 
 def cards(site: Site, board: Board, prompt: PromptRecord, here: str) -> Cards:
@@ -478,59 +478,59 @@ def cards(site: Site, board: Board, prompt: PromptRecord, here: str) -> Cards:
 
     Answers come in the order of the models that gave them first, then failures, then models that were not asked.
     """
-    hearing = site.hearings.of(board.result)
+    raters = site.raters.of(board.result)
     grades = grades_of(board.result)
-    said = [(one, answers(one, prompt, grades, hearing.voices)) for one in board.summary.models]
-    found = _answered(site, said, here)
-    rest = [*_failed(site, said, here), *_silent(site, board.summary.models, prompt, here)]
+    by_model = [(one, answers(one, prompt, grades, raters.all)) for one in board.summary.models]
+    found = _answered(site, by_model, here)
+    rest = [*_failed(site, by_model, here), *_without_answer(site, board.summary.models, prompt, here)]
     return Cards(
         sentence=_sentence(found),
         cards=(*found, *rest),
         facets=len(prompt.facets),
         rows=len(prompt.facets) + len(PARTS),
-        heard=bool(hearing.others),
+        reviewed=bool(raters.reviewers),
         marks=any("<mark " in card.answer.shown for card in found if card.answer is not None),
-        whole=said[0][1].whole if said else "",
-        voices=voice_lines(hearing),
-        scored_before=scored_before(site, board, here),
+        whole=by_model[0][1].whole if by_model else "",
+        rater_notes=rater_notes(raters),
+        earlier_review=earlier_review(site, board, here),
     )
 
 
-def _answered(site: Site, said: Iterable[tuple[ModelSummary, Answers]], here: str) -> list[AnswerCard]:
-    found: dict[str, tuple[FoldedAnswer, list[Speaker]]] = {}
-    for one, told in said:
-        for answer in told.distinct:
-            _, speakers = found.setdefault(answer.output, (answer, []))
-            speakers.append(_speaker(site, one, here, answer.times, answer.ended))
-    return [AnswerCard(tuple(speakers), answer=answer) for answer, speakers in found.values()]
+def _answered(site: Site, by_model: Iterable[tuple[ModelSummary, Answers]], here: str) -> list[AnswerCard]:
+    found: dict[str, tuple[FoldedAnswer, list[AnsweringModel]]] = {}
+    for one, of_model in by_model:
+        for answer in of_model.distinct:
+            _, models = found.setdefault(answer.output, (answer, []))
+            models.append(_answering_model(site, one, here, answer.times, answer.ended))
+    return [AnswerCard(tuple(models), answer=answer) for answer, models in found.values()]
 
 
-def _failed(site: Site, said: Iterable[tuple[ModelSummary, Answers]], here: str) -> list[AnswerCard]:
-    found: dict[tuple[str, str], tuple[FailureCount, list[Speaker]]] = {}
-    for one, told in said:
-        for failure in told.failures:
-            _, speakers = found.setdefault((failure.kind, failure.message), (failure, []))
-            speakers.append(_speaker(site, one, here, failure.times))
-    return [AnswerCard(tuple(speakers), failure=failure) for failure, speakers in found.values()]
+def _failed(site: Site, by_model: Iterable[tuple[ModelSummary, Answers]], here: str) -> list[AnswerCard]:
+    found: dict[tuple[str, str], tuple[FailureCount, list[AnsweringModel]]] = {}
+    for one, of_model in by_model:
+        for failure in of_model.failures:
+            _, models = found.setdefault((failure.kind, failure.message), (failure, []))
+            models.append(_answering_model(site, one, here, failure.times))
+    return [AnswerCard(tuple(models), failure=failure) for failure, models in found.values()]
 
 
-def _silent(site: Site, models: Iterable[ModelSummary], prompt: PromptRecord, here: str) -> list[AnswerCard]:
-    found: dict[tuple[str, str], list[Speaker]] = {}
+def _without_answer(site: Site, models: Iterable[ModelSummary], prompt: PromptRecord, here: str) -> list[AnswerCard]:
+    found: dict[tuple[str, str], list[AnsweringModel]] = {}
     for one in models:
         if one.model.skipped is not None:
-            found.setdefault(("skipped", one.model.skipped), []).append(_speaker(site, one, here))
+            found.setdefault(("skipped", one.model.skipped), []).append(_answering_model(site, one, here))
         elif not any(sample.prompt == prompt.id for sample in one.model.samples):
-            found.setdefault((NOT_ASKED, failure_text(one)), []).append(_speaker(site, one, here))
-    return [AnswerCard(tuple(speakers), state=state, why=why) for (state, why), speakers in found.items()]
+            found.setdefault((NOT_ASKED, failure_text(one)), []).append(_answering_model(site, one, here))
+    return [AnswerCard(tuple(models), state=state, why=why) for (state, why), models in found.items()]
 
 
-def _speaker(site: Site, one: ModelSummary, here: str, times: str = "", ended: str = "") -> Speaker:
+def _answering_model(site: Site, one: ModelSummary, here: str, times: str = "", ended: str = "") -> AnsweringModel:
     name = one.model.name
-    return Speaker(shortened(name, 40), relative(here, model_page(name)), site.marks[name], times, ended)
+    return AnsweringModel(shortened(name, 40), relative(here, model_page(name)), site.marks[name], times, ended)
 
 
 def _sentence(found: list[AnswerCard]) -> str:
-    models = {speaker.href for card in found for speaker in card.speakers}
+    models = {one.href for card in found for one in card.models}
     if not models:
         return "No model gave a good answer."
     if len(models) == 1 and len(found) == 1:

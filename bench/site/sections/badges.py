@@ -22,7 +22,7 @@ class Badge:
     sentence: str
 
 
-def standings(summary: RunSummary) -> tuple[Badge, ...]:
+def badges(summary: RunSummary) -> tuple[Badge, ...]:
     """Return what must be known of a run, the gravest first; none for a whole run on a steady machine."""
     run = summary.result.run
     found = []
@@ -62,7 +62,7 @@ SHARED_LIMIT: Final = 0.1
 """Share of the gaps inside one read above which the gaps that are left say little about the model."""
 
 
-def doubts(summary: RunSummary) -> tuple[str, ...]:
+def caveats(summary: RunSummary) -> tuple[str, ...]:
     """Return every reason to doubt a run, the gravest first; none for a sound one."""
     result = summary.result
     tried = [one for one in summary.models if one.model.skipped is None]

@@ -16,19 +16,11 @@ from bench.site.charts import kinds as charts
 from bench.site.charts.figures import Figure, plain
 from bench.site.charts.lines import DASH_WORDS, SIZE, over_steps, steps
 from bench.site.dataset import Site, placed
+from bench.site.sections.rubric_matrix import MatrixCell
 from bench.site.urls import run_page
 
 SHADES = 5
 PARTS = ("prefill", "decode")
-
-
-@dataclass(frozen=True)
-class LengthCellView:
-    """One cell of a heat map: its number, its range and failures in small type, and how strong its shade is."""
-
-    text: str
-    small: str
-    shade: str
 
 
 @dataclass(frozen=True)
@@ -37,7 +29,7 @@ class HeatMap:
 
     label: str
     heads: tuple[str, ...]
-    rows: tuple[tuple[str, str, tuple[LengthCellView, ...]], ...]
+    rows: tuple[tuple[str, str, tuple[MatrixCell, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -124,32 +116,32 @@ def heat_map(label: str, matrix: LengthMatrix, part: str) -> HeatMap:
     fastest = max((spread.median for cell in telling if (spread := _spread(cell, part))), default=0.0)
     rows = []
     for prompt_tokens in matrix.prompt_tokens:
-        squares = []
+        cells = []
         came: list[float] = []
         for output_tokens in matrix.output_tokens:
             cell = matrix.cells.get((prompt_tokens, output_tokens))
-            squares.append(_square(cell, part, fastest if cell in telling else None))
+            cells.append(_heat_cell(cell, part, fastest if cell in telling else None))
             if cell is not None and cell.read is not None:
                 came.append(cell.read.median)
         small = f"{form.whole(median(came))} came" if came and median(came) != prompt_tokens else ""
-        rows.append((f"{prompt_tokens:,}", small, tuple(squares)))
+        rows.append((f"{prompt_tokens:,}", small, tuple(cells)))
     return HeatMap(label, tuple(f"{tokens:,}" for tokens in matrix.output_tokens), tuple(rows))
 
 
-def _square(cell: CellSummary | None, part: str, fastest: float | None) -> LengthCellView:
+def _heat_cell(cell: CellSummary | None, part: str, fastest: float | None) -> MatrixCell:
     if cell is None:
-        return LengthCellView(WORDS["none"], "", "skipped")
+        return MatrixCell(WORDS["none"], "skipped")
     if cell.skipped is not None:
-        return LengthCellView(WORDS["skipped"], "", "skipped")
+        return MatrixCell(WORDS["skipped"], "skipped")
     failed = f"{cell.failed} of {cell.failed + cell.good} failed" if cell.failed else ""
     spread = _spread(cell, part)
     if spread is None:
-        return LengthCellView(WORDS["none"] if cell.good else WORDS["failed"], failed, "none")
+        return MatrixCell(WORDS["none"] if cell.good else WORDS["failed"], "none", small=failed)
     reach = "" if spread.count == 1 else f"{form.number(spread.minimum)}–{form.number(spread.maximum)}"
     ended = f"up to {form.whole(cell.written.maximum)} tokens" if fastest is None and cell.written is not None else ""
     small = " · ".join(words for words in (reach, ended, failed) if words)
     shade = "few" if fastest is None else str(ceil(SHADES * spread.median / fastest))
-    return LengthCellView(form.number(spread.median), small, shade)
+    return MatrixCell(form.number(spread.median), shade, small=small)
 
 
 def _notes(cell: CellSummary) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a model said otherwise: in another round at temperature 0, or in the run before."""
+"""Answers of a model that differ: in another round at temperature 0, or from the run before."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ class Other:
 
 
 @dataclass(frozen=True)
-class Wavering:
-    """A prompt to which a model said several things where one is expected."""
+class VaryingAnswers:
+    """A prompt with several answers of a model where one is expected."""
 
     title: str
     href: str
@@ -58,7 +58,7 @@ class Repeats:
 
     sentence: str
     is_finding: bool
-    wavering: tuple[Wavering, ...]
+    varying: tuple[VaryingAnswers, ...]
     changes_sentence: str
     before: str
     before_href: str
@@ -67,7 +67,7 @@ class Repeats:
 
 @dataclass(frozen=True)
 class AnswerFinding:
-    """What is said of one model on the page of a prompt."""
+    """A finding about one model on the page of a prompt."""
 
     name: str
     href: str
@@ -76,24 +76,24 @@ class AnswerFinding:
 
 
 def model_repeats(site: Site, summary: ModelSummary, here: str) -> Repeats:
-    """Return what a model said otherwise in its newest run, for its page `here`."""
+    """Return the answers of a model that differ in its newest run, for its page `here`."""
     titles = {prompt.id: prompt.title for prompt in summary.result.prompt_set.prompts}
     found, changes = site.drift.consistency(summary), site.drift.changes(summary)
     before = site.whole.of(changes.since).result if changes.since is not None else None
     if found.why is not None:
         sentence = f"Not looked at, whether it repeats itself: {found.why}."
-    elif not found.wavering:
+    elif not found.varying:
         times = form.count(found.prompts, "prompt")
         sentence = f"At temperature 0 it said one thing to each of {times} that it answered more than once."
     else:
         sentence = (
-            f"At temperature 0 it gave several answers to {len(found.wavering)} of "
+            f"At temperature 0 it gave several answers to {len(found.varying)} of "
             f"{form.count(found.prompts, 'prompt')}, where one is expected."
         )
     return Repeats(
         sentence=sentence,
-        is_finding=bool(found.wavering),
-        wavering=tuple(_wavering(one, titles[one.prompt], here) for one in found.wavering),
+        is_finding=bool(found.varying),
+        varying=tuple(_varying(one, titles[one.prompt], here) for one in found.varying),
         changes_sentence=_changes_sentence(changes.why, len(changes.changed), changes.prompts),
         before="" if before is None else form.minute(before.run.started_utc),
         before_href="" if before is None else relative(here, run_page(before)),
@@ -114,9 +114,9 @@ def prompt_findings(site: Site, board: Board, prompt_id: str, here: str) -> tupl
     for one in board.answering:
         name = one.model.name
         target = relative(here, f"{model_page(name)}#{ANCHOR}")
-        for said in site.drift.consistency(one).wavering:
-            if said.prompt == prompt_id:
-                text = f"gave {_found(said)} at temperature 0, where one answer is expected."
+        for outputs in site.drift.consistency(one).varying:
+            if outputs.prompt == prompt_id:
+                text = f"gave {_found(outputs)} at temperature 0, where one answer is expected."
                 findings.append(AnswerFinding(shortened(name, 40), target, site.marks[name], text))
         changes = site.drift.changes(one)
         if changes.since is not None and any(changed.prompt == prompt_id for changed in changes.changed):
@@ -134,19 +134,19 @@ def _changes_sentence(why: str | None, changed: int, prompts: int) -> str:
     return f"{changed} of {form.count(prompts, 'answer')} changed."
 
 
-def _wavering(said: PromptOutputs, title: str, here: str) -> Wavering:
-    first = said.answers[0]
-    total = sum(answer.count for answer in said.answers)
+def _varying(outputs: PromptOutputs, title: str, here: str) -> VaryingAnswers:
+    first = outputs.answers[0]
+    total = sum(answer.count for answer in outputs.answers)
     others = tuple(
         _other(f"{other.count} of {total} times, against {first.count} of {total}", word_diff(first.text, other.text))
-        for other in said.answers[1 : ANSWERS_SHOWN + 1]
+        for other in outputs.answers[1 : ANSWERS_SHOWN + 1]
     )
-    return Wavering(shortened(title, 80), relative(here, prompt_page(said.prompt)), _found(said), others)
+    return VaryingAnswers(shortened(title, 80), relative(here, prompt_page(outputs.prompt)), _found(outputs), others)
 
 
-def _found(said: PromptOutputs) -> str:
-    total = sum(answer.count for answer in said.answers)
-    return f"{len(said.answers)} different answers in {form.count(total, 'good sample')}"
+def _found(outputs: PromptOutputs) -> str:
+    total = sum(answer.count for answer in outputs.answers)
+    return f"{len(outputs.answers)} different answers in {form.count(total, 'good sample')}"
 
 
 def _other(label: str, spans: Sequence[WordSpan]) -> Other:

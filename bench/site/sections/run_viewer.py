@@ -37,8 +37,8 @@ from bench.site.sections.answer_cards import FoldedAnswer, MarkedPiece, Opinion,
 from bench.site.sections.lengths import lengths_sentence
 from bench.site.sections.level_tables import CLOSED_VIEWER_COLUMNS, FROM_SCHEDULE, OPEN_VIEWER_COLUMNS, level_table
 from bench.site.sections.load_levels import closed_sentence, rates_sentence
-from bench.site.sections.raters import Hearing, Voice
-from bench.site.sections.reviewed_runs import voice_lines
+from bench.site.sections.raters import RaterScores, RunRaters
+from bench.site.sections.reviewed_runs import rater_notes
 
 Json = dict[str, Any]
 
@@ -412,26 +412,26 @@ class RunAnswers:
     rows: dict[str, list[list[int | str]]]
 
 
-def source_sections(summary: RunSummary, hearing: Hearing) -> list[Json]:
+def source_sections(summary: RunSummary, hearing: RunRaters) -> list[Json]:
     """Return what each source gives each model of a run, and what must be known of the judges; nothing without others.
 
     A score is the mean over the prompts that its source scored.
     """
-    if not hearing.others:
+    if not hearing.reviewers:
         return []
     models = summary.models
     columns = [name_column("Model", [Cell(one.model.name) for one in models])]
     columns += [
         text_column(_headed(voice), [_mean(summary, one, voice) for one in models], numeric=True)
-        for voice in hearing.voices
+        for voice in hearing.all
     ]
     says = (
         f"Each source scores the answers by itself, from {LOWEST_SCORE} to {HIGHEST_SCORE}; none is mixed into another."
     )
-    doubts = [f"{line.name} {line.text}" for line in voice_lines(hearing)]
+    caveats = [f"{line.name} {line.text}" for line in rater_notes(hearing)]
     return [
         table_section("Quality by source", table("Quality by source", columns), says),
-        list_section("What to know of the judges", doubts),
+        list_section("What to know of the judges", caveats),
     ]
 
 
@@ -455,9 +455,9 @@ def said(summary: RunSummary) -> RunAnswers:
     return RunAnswers(prompts, shown, rows)
 
 
-def opinions(summary: RunSummary, hearing: Hearing) -> list[Json]:
+def opinions(summary: RunSummary, hearing: RunRaters) -> list[Json]:
     """Return what judges and people say of each answer of `said`, in its order; nothing without others."""
-    if not hearing.others:
+    if not hearing.reviewers:
         return []
     answered: dict[tuple[str, str], FoldedAnswer] = {}
     for _, _, each in _each_answer(summary, hearing):
@@ -465,9 +465,9 @@ def opinions(summary: RunSummary, hearing: Hearing) -> list[Json]:
     return [_opinions(each) for each in answered.values()]
 
 
-def _each_answer(summary: RunSummary, hearing: Hearing | None = None) -> Iterator[tuple[str, int, FoldedAnswer]]:
+def _each_answer(summary: RunSummary, hearing: RunRaters | None = None) -> Iterator[tuple[str, int, FoldedAnswer]]:
     """Yield the name of each model, the number of each prompt, and each distinct answer of the one to the other."""
-    grades, voices = grades_of(summary.result), hearing.voices if hearing is not None else ()
+    grades, voices = grades_of(summary.result), hearing.all if hearing is not None else ()
     for one in summary.models:
         samples = by_prompt(one.model)
         for number, prompt in enumerate(summary.result.prompt_set.prompts):
@@ -507,7 +507,7 @@ def _opinion(one: Opinion) -> Json:
     return {"by": visible(one.by), "score": one.score, "why": visible(one.why), "words": one.words}
 
 
-def _mean(summary: RunSummary, one: ModelSummary, voice: Voice) -> Cell:
+def _mean(summary: RunSummary, one: ModelSummary, voice: RaterScores) -> Cell:
     scores = prompt_scores_of(summary.result, one.model, voice.scores)
     value = mean_score(scores)
     if value is None:
@@ -518,6 +518,6 @@ def _mean(summary: RunSummary, one: ModelSummary, voice: Voice) -> Cell:
     return Cell(form.score(value), small=", ".join(words), kind="none" if voice.doubt else "value")
 
 
-def _headed(voice: Voice) -> str:
+def _headed(voice: RaterScores) -> str:
     # A person's name stays as the person writes it.
     return voice.label if voice.source.kind == "person" else voice.label[:1].upper() + voice.label[1:]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.runner.machine.endpoint_process import Holder, holder_of
+from bench.runner.machine.memory import Holder, holder_of
 
 LISTEN = (
     "import socket, sys; server = socket.create_server(('127.0.0.1', 0)); "
