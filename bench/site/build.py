@@ -16,7 +16,7 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.metrics.registry import SAMPLE_METRICS
+from bench.metrics.registry import measured_in
 from bench.report import format as form
 from bench.report.export import FORMULA_STARTS, SCORE_COLUMNS, csv_text, json_text, score_rows, to_csv, to_json
 from bench.report.text import anchor, finalise, relative, run_key, title
@@ -68,11 +68,12 @@ def samples_csv(result: Result) -> str:
     """Return every measured sample of a run, one a row, unrounded and in base units; empty where undefined."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    names = [one.id for one in SAMPLE_METRICS]
+    metrics = measured_in("whole", "sample")
+    names = [one.id for one in metrics]
     writer.writerow(["model", "prompt", "round", "position", *names, "output_tokens", "finish_reason", "failure"])
     for model in result.models:
         for sample in model.samples:
-            values = [one.value(sample) for one in SAMPLE_METRICS]
+            values = [one.value(sample) for one in metrics]
             writer.writerow(
                 [
                     _text(model.name),

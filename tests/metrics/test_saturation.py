@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bench.metrics.load import level_summaries
-from bench.metrics.saturation import Knee, NoKnee, RateVerdict, SweepEnd, knee, rate_verdict, resistant_slope, sweep_end
+from bench.metrics.load import RateVerdict, level_summaries, rate_verdict, resistant_slope
+from bench.metrics.saturation import Knee, NoKnee, SweepEnd, knee, sweep_end
 from bench.schema.load import LoadLevel
 from bench.schema.result import Result
 from bench.schema.sample import Failure

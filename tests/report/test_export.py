@@ -114,10 +114,11 @@ def test_a_row_by_hand() -> None:
             "undefined": (
                 "ttft_p95_s: 3 samples; a p95 needs 20; "
                 "itl_p95_s: 3 gaps; a p95 needs 20; itl_p99_s: 3 gaps; a p99 needs 100; "
-                "connect_s: no client stands before a model in the same process; "
+                "latency_p95_s: 3 samples; a p95 needs 20; "
                 "sent_p50_s: no client stands before a model in the same process; "
                 "sent_share: no client stands before a model in the same process; "
-                "latency_p95_s: 3 samples; a p95 needs 20; gpu_memory_peak_bytes: not measured; "
+                "gpu_memory_peak_bytes: not measured; "
+                "connect_s: no client stands before a model in the same process; "
                 "energy_per_answer_j: not measured; energy_per_1000_tokens_j: not measured; "
                 "cost_per_1000_answers: the config has no price of a kWh (energy.price_per_kwh)"
             ),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from bench.analysis.summary import ModelSummary, RunSummary
-from bench.metrics.client_error import BETWEEN_CHUNKS, FROM_START, resolvable, smallest_resolvable_s
+from bench.metrics.client_error import resolvable, smallest_resolvable_s
 from bench.metrics.load import CLIENT_LIMIT, client_share, level_key
 from bench.report import format as form
 from bench.report.text import joined
@@ -103,14 +103,14 @@ def _failed_samples(summary: RunSummary) -> list[str]:
 
 
 def _not_resolvable(one: ModelSummary) -> list[str]:
-    names = {"ttft_s": "time to first token", "itl_s": "gap between chunks", "e2e_s": "latency"}
+    names = {"ttft_s": "time to first token", "e2e_s": "latency", "itl_s": "gap between chunks"}
     found = []
-    for metric_id in (*FROM_START, *BETWEEN_CHUNKS):
-        value = one.value(metric_id) if metric_id in names else None
+    for metric_id, name in names.items():
+        value = one.value(metric_id)
         if value is not None and not resolvable(metric_id, value, one.client_error):
             limit = form.with_unit(smallest_resolvable_s(metric_id, one.client_error), "s")
             shown = form.with_unit(value, "s")
-            found.append(f"{one.model.name}: the median {names[metric_id]} ({shown}) is not resolvable below {limit}")
+            found.append(f"{one.model.name}: the median {name} ({shown}) is not resolvable below {limit}")
     return found
 
 
