@@ -14,7 +14,7 @@ from bench.metrics.lengths import CellSummary, length_matrix
 from bench.metrics.load import LevelSummary, level_summaries, limits_of
 from bench.metrics.registry import StratumKind, exported
 from bench.metrics.resources import prices
-from bench.metrics.saturation import Knee, knee
+from bench.metrics.saturation import Knee, NoKnee, knee
 from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
 from bench.report.markdown import benchmark_report, escaped, table
 from bench.schema.model_run import ModelRun
@@ -166,13 +166,9 @@ def _said(result: Result, reviews: Reviews) -> dict[tuple[str, str, str], list[t
 
 
 __all__ = [
-    "COLUMNS",
+    "ALL_COLUMNS",
     "FORMULA_STARTS",
-    "LENGTH_COLUMNS",
-    "LIMIT_COLUMNS",
-    "LOAD_COLUMNS",
     "MARKDOWN_COLUMNS",
-    "RUN_COLUMNS",
     "Of",
     "Row",
     "Value",
@@ -186,95 +182,101 @@ __all__ = [
 Of = Literal["models", "load", "lengths"]
 """What a row is of: a model of a run, a level of load on one, a cell of its matrix of lengths."""
 
-RUN_COLUMNS = (
+RUN_FACTS: Final[dict[str, Callable[[RunSummary, ModelSummary], Value]]] = {
+    "run": lambda run, one: run.result.run.id,
+    "started_utc": lambda run, one: run.result.run.started_utc.isoformat(),
+    "commit": lambda run, one: run.result.run.commit,
+    "dirty": lambda run, one: run.result.run.dirty,
+    "tool_version": lambda run, one: run.result.run.tool_version,
+    "machine": lambda run, one: run.result.machine.name,
+    "config": lambda run, one: run.result.config.name,
+    "prompt_set": lambda run, one: run.result.prompt_set.id,
+    "model": lambda run, one: one.model.name,
+    "provider": lambda run, one: one.model.provider,
+    "variant": lambda run, one: one.model.variant_id,
+    "device": lambda run, one: one.model.device,
+    "execution_provider": lambda run, one: one.model.execution_provider,
+    "parameters": lambda run, one: one.model.parameters,
+    "precision": lambda run, one: one.model.precision,
+    "licence": lambda run, one: one.model.licence,
+    "commercial_use": lambda run, one: commercial_use(one.model.licence).use,
+    "transport": lambda run, one: one.model.transport,
+    "run_status": lambda run, one: run.result.run.status,
+    "resumed": lambda run, one: len(run.result.run.resumed_utc),
+    "steadiness": lambda run, one: run.steadiness.verdict,
+    "skipped": lambda run, one: one.model.skipped,
+    "failure": lambda run, one: _failure(one.model),
+    "good_samples": lambda run, one: one.good_samples,
+    "failed_samples": lambda run, one: one.failed_samples,
+}
+"""Column -> what it says of what was run, in order; the measured ones follow."""
+
+LIMIT_FACTS: Final[dict[str, Callable[[ModelSummary], Value]]] = {
+    "energy_source": lambda one: None if one.model.energy is None else one.model.energy.source,
+    "currency": lambda one: None if one.value("cost_per_1000_answers") is None else prices(one.result).currency,
+    "resolvable_from_s": lambda one: smallest_resolvable_s("ttft_s", one.client_error),
+    "gaps_resolvable_from_s": lambda one: smallest_resolvable_s("itl_s", one.client_error),
+}
+"""Column -> how far to believe the measured ones, in order: an energy_source of 'estimate' was not measured, and a
+latency or gap below its limit is not resolvable by the client."""
+
+WHAT_COLUMNS: Final = (
     "run",
     "started_utc",
     "commit",
-    "dirty",
-    "tool_version",
     "machine",
     "config",
     "prompt_set",
     "model",
-    "provider",
-    "variant",
-    "device",
-    "execution_provider",
-    "parameters",
-    "precision",
-    "licence",
-    "commercial_use",
-    "transport",
-    "run_status",
-    "resumed",
-    "steadiness",
-    "skipped",
-    "failure",
-    "good_samples",
-    "failed_samples",
-)
-"""Columns that say what was run, in order; the measured ones follow."""
-
-LIMIT_COLUMNS = ("energy_source", "currency", "resolvable_from_s", "gaps_resolvable_from_s")
-"""Columns that say how far to believe the measured ones, in order: an energy_source of 'estimate' was not measured, and
-a latency or gap below its limit is not resolvable by the client."""
-
-COLUMNS = (*RUN_COLUMNS, *exported("whole"), *LIMIT_COLUMNS, "undefined")
-"""Every column of a model's row, in order."""
-
-WHAT_COLUMNS = (
-    "run",
-    "started_utc",
-    "commit",
-    "machine",
-    "config",
-    "prompt_set",
-    "model",
     "device",
     "execution_provider",
     "transport",
     "run_status",
     "steadiness",
 )
-"""Columns that say what was run, in order: equal to those of a model's own row."""
+"""Columns that say what was run in the row of a level or a cell, in order: equal to those of a model's own row."""
 
-LOAD_COLUMNS = (
-    *WHAT_COLUMNS,
-    "load",
-    "arrivals",
-    "streams",
-    "rate_per_s",
-    "swept",
-    "at_knee",
-    "keeps_up",
-    "ended_early",
-    "window_s",
-    "good_samples",
-    "failed_samples",
-    "failure_kinds",
-    *exported("level"),
-    "itl_relative_error",
-    "goodput_ttft_limit_s",
-    "goodput_tpot_limit_s",
-    "goodput_latency_limit_s",
-    "undefined",
-)
-"""Every column of a level's row, in order. `keeps_up` is sustained, overloaded, failing or unknown; null if closed."""
+LEVEL_FACTS: Final[dict[str, Callable[[LevelSummary, Knee | NoKnee], Value]]] = {
+    "load": lambda level, at: level.key.words,
+    "arrivals": lambda level, at: level.key.arrivals,
+    "streams": lambda level, at: level.key.streams,
+    "rate_per_s": lambda level, at: level.key.rate_per_s,
+    "swept": lambda level, at: level.record.swept,
+    "at_knee": lambda level, at: at.level is level if isinstance(at, Knee) else None,
+    "keeps_up": lambda level, at: None if level.verdict is None else level.verdict.word,
+    "ended_early": lambda level, at: level.record.ended_early,
+    "window_s": lambda level, at: level.window_s,
+    "good_samples": lambda level, at: level.good,
+    "failed_samples": lambda level, at: level.failed,
+    "failure_kinds": lambda level, at: _kinds(level.failure_kinds),
+}
+"""Column -> what it says of a level, in order. `keeps_up` is a verdict on a rate: null for a closed loop."""
 
-LENGTH_COLUMNS = (
-    *WHAT_COLUMNS,
-    "prompt_tokens_aimed",
-    "output_tokens_asked",
-    "prompt_tokens",
-    "output_tokens",
-    "good_samples",
-    "failed_samples",
-    "failure_kinds",
-    "skipped",
-    *exported("cell"),
-    "undefined",
-)
-"""Every column of a cell's row, in order; prompt_tokens and output_tokens are medians of what came."""
+LEVEL_LIMIT_FACTS: Final[dict[str, Callable[[LevelSummary], Value]]] = {
+    "itl_relative_error": lambda level: None if level.gaps is None else level.gaps.relative_error,
+    "goodput_ttft_limit_s": lambda level: getattr(limits_of(level.result), "ttft_s", None),
+    "goodput_tpot_limit_s": lambda level: getattr(limits_of(level.result), "tpot_s", None),
+    "goodput_latency_limit_s": lambda level: getattr(limits_of(level.result), "e2e_s", None),
+}
+
+CELL_FACTS: Final[dict[str, Callable[[CellSummary], Value]]] = {
+    "prompt_tokens_aimed": lambda cell: cell.prompt_tokens,
+    "output_tokens_asked": lambda cell: cell.output_tokens,
+    "prompt_tokens": lambda cell: None if cell.read is None else cell.read.median,
+    "output_tokens": lambda cell: None if cell.written is None else cell.written.median,
+    "good_samples": lambda cell: cell.good,
+    "failed_samples": lambda cell: cell.failed,
+    "failure_kinds": lambda cell: _kinds(cell.failure_kinds),
+    "skipped": lambda cell: cell.skipped,
+}
+"""Column -> what it says of a cell, in order; prompt_tokens and output_tokens are medians of what came."""
+
+ALL_COLUMNS: Final[dict[Of, Sequence[str]]] = {
+    "models": (*RUN_FACTS, *exported("whole"), *LIMIT_FACTS, "undefined"),
+    "load": (*WHAT_COLUMNS, *LEVEL_FACTS, *exported("level"), *LEVEL_LIMIT_FACTS, "undefined"),
+    "lengths": (*WHAT_COLUMNS, *CELL_FACTS, *exported("cell"), "undefined"),
+}
+"""Every column of a row, in order."""
 
 MARKDOWN_COLUMNS: dict[str, str] = {
     "run": "Run",
@@ -328,7 +330,6 @@ LENGTH_MARKDOWN: dict[str, str] = {
 WORDS = ("run", "model", "licence", "load", "keeps_up", "skipped")
 """Columns of texts in Markdown; the others are numbers."""
 
-ALL_COLUMNS: Final[dict[Of, Sequence[str]]] = {"models": COLUMNS, "load": LOAD_COLUMNS, "lengths": LENGTH_COLUMNS}
 IN_MARKDOWN: Final[dict[Of, dict[str, str]]] = {
     "models": MARKDOWN_COLUMNS,
     "load": LOAD_MARKDOWN,
@@ -372,60 +373,25 @@ def to_markdown(runs: Iterable[Result | RunSummary], of: Of = "models") -> str:
     return markdown_text(IN_MARKDOWN[of], WORDS, rows(runs, of))
 
 
-def _model_rows(run: RunSummary, summary: ModelSummary) -> Iterator[Row]:
-    result, model = summary.result, summary.model
-    priced = summary.value("cost_per_1000_answers") is not None
-    yield {
-        **_facts(run, model),
-        "good_samples": summary.good_samples,
-        "failed_samples": summary.failed_samples,
-        "energy_source": None if model.energy is None else model.energy.source,
-        "currency": prices(result).currency if priced else None,
-        "resolvable_from_s": smallest_resolvable_s("ttft_s", summary.client_error),
-        "gaps_resolvable_from_s": smallest_resolvable_s("itl_s", summary.client_error),
-    } | _measured(summary, "whole")
+def _model_rows(run: RunSummary, one: ModelSummary) -> Iterator[Row]:
+    facts = {column: of(run, one) for column, of in RUN_FACTS.items()}
+    yield facts | _measured(one, "whole") | {column: of(one) for column, of in LIMIT_FACTS.items()}
 
 
-def _level_rows(run: RunSummary, summary: ModelSummary) -> Iterator[Row]:
-    levels = level_summaries(summary.result, summary.model)
+def _level_rows(run: RunSummary, one: ModelSummary) -> Iterator[Row]:
+    levels = level_summaries(one.result, one.model)
     at = knee(levels)
-    limits = limits_of(summary.result)
     for level in levels:
-        yield {
-            **_what(run, level.model),
-            "load": level.key.words,
-            "arrivals": level.key.arrivals,
-            "streams": level.key.streams,
-            "rate_per_s": level.key.rate_per_s,
-            "swept": level.record.swept,
-            "at_knee": at.level is level if isinstance(at, Knee) else None,
-            "keeps_up": None if level.verdict is None else level.verdict.word,
-            "ended_early": level.record.ended_early,
-            "window_s": level.window_s,
-            "good_samples": level.good,
-            "failed_samples": level.failed,
-            "failure_kinds": _kinds(level.failure_kinds),
-            "itl_relative_error": None if level.gaps is None else level.gaps.relative_error,
-            "goodput_ttft_limit_s": None if limits is None else limits.ttft_s,
-            "goodput_tpot_limit_s": None if limits is None else limits.tpot_s,
-            "goodput_latency_limit_s": None if limits is None else limits.e2e_s,
-        } | _measured(level, "level")
+        facts = {column: of(level, at) for column, of in LEVEL_FACTS.items()}
+        limits = {column: of(level) for column, of in LEVEL_LIMIT_FACTS.items()}
+        yield _what(run, one) | facts | _measured(level, "level") | limits
 
 
-def _cell_rows(run: RunSummary, summary: ModelSummary) -> Iterator[Row]:
-    matrix = length_matrix(summary.model)
+def _cell_rows(run: RunSummary, one: ModelSummary) -> Iterator[Row]:
+    matrix = length_matrix(one.model)
     for cell in matrix.cells.values() if matrix else ():
-        yield {
-            **_what(run, summary.model),
-            "prompt_tokens_aimed": cell.prompt_tokens,
-            "output_tokens_asked": cell.output_tokens,
-            "prompt_tokens": None if cell.read is None else cell.read.median,
-            "output_tokens": None if cell.written is None else cell.written.median,
-            "good_samples": cell.good,
-            "failed_samples": cell.failed,
-            "failure_kinds": _kinds(cell.failure_kinds),
-            "skipped": cell.skipped,
-        } | _measured(cell, "cell")
+        facts = {column: of(cell) for column, of in CELL_FACTS.items()}
+        yield _what(run, one) | facts | _measured(cell, "cell")
 
 
 def _measured(summary: ModelSummary | LevelSummary | CellSummary, kind: StratumKind) -> Row:
@@ -436,38 +402,12 @@ def _measured(summary: ModelSummary | LevelSummary | CellSummary, kind: StratumK
     return values | {"undefined": "; ".join(f"{name}: {why}" for name, why in reasons.items() if why is not None)}
 
 
-def _what(run: RunSummary, model: ModelRun) -> Row:
-    facts = _facts(run, model)
-    return {column: facts[column] for column in WHAT_COLUMNS}
+def _what(run: RunSummary, one: ModelSummary) -> Row:
+    return {column: RUN_FACTS[column](run, one) for column in WHAT_COLUMNS}
 
 
-def _facts(run: RunSummary, model: ModelRun) -> Row:
-    result = run.result
-    return {
-        "run": result.run.id,
-        "started_utc": result.run.started_utc.isoformat(),
-        "commit": result.run.commit,
-        "dirty": result.run.dirty,
-        "tool_version": result.run.tool_version,
-        "machine": result.machine.name,
-        "config": result.config.name,
-        "prompt_set": result.prompt_set.id,
-        "model": model.name,
-        "provider": model.provider,
-        "variant": model.variant_id,
-        "device": model.device,
-        "execution_provider": model.execution_provider,
-        "parameters": model.parameters,
-        "precision": model.precision,
-        "licence": model.licence,
-        "commercial_use": commercial_use(model.licence).use,
-        "transport": model.transport,
-        "run_status": result.run.status,
-        "resumed": len(result.run.resumed_utc),
-        "steadiness": run.steadiness.verdict,
-        "skipped": model.skipped,
-        "failure": None if model.failure is None else f"{model.failure.kind}: {model.failure.message}",
-    }
+def _failure(model: ModelRun) -> str | None:
+    return None if model.failure is None else f"{model.failure.kind}: {model.failure.message}"
 
 
 def _kinds(counted: dict[str, int]) -> str | None:

@@ -10,9 +10,7 @@ import pytest
 
 from bench.analysis.summary import summarise
 from bench.report.export import (
-    COLUMNS,
-    LENGTH_COLUMNS,
-    LOAD_COLUMNS,
+    ALL_COLUMNS,
     MARKDOWN_COLUMNS,
     Of,
     benchmark_report,
@@ -159,7 +157,7 @@ def test_csv_has_all_columns_and_empty_cells_for_what_is_undefined() -> None:
     text = to_csv([result([failed_model()])])
     row = parsed(text)[0]
 
-    assert tuple(row) == COLUMNS
+    assert tuple(row) == ALL_COLUMNS["models"]
     assert text.endswith("\n")
     assert "\r" not in text
     assert row["failure"] == "load: the weights are truncated"
@@ -170,7 +168,7 @@ def test_csv_has_all_columns_and_empty_cells_for_what_is_undefined() -> None:
 
 
 def test_csv_without_results_is_its_header() -> None:
-    assert to_csv([]) == ",".join(COLUMNS) + "\n"
+    assert to_csv([]) == ",".join(ALL_COLUMNS["models"]) + "\n"
 
 
 def test_csv_numbers_are_not_rounded() -> None:
@@ -202,7 +200,7 @@ def test_json_keeps_types_and_null() -> None:
     text = to_json([result([model_run(memory_peak_bytes=None)])])
     row = json.loads(text)[0]
 
-    assert tuple(row) == COLUMNS
+    assert tuple(row) == ALL_COLUMNS["models"]
     assert text.endswith("]\n")
     assert row["memory_peak_bytes"] is None
     assert row["footprint_bytes"] == 2_100_000
@@ -252,8 +250,8 @@ def test_a_row_of_a_level_by_hand() -> None:
     limits = config(resolved={"load": {"goodput": {"ttft_s": 1.0, "tpot_s": None, "e2e_s": 1.2}}})
     (row,) = rows([result([model_run(load=(level,))], config=limits)], "load")
 
-    assert tuple(row) == LOAD_COLUMNS
-    assert {name: value for name, value in row.items() if value is not None and name in LOAD_COLUMNS[12:-1]} == {
+    assert tuple(row) == ALL_COLUMNS["load"]
+    assert {name: value for name, value in row.items() if value is not None and name in ALL_COLUMNS["load"][12:-1]} == {
         "load": "poisson, 0.2/s, up to 64 streams",
         "arrivals": "poisson",
         "streams": 64,
@@ -305,7 +303,7 @@ def test_cells_of_the_matrix_of_lengths_have_rows_of_their_own() -> None:
     skipped = cell(prompt_tokens=4_096, skipped="longer than the model's context of 1,024 tokens")
     first, second = rows([result([model_run(lengths=(measured, skipped))])], "lengths")
 
-    assert tuple(first) == tuple(second) == LENGTH_COLUMNS
+    assert tuple(first) == tuple(second) == ALL_COLUMNS["lengths"]
     assert (first["prompt_tokens_aimed"], first["prompt_tokens"], first["output_tokens"]) == (128, 120, 16)
     assert [first[f"prefill_{part}_tokens_per_s"] for part in ("p50", "min", "max")] == [180, 120, 240]
     assert [first[f"decode_{part}_tokens_per_s"] for part in ("p50", "min", "max")] == pytest.approx([75, 50, 100])
@@ -316,7 +314,7 @@ def test_cells_of_the_matrix_of_lengths_have_rows_of_their_own() -> None:
 @pytest.mark.parametrize("of", ["load", "lengths"])
 def test_other_rows_are_exported_in_every_form(of: Of) -> None:
     run = result([model_run(name="=1|2", load=(steady_level(2, 100),), lengths=(cell([cell_sample(120, 16, 1, 1)]),))])
-    columns = {"load": LOAD_COLUMNS, "lengths": LENGTH_COLUMNS}[of]
+    columns = ALL_COLUMNS[of]
 
     assert to_csv([], of) == ",".join(columns) + "\n"
     assert parsed(to_csv([run], of))[0]["model"] == "'=1|2"
