@@ -51,7 +51,7 @@ from bench.analysis.measurements import (
     value,
     why_undefined,
 )
-from bench.metrics.load import Goodput, LevelSummary, answered, goodput, limits_of
+from bench.metrics.load import Goodput, LevelSummary, goodput, limits_of
 from bench.metrics.registry import Metric, metric, split_metric_id
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -240,7 +240,7 @@ def _of_loads(loads: Prompts, statistics: Sequence[str], seed: int) -> dict[str,
 
 
 def _of_rate(level: LevelSummary, selected: Metric) -> tuple[float, float] | str:
-    if answered(level.record) < REQUESTS_NEEDED or selected.of_level is None:
+    if level.answered < REQUESTS_NEEDED or selected.of_level is None:
         return TOO_FEW
     start_ns = level.record.window_start_ns
     span_ns = level.record.window_end_ns - start_ns

@@ -313,7 +313,7 @@ class LevelSummary:
     @cached_property
     def asked(self) -> tuple[LoadSample, ...]:
         """The requests that the statistics are of, failed ones included, in the order of sending."""
-        return measured_samples(self.record)
+        return tuple(sample for sample in self.record.samples if sample.phase == "measured")
 
     @cached_property
     def answers(self) -> tuple[LoadSample, ...]:
@@ -343,13 +343,43 @@ class LevelSummary:
 
     @cached_property
     def throughput_tokens_per_s(self) -> float | None:
-        """Output tokens that arrived inside the window, per second of it."""
-        return throughput_tokens_per_s(self.record)
+        """The output tokens that arrived inside the window, per second of it.
+
+        Every good answer counts, whenever it was sent, by the part of its text that came inside the window; its tokens
+        are taken to come evenly from its first text to its last. So an answer that ends after the window counts by its
+        part before it, and one that a warm-up request began by its part after it: counting whole answers would be off
+        by up to one answer a stream at each end, which is most of it where an answer takes as long as the window. The
+        tokens of a failed answer are lost. What is left of bias: an answer that does not flow evenly is put a little
+        early or late.
+
+        None where no good answer has text in the window, or where the tokens of one that has were not counted.
+        """
+        start_ns, end_ns = self.record.window_start_ns, self.record.window_end_ns
+        good = [sample for sample in self.record.samples if sample.failure is None]
+        shares = [(sample.output_tokens, _share_inside(sample, start_ns, end_ns)) for sample in good]
+        inside = [(tokens, share) for tokens, share in shares if share > 0]
+        if not inside or end_ns == start_ns or not all(tokens for tokens, _ in inside):
+            return None
+        return sum(tokens * share for tokens, share in inside if tokens) / self.window_s
 
     @cached_property
+    def answered(self) -> int:
+        """How many good answers ended inside the window, whenever they were sent."""
+        return sum(
+            sample.failure is None
+            and sample.end_ns is not None
+            and self.record.window_start_ns < sample.start_ns + sample.end_ns <= self.record.window_end_ns
+            for sample in self.record.samples
+        )
+
+    @property
     def answers_per_s(self) -> float | None:
-        """Good answers that ended inside the window, per second of it."""
-        return answers_per_s(self.record)
+        """The same per second of the window; None for a window of no length.
+
+        Answers under way at the window's start count whole, those under way at its end not at all: in a steady load the
+        two cancel, give or take one answer a stream.
+        """
+        return None if self.window_s == 0 else self.answered / self.window_s
 
     @property
     def due_per_s(self) -> float | None:
@@ -369,8 +399,15 @@ class LevelSummary:
 
     @cached_property
     def under_way(self) -> float | None:
-        """How many requests were under way on average."""
-        return under_way(self.record)
+        """How many requests were under way on average over the window: sent, and not yet ended.
+
+        A failed request counts until the last thing known of it. None for a window of no length.
+        """
+        start_ns, end_ns = self.record.window_start_ns, self.record.window_end_ns
+        if end_ns == start_ns:
+            return None
+        spans = ((sample.start_ns, sample.start_ns + last_known_ns(sample)) for sample in self.record.samples)
+        return sum(max(0, min(end, end_ns) - max(start, start_ns)) for start, end in spans) / (end_ns - start_ns)
 
     @property
     def by_little(self) -> float | None:
@@ -385,8 +422,9 @@ class LevelSummary:
 
     @property
     def client_share(self) -> float | None:
-        """The client's processor time / the window."""
-        return client_share(self.record)
+        """The client's processor time / the window; None where it was not read, and for a window of no length."""
+        cpu_ns, window_ns = self.record.client_cpu_ns, self.record.window_end_ns - self.record.window_start_ns
+        return None if cpu_ns is None or window_ns == 0 else cpu_ns / window_ns
 
     @property
     def client_bound(self) -> bool:
@@ -401,7 +439,7 @@ class LevelSummary:
     @cached_property
     def verdict(self) -> RateVerdict | None:
         """Whether the model keeps up with the level's rate; None for a closed loop."""
-        return rate_verdict(self.record)
+        return rate_verdict(self)
 
 
 def level_key(level: LoadLevel) -> LevelKey:
@@ -419,72 +457,7 @@ def summarise_level(result: Result, model: ModelRun, level: LoadLevel) -> LevelS
     return LevelSummary(result, model, level)
 
 
-def measured_samples(level: LoadLevel) -> tuple[LoadSample, ...]:
-    """Return the samples that the statistics of a level are of, failed ones included, in the order of sending."""
-    return tuple(sample for sample in level.samples if sample.phase == "measured")
-
-
-def throughput_tokens_per_s(level: LoadLevel) -> float | None:
-    """Return the output tokens that arrived inside the window, per second of it.
-
-    Every good answer counts, whenever it was sent, by the part of its text that came inside the window; its tokens are
-    taken to come evenly from its first text to its last. So an answer that ends after the window counts by its part
-    before it, and one that a warm-up request began by its part after it: counting whole answers would be off by up to
-    one answer a stream at each end, which is most of it where an answer takes as long as the window. The tokens of a
-    failed answer are lost. What is left of bias: an answer that does not flow evenly is put a little early or late.
-
-    None where no good answer has text in the window, or where the tokens of one that has were not counted.
-    """
-    start_ns, end_ns = level.window_start_ns, level.window_end_ns
-    shares = [(sample, _share_inside(sample, start_ns, end_ns)) for sample in level.samples if sample.failure is None]
-    inside = [(sample.output_tokens, share) for sample, share in shares if share > 0]
-    if not inside or end_ns == start_ns or not all(tokens for tokens, _ in inside):
-        return None
-    tokens_inside = sum(tokens * share for tokens, share in inside if tokens)
-    return tokens_inside / ((end_ns - start_ns) / NANOSECONDS_PER_SECOND)
-
-
-def answers_per_s(level: LoadLevel) -> float | None:
-    """Return the good answers that ended inside the window, whenever they were sent, per second of it.
-
-    Answers under way at the window's start count whole, those under way at its end not at all: in a steady load the two
-    cancel, give or take one answer a stream. None for a window of no length.
-    """
-    if level.window_end_ns == level.window_start_ns:
-        return None
-    return answered(level) / ((level.window_end_ns - level.window_start_ns) / NANOSECONDS_PER_SECOND)
-
-
-def answered(level: LoadLevel) -> int:
-    """Return how many good answers ended inside the window, whenever they were sent."""
-    return sum(
-        sample.failure is None
-        and sample.end_ns is not None
-        and level.window_start_ns < sample.start_ns + sample.end_ns <= level.window_end_ns
-        for sample in level.samples
-    )
-
-
-def under_way(level: LoadLevel) -> float | None:
-    """Return how many requests were under way on average over the window: sent, and not yet ended.
-
-    A failed request counts until the last thing known of it. None for a window of no length.
-    """
-    start_ns, end_ns = level.window_start_ns, level.window_end_ns
-    if end_ns == start_ns:
-        return None
-    spans = ((sample.start_ns, sample.start_ns + last_known_ns(sample)) for sample in level.samples)
-    return sum(max(0, min(end, end_ns) - max(start, start_ns)) for start, end in spans) / (end_ns - start_ns)
-
-
-def client_share(level: LoadLevel) -> float | None:
-    """Return the client's processor time / the window; None where it was not read, and for a window of no length."""
-    if level.client_cpu_ns is None or level.window_end_ns == level.window_start_ns:
-        return None
-    return level.client_cpu_ns / (level.window_end_ns - level.window_start_ns)
-
-
-def rate_verdict(level: LoadLevel) -> RateVerdict | None:
+def rate_verdict(level: LevelSummary) -> RateVerdict | None:
     """Return whether a model keeps up with the rate of an open-loop level; None for a closed loop.
 
     A rate is *failing* where more than 3% of the requests due in the window failed. It is *overloaded* where the model
@@ -498,26 +471,25 @@ def rate_verdict(level: LoadLevel) -> RateVerdict | None:
     The growth is the slope of a resistant line (Tukey, Exploratory Data Analysis, 1977): between the medians of the
     first and of the last third of the requests, by their scheduled times.
     """
-    if level.arrivals == "closed":
+    if level.closed:
         return None
-    due = measured_samples(level)
+    due = level.asked
     if len(due) < REQUESTS_DUE_NEEDED:
         noun = "request was" if len(due) == 1 else "requests were"
         return RateVerdict("unknown", f"{len(due)} {noun} due; it takes {REQUESTS_DUE_NEEDED} to tell", None, None)
-    good = [sample for sample in due if sample.failure is None]
-    share = answered(level) / len(due)
-    if len(good) < KEPT_SHARE * len(due):
-        return RateVerdict("failing", f"{len(due) - len(good)} of {len(due)} requests failed", share, None)
+    share = level.answered / len(due)
+    if level.good < KEPT_SHARE * len(due):
+        return RateVerdict("failing", f"{level.failed} of {len(due)} requests failed", share, None)
     points = [
         (sample.scheduled_ns / NANOSECONDS_PER_SECOND, latency + waited_s(sample))
-        for sample in good
+        for sample in level.answers
         if sample.scheduled_ns is not None and (latency := e2e_s(sample)) is not None
     ]
     growth = resistant_slope(points)
     if share < KEPT_SHARE and growth is not None and growth > GROWTH_LIMIT:
-        why = f"{answered(level)} answers for {len(due)} requests due, and latency grew by {growth:.2g} s a second"
+        why = f"{level.answered} answers for {len(due)} requests due, and latency grew by {growth:.2g} s a second"
         return RateVerdict("overloaded", why, share, growth)
-    return RateVerdict("sustained", f"{answered(level)} answers for {len(due)} requests due", share, growth)
+    return RateVerdict("sustained", f"{level.answered} answers for {len(due)} requests due", share, growth)
 
 
 def resistant_slope(points: Sequence[tuple[float, float]]) -> float | None:

@@ -10,12 +10,9 @@ from bench.metrics.load import (
     LevelSummary,
     Limits,
     NoGoodput,
-    answers_per_s,
     gaps_of_histogram,
     level_key,
     level_summaries,
-    throughput_tokens_per_s,
-    under_way,
 )
 from bench.metrics.registry import measured_in
 from bench.schema.load import GapHistogram, LoadLevel
@@ -45,7 +42,7 @@ ACROSS = load_level(
 
 def test_an_answer_across_an_edge_of_the_window_counts_by_the_part_inside() -> None:
     # A half of the first, all of the second, a quarter of the third: 5 + 10 + 2.5 tokens in 10 s.
-    assert throughput_tokens_per_s(ACROSS) == pytest.approx(1.75)
+    assert summary(ACROSS).throughput_tokens_per_s == pytest.approx(1.75)
 
 
 def test_an_answer_that_was_not_streamed_counts_where_it_ends() -> None:
@@ -54,13 +51,13 @@ def test_an_answer_that_was_not_streamed_counts_where_it_ends() -> None:
         load_sample(9.5, chunk_ns=(), first_answer_chunk=None, end_ns=SECOND_NS, output_tokens=30),
     ]
 
-    assert throughput_tokens_per_s(load_level(samples)) == 3
+    assert summary(load_level(samples)).throughput_tokens_per_s == 3
 
 
 def test_tokens_of_failed_answers_are_lost() -> None:
     cut_off = failed_load_sample(4, "cut-off", chunk_ns=(SECOND_NS,), first_answer_chunk=0, output_tokens=50)
 
-    assert throughput_tokens_per_s(load_level([load_sample(1), cut_off])) == pytest.approx(1.1)
+    assert summary(load_level([load_sample(1), cut_off])).throughput_tokens_per_s == pytest.approx(1.1)
 
 
 @pytest.mark.parametrize(
@@ -75,23 +72,23 @@ def test_tokens_of_failed_answers_are_lost() -> None:
     ids=["not counted", "failed", "empty", "no window", "outside"],
 )
 def test_a_throughput_that_nobody_can_tell_is_none(level: LoadLevel) -> None:
-    assert throughput_tokens_per_s(level) is None
+    assert summary(level).throughput_tokens_per_s is None
 
 
 def test_answers_count_where_they_end() -> None:
     # Ends at 3, 8 and 13.5 s: two of them in the 10 s from 2 to 12 s.
-    assert answers_per_s(ACROSS) == 0.2
-    assert answers_per_s(load_level([load_sample(1)], window_s=(3, 3))) is None
-    assert answers_per_s(load_level([failed_load_sample(1)])) == 0
+    assert summary(ACROSS).answers_per_s == 0.2
+    assert summary(load_level([load_sample(1)], window_s=(3, 3))).answers_per_s is None
+    assert summary(load_level([failed_load_sample(1)])).answers_per_s == 0
 
 
 def test_requests_under_way_are_averaged_over_the_window() -> None:
     # From 0 to 3, 5 to 8 and 11 to 13.5 s: 1 + 3 + 1 s of the 10 s from 2 to 12 s.
-    assert under_way(ACROSS) == pytest.approx(0.5)
-    assert under_way(load_level([], window_s=(3, 3))) is None
+    assert summary(ACROSS).under_way == pytest.approx(0.5)
+    assert summary(load_level([], window_s=(3, 3))).under_way is None
     # A failed request counts until the last thing known of it.
     broken = failed_load_sample(4, "connection", chunk_ns=(2 * SECOND_NS,), first_answer_chunk=0)
-    assert under_way(load_level([broken])) == pytest.approx(0.2)
+    assert summary(load_level([broken])).under_way == pytest.approx(0.2)
 
 
 def test_little_s_law() -> None:

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from bench.analysis.summary import ModelSummary, RunSummary
 from bench.metrics.client_error import resolvable, smallest_resolvable_s
-from bench.metrics.load import CLIENT_LIMIT, client_share, level_key
+from bench.metrics.load import level_summaries
 from bench.report import format as form
 from bench.report.text import joined
 from bench.site.sections.level_tables import key_name
@@ -122,12 +122,11 @@ def _shared_reads(one: ModelSummary) -> list[str]:
 
 
 def _busy_client(one: ModelSummary) -> list[str]:
-    shares = [(level, share) for level in one.model.load if (share := client_share(level)) is not None]
-    bound = [(level, share) for level, share in shares if share >= CLIENT_LIMIT]
+    bound = [level for level in level_summaries(one.result, one.model) if level.client_bound]
     if not bound:
         return []
-    at = joined([key_name(level_key(level)) for level, _ in bound])
-    most = form.share(max(share for _, share in bound))
+    at = joined([key_name(level.key) for level in bound])
+    most = form.share(max(level.client_share or 0.0 for level in bound))
     return [f"{one.model.name}: with {at} the client took up to {most} of a core, and may be what limits"]
 
 
