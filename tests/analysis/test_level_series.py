@@ -168,29 +168,15 @@ def test_goodput_is_only_compared_under_the_newest_limits() -> None:
     assert some.histories[1].values("goodput_share") == (None, None, 1.0, 1.0)
 
 
-def test_what_is_watched_at_a_level() -> None:
-    assert watched(Stratum(level=SIXTEEN)) == (
-        "ttft_s",
-        "ttft_s.p95",
-        "itl_s.p99",
-        "e2e_s",
-        "e2e_s.p95",
-        "throughput_tokens_per_s",
-        "goodput_share",
-        "memory_peak_bytes",
-        "good_share",
-    )
-    assert watched(Stratum(level=A_RATE)) == (
-        "scheduled_ttft_s",
-        "scheduled_ttft_s.p95",
-        "itl_s.p99",
-        "scheduled_e2e_s",
-        "scheduled_e2e_s.p95",
-        "throughput_tokens_per_s",
-        "goodput_share",
-        "memory_peak_bytes",
-        "good_share",
-    )
+def test_latencies_are_watched_from_the_schedule_where_there_is_one() -> None:
+    closed, scheduled = watched(Stratum(level=SIXTEEN)), watched(Stratum(level=A_RATE))
+
+    assert dict(zip(closed, scheduled, strict=True)) == {one: one for one in closed} | {
+        "ttft_s": "scheduled_ttft_s",
+        "ttft_s.p95": "scheduled_ttft_s.p95",
+        "e2e_s": "scheduled_e2e_s",
+        "e2e_s.p95": "scheduled_e2e_s.p95",
+    }
 
 
 def test_levels_stand_by_their_streams_and_then_by_their_rate() -> None:

@@ -46,82 +46,82 @@ def test_a_row_by_hand() -> None:
     # Latencies of 1, 2 and 6 s with 11 tokens each; text comes at a half and at the end of each.
     run = result([model_run(samples=(*samples([1, 2, 6]), failed_sample(start_ns=9_000_000_000)))], grades=(grade(),))
 
-    assert rows([run]) == [
-        {
-            "run": "laptop/20260105T090000Z-1a2b3c4d5e-default",
-            "started_utc": "2026-01-05T09:00:00+00:00",
-            "commit": "1a2b3c4d5e",
-            "dirty": False,
-            "tool_version": "0.1.0",
-            "machine": "laptop",
-            "config": "default",
-            "prompt_set": "test",
-            "model": "tiny",
-            "provider": "foundry",
-            "variant": "tiny-generic-cpu:1",
-            "device": "CPU",
-            "execution_provider": "CPUExecutionProvider",
-            "parameters": 940_000,
-            "precision": "int8",
-            "licence": "MIT",
-            "commercial_use": "yes",
-            "transport": "in-process",
-            "run_status": "complete",
-            "resumed": 0,
-            "steadiness": "unknown",
-            "skipped": None,
-            "failure": None,
-            "good_samples": 3,
-            "failed_samples": 1,
-            "ttft_p50_s": 1.0,
-            "ttft_p95_s": None,
-            "ttfo_p50_s": 1.0,
-            "first_request_s": 1.0,
-            "itl_p50_s": 1.0,
-            "itl_p95_s": None,
-            "itl_p99_s": None,
-            "longest_stall_s": 3.0,
-            "stalls_count": 3,
-            "connect_s": None,
-            "sent_p50_s": None,
-            "sent_share": None,
-            "shared_reads_count": 0,
-            "shared_reads_share": 0,
-            "tpot_p50_s": pytest.approx(0.1),
-            "decode_p50_tokens_per_s": pytest.approx(10),
-            "prefill_p50_tokens_per_s": 12.0,
-            "latency_mean_s": 3.0,
-            "latency_p50_s": 2.0,
-            "latency_p95_s": None,
-            "throughput_tokens_per_s": pytest.approx(33 / 9),
-            "score": 5.0,
-            "cold_load_s": 0.04,
-            "memory_before_bytes": 60_000_000,
-            "memory_loaded_bytes": 70_000_000,
-            "memory_peak_bytes": 75_000_000,
-            "memory_unique_bytes": 8_000_000,
-            "gpu_memory_peak_bytes": None,
-            "footprint_bytes": 2_100_000,
-            "energy_per_answer_j": None,
-            "energy_per_1000_tokens_j": None,
-            "cost_per_1000_answers": None,
-            "energy_source": None,
-            "currency": None,
-            "resolvable_from_s": None,
-            "gaps_resolvable_from_s": None,
-            "undefined": (
-                "ttft_p95_s: 3 samples; a p95 needs 20; "
-                "itl_p95_s: 3 gaps; a p95 needs 20; itl_p99_s: 3 gaps; a p99 needs 100; "
-                "latency_p95_s: 3 samples; a p95 needs 20; "
-                "sent_p50_s: no client stands before a model in the same process; "
-                "sent_share: no client stands before a model in the same process; "
-                "gpu_memory_peak_bytes: not measured; "
-                "connect_s: no client stands before a model in the same process; "
-                "energy_per_answer_j: not measured; energy_per_1000_tokens_j: not measured; "
-                "cost_per_1000_answers: the config has no price of a kWh (energy.price_per_kwh)"
-            ),
-        }
-    ]
+    expected = {
+        "run": "laptop/20260105T090000Z-1a2b3c4d5e-default",
+        "started_utc": "2026-01-05T09:00:00+00:00",
+        "commit": "1a2b3c4d5e",
+        "dirty": False,
+        "tool_version": "0.1.0",
+        "machine": "laptop",
+        "config": "default",
+        "prompt_set": "test",
+        "model": "tiny",
+        "provider": "foundry",
+        "variant": "tiny-generic-cpu:1",
+        "device": "CPU",
+        "execution_provider": "CPUExecutionProvider",
+        "parameters": 940_000,
+        "precision": "int8",
+        "licence": "MIT",
+        "commercial_use": "yes",
+        "transport": "in-process",
+        "run_status": "complete",
+        "resumed": 0,
+        "steadiness": "unknown",
+        "skipped": None,
+        "failure": None,
+        "good_samples": 3,
+        "failed_samples": 1,
+        "ttft_p50_s": 1.0,
+        "ttft_p95_s": None,
+        "ttfo_p50_s": 1.0,
+        "first_request_s": 1.0,
+        "itl_p50_s": 1.0,
+        "itl_p95_s": None,
+        "itl_p99_s": None,
+        "longest_stall_s": 3.0,
+        "stalls_count": 3,
+        "connect_s": None,
+        "sent_p50_s": None,
+        "sent_share": None,
+        "shared_reads_count": 0,
+        "shared_reads_share": 0,
+        "tpot_p50_s": pytest.approx(0.1),
+        "decode_p50_tokens_per_s": pytest.approx(10),
+        "prefill_p50_tokens_per_s": 12.0,
+        "latency_mean_s": 3.0,
+        "latency_p50_s": 2.0,
+        "latency_p95_s": None,
+        "throughput_tokens_per_s": pytest.approx(33 / 9),
+        "score": 5.0,
+        "cold_load_s": 0.04,
+        "memory_before_bytes": 60_000_000,
+        "memory_loaded_bytes": 70_000_000,
+        "memory_peak_bytes": 75_000_000,
+        "memory_unique_bytes": 8_000_000,
+        "gpu_memory_peak_bytes": None,
+        "footprint_bytes": 2_100_000,
+        "energy_per_answer_j": None,
+        "energy_per_1000_tokens_j": None,
+        "cost_per_1000_answers": None,
+        "energy_source": None,
+        "currency": None,
+        "resolvable_from_s": None,
+        "gaps_resolvable_from_s": None,
+        "undefined": (
+            "ttft_p95_s: 3 samples; a p95 needs 20; "
+            "itl_p95_s: 3 gaps; a p95 needs 20; itl_p99_s: 3 gaps; a p99 needs 100; "
+            "latency_p95_s: 3 samples; a p95 needs 20; "
+            "sent_p50_s: no client stands before a model in the same process; "
+            "sent_share: no client stands before a model in the same process; "
+            "gpu_memory_peak_bytes: not measured; "
+            "connect_s: no client stands before a model in the same process; "
+            "energy_per_answer_j: not measured; energy_per_1000_tokens_j: not measured; "
+            "cost_per_1000_answers: the config has no price of a kWh (energy.price_per_kwh)"
+        ),
+    }
+    (row,) = rows([run])
+    assert {column: row[column] for column in expected} == expected
 
 
 def test_a_run_that_is_summarised_already_gives_the_same_rows() -> None:
@@ -251,7 +251,7 @@ def test_a_row_of_a_level_by_hand() -> None:
     (row,) = rows([result([model_run(load=(level,))], config=limits)], "load")
 
     assert tuple(row) == ALL_COLUMNS["load"]
-    assert {name: value for name, value in row.items() if value is not None and name in ALL_COLUMNS["load"][12:-1]} == {
+    expected = {
         "load": "poisson, 0.2/s, up to 64 streams",
         "arrivals": "poisson",
         "streams": 64,
@@ -286,6 +286,8 @@ def test_a_row_of_a_level_by_hand() -> None:
         "goodput_ttft_limit_s": 1.0,
         "goodput_latency_limit_s": 1.2,
     }
+    assert {column: row[column] for column in expected} == expected
+    assert row["at_knee"] is row["ended_early"] is row["goodput_tpot_limit_s"] is None
     assert "latency_p95_s: 1 request; a p95 needs 20" in str(row["undefined"])
     assert "lateness_p99_s: 2 requests; a p99 needs 100" in str(row["undefined"])
 
