@@ -8,28 +8,13 @@ from typing import Final, NamedTuple
 from bench.analysis.contexts import Context, context_key
 from bench.analysis.measurements import Stratum
 from bench.analysis.measurements import watched as monitored
-from bench.analysis.summary import ModelSummary, RunSummary
-from bench.metrics.load import LevelKey, LevelSummary, level_key, limits_of, summarise_level
+from bench.analysis.summary import Kept, LevelPoint, ModelSummary, RunSummary
+from bench.metrics.load import LevelKey, level_key, limits_of, summarise_level
 from bench.metrics.registry import Metric, metric
 from bench.metrics.timing import e2e_s
 from bench.schema.load import LoadLevel
 
 GOODPUT: Final = "goodput_share"
-
-
-def level_values(levels: Sequence[LevelSummary], metric_id: str) -> tuple[float | None, ...]:
-    """Return a metric of one level in several runs, oldest first, in its base unit.
-
-    Goodput is a matter of the limits as well: a run with others than the newest one's has none. Raises KeyError for an
-    unknown metric.
-    """
-    values = tuple(level.value(metric_id) for level in levels)
-    if metric_id != GOODPUT:
-        return values
-    newest = limits_of(levels[-1].result)
-    return tuple(
-        value if limits_of(level.result) == newest else None for level, value in zip(levels, values, strict=True)
-    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +55,7 @@ class History:
     model: str
     runs: tuple[ModelSummary, ...]
     drifted: tuple[bool, ...]
-    levels: tuple[LevelSummary, ...] = ()
+    levels: tuple[LevelPoint, ...] = ()
 
     @property
     def level(self) -> LevelKey | None:
@@ -83,10 +68,16 @@ class History:
         return monitored(Stratum(level=self.level))
 
     def values(self, metric_id: str) -> tuple[float | None, ...]:
-        """Return the value of a watched metric in each run."""
+        """Return the value of a watched metric in each run.
+
+        Goodput is a matter of the limits as well: a run with others than the newest one's has none.
+        """
         if not self.levels:
             return tuple(one.value(metric_id) for one in self.runs)
-        return level_values(self.levels, metric_id)
+        newest = self.levels[-1].limits
+        return tuple(
+            None if metric_id == GOODPUT and one.limits != newest else one.values[metric_id] for one in self.levels
+        )
 
 
 @dataclass(frozen=True)
@@ -108,7 +99,7 @@ class Watched:
 class _HistoryRun:
     model: ModelSummary
     drifted: bool
-    level: LoadLevel | None = None
+    level: LevelPoint | None = None
 
 
 def histories(summaries: Sequence[RunSummary]) -> tuple[History, ...]:
@@ -125,8 +116,8 @@ def histories(summaries: Sequence[RunSummary]) -> tuple[History, ...]:
                 found.setdefault((context_key(one.result, one.model), one.model.name), []).append(
                     _HistoryRun(one, drifted)
                 )
-            for key, level in _levels(one).items():
-                context = context_key(one.result, one.model, key.words)
+            for level in kept(one).levels:
+                context = context_key(one.result, one.model, level.key.words)
                 found.setdefault((context, one.model.name), []).append(_HistoryRun(one, drifted, level))
     return tuple(_history(context, model, runs) for (context, model), runs in found.items())
 
@@ -141,7 +132,7 @@ def watched(history: History) -> Iterator[Watched]:
         return
     offset = max(0, len(history.runs) - PROMPT_RUNS)
     newest, drifted = history.runs[offset:], history.drifted[offset:]
-    latencies = [_latencies(one) for one in newest]
+    latencies = [kept(one).latency_s for one in newest]
     # All runs of a context have the same prompts.
     for prompt in newest[-1].result.prompt_set.prompts:
         values = {
@@ -153,25 +144,40 @@ def watched(history: History) -> Iterator[Watched]:
             yield Watched(key, history, offset, Series(values[metric_id], drifted))
 
 
+def kept(one: ModelSummary) -> Kept:
+    """Return what histories need of a model's samples: kept from before, or worked out from them."""
+    if one.kept is not None:
+        return one.kept
+    return Kept(
+        latency_s=_latencies(one),
+        levels=tuple(_level_point(one, level) for level in _levels(one)),
+        rounds=max((sample.round for sample in one.model.samples), default=0),
+    )
+
+
 def _history(context: Context, model: str, runs: Sequence[_HistoryRun]) -> History:
     return History(
         context=context,
         model=model,
         runs=tuple(one.model for one in runs),
         drifted=tuple(one.drifted for one in runs),
-        levels=tuple(
-            summarise_level(one.model.result, one.model.model, one.level) for one in runs if one.level is not None
-        ),
+        levels=tuple(one.level for one in runs if one.level is not None),
     )
 
 
-def _levels(one: ModelSummary) -> dict[LevelKey, LoadLevel]:
-    """Return the levels of load at which a model gave a good answer to a measured request."""
+def _levels(one: ModelSummary) -> list[LoadLevel]:
+    """Return the levels of load at which a model gave a good answer to a measured request, the first of equal ones."""
     levels: dict[LevelKey, LoadLevel] = {}
     for level in one.model.load:
         if any(sample.failure is None and sample.phase == "measured" for sample in level.samples):
             levels.setdefault(level_key(level), level)
-    return levels
+    return list(levels.values())
+
+
+def _level_point(one: ModelSummary, level: LoadLevel) -> LevelPoint:
+    found = summarise_level(one.result, one.model, level)
+    values = {metric_id: found.value(metric_id) for metric_id in monitored(Stratum(level=found.key))}
+    return LevelPoint(found.key, limits_of(one.result), values)
 
 
 def _latencies(one: ModelSummary) -> dict[str, float]:

@@ -3,9 +3,13 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.commands.options import CONTEXT, results_option
 from bench.errors import BenchError, UsageError
@@ -56,23 +60,42 @@ def _write_pages(results_dir: Path, project: Path) -> None:
             f"{project / 'mkdocs.yml'}: not found; run this in the project's folder, or name it: --project"
         )
     try:
-        from bench.site.build import write_site
+        from bench.site.build import write_tree
         from bench.site.feed import site_url
     except ModuleNotFoundError as error:
         raise UsageError(
             f"{error.name} is not installed; install the site's extra: pip install 'benchledger[site]'"
         ) from error
     from bench.report.format import count
-    from bench.store.files import load_tree
-    from bench.store.reviews import all_reviews
 
-    ledger, reviews = load_tree(results_dir), all_reviews(results_dir)
-    for refused in (*ledger.refused, *(refused for one in reviews.values() for refused in one.refused)):
+    with _reading() as on_read:
+        written = write_tree(
+            results_dir,
+            project / "docs",
+            project / "site_templates",
+            site_url=site_url(project / "mkdocs.yml"),
+            on_read=on_read,
+        )
+    for refused in written.refused:
         click.echo(f"bench: left out {results_dir / refused.path}: {refused.reason}", err=True)
-    address = site_url(project / "mkdocs.yml")
-    written = write_site(ledger, project / "docs", project / "site_templates", site_url=address, reviews=reviews)
-    parts = (count(len(ledger.results), "run"), count(written.pages, "page"), count(written.charts, "chart"))
+    parts = (count(written.runs, "run"), count(written.pages, "page"), count(written.charts, "chart"))
     click.echo(", ".join(parts))
+
+
+@contextmanager
+def _reading() -> Iterator[Callable[[int, int], None]]:
+    """Yield what shows how many new result files were read; nothing where there are few or nobody looks on."""
+    with Progress(
+        TextColumn("Reading results"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ) as progress:
+        task = progress.add_task("read", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _mkdocs(project: Path, *arguments: str) -> None:

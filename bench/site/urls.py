@@ -3,6 +3,15 @@
 from bench.report.text import key, run_key
 from bench.schema.result import Result
 
+REPORT = "report"
+"""Folder of everything generated below the documentation, but for the first page."""
+
+DATA = f"{REPORT}/data"
+"""Folder of the data files."""
+
+PARTS = f"{DATA}/parts"
+"""Folder of the parts of pages that are loaded on demand."""
+
 
 def metric_page(metric_id: str) -> str:
     """Return the address of a metric's definition, from the site's root."""

@@ -424,9 +424,14 @@ def reviews_beside(result_path: Path, run_id: str) -> Reviews:
     return Reviews(tuple(judgements), tuple(annotations), tuple(refused))
 
 
+def review_paths(results_dir: Path) -> tuple[Path, ...]:
+    """Return every review file anywhere below a folder, sorted by path."""
+    return tuple(sorted(path for path in results_dir.rglob("*.*") if _REVIEW.fullmatch(path.name)))
+
+
 def all_reviews(results_dir: Path) -> dict[str, Reviews]:
     """Return the reviews anywhere below a folder, by the id of their run; those of no run are refused."""
-    folders = {path.parent for path in results_dir.rglob("*.*") if _REVIEW.fullmatch(path.name)}
+    folders = {path.parent for path in review_paths(results_dir)}
     found: dict[str, Reviews] = {}
     for folder in sorted(folders):
         runs = {match["run"] for path in folder.iterdir() if (match := _REVIEW.fullmatch(path.name))}

@@ -43,8 +43,8 @@ var benchledger = (function () {
       .catch(function (error) { figure.dataset.drawn = "no"; console.error(error); });
   }
 
-  function drawWhenSeen() {
-    var places = document.querySelectorAll(".bl-chart");
+  function drawWhenSeen(within) {
+    var places = within.querySelectorAll(".bl-chart");
     if (!("IntersectionObserver" in window)) {
       places.forEach(draw);
       return;
@@ -58,6 +58,38 @@ var benchledger = (function () {
       });
     }, { rootMargin: "300px" });
     places.forEach(function (place) { observer.observe(place); });
+  }
+
+  /* Parts of a page that lie in data files of their own: loaded when they are opened, or named by the address. */
+
+  function part(content) {
+    var place = document.getElementById(content[0]);
+    if (!place || !place.classList.contains("bl-part")) { return; }
+    // What the generator wrote, with every text escaped, as in the page itself.
+    var made = document.createElement("div");
+    made.innerHTML = content[1];
+    place.replaceWith(made);
+    drawWhenSeen(made);
+    if (decodeURIComponent(location.hash.slice(1)) === content[0]) { made.scrollIntoView(); }
+  }
+
+  function open(place) {
+    load(place.dataset.src).catch(function () {
+      place.querySelector("p").textContent = "This part cannot be loaded: " + place.dataset.src;
+    });
+  }
+
+  function openNamed() {
+    var place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (place && place.classList.contains("bl-part")) { open(place); }
+  }
+
+  function openParts() {
+    document.querySelectorAll("details.bl-part").forEach(function (place) {
+      place.addEventListener("toggle", function () { if (place.open) { open(place); } });
+    });
+    window.addEventListener("hashchange", openNamed);
+    openNamed();
   }
 
   /* The viewer of a run. All text is set as text, never as markup. */
@@ -269,7 +301,8 @@ var benchledger = (function () {
   }
 
   function start() {
-    drawWhenSeen();
+    drawWhenSeen(document);
+    openParts();
     openRun();
   }
 
@@ -279,5 +312,5 @@ var benchledger = (function () {
     start();
   }
 
-  return { show: show };
+  return { part: part, show: show };
 })();

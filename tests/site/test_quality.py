@@ -29,7 +29,7 @@ from tests import builders
 from tests.review_builders import annotations, judge_lines
 from tests.reviewed_ledger import PROMPTS, judged, output, reviewed_ledger, reviewed_run, reviews
 from tests.site.test_pages import MarkdownExtension, reviewable
-from tests.site_project import TEMPLATES, drawn_once, fixture_ledger
+from tests.site_project import TEMPLATES, drawn_once, fixture_ledger, views
 
 HERE = "report/quality.html"
 LATER = builders.STARTED_UTC + timedelta(days=3)
@@ -239,7 +239,7 @@ def test_a_source_that_was_never_asked_about_an_answer_says_so_once() -> None:
 
 def viewed(shown: Site) -> dict[str, Any]:
     """Return the data of the newest run in the viewer, its sections by heading."""
-    run = shown.summaries[-1]
+    run = shown.whole.of(shown.summaries[-1].result.run.id)
     data = run_data(run, hearing=shown.hearings.of(run.result) if shown.hearings.has(run.result) else None)
     return data | {"sections": {section["heading"]: section for section in data["sections"]}}
 
@@ -384,7 +384,7 @@ def test_each_set_of_prompts_that_somebody_scored_is_shown_though_another_was_as
 
 
 def test_a_facet_that_no_program_can_tell_is_left_to_others() -> None:
-    row = quality_page(of(reviewed_run())).matrices[0].rows[0]
+    row = views(quality_page(of(reviewed_run())).matrices)[0].rows[0]
 
     assert [[square.text for square in facet.squares] for facet in row.facets] == [
         ["met", "not met"],
@@ -751,7 +751,7 @@ def test_a_difference_of_long_answers_is_cut() -> None:
 def test_quality_over_time_has_the_interval_of_each_run() -> None:
     shown = of(reviewed_run(), reviewed_run(day=1))
 
-    (found,) = quality_over_time(shown)
+    (found,) = views(quality_over_time(shown))
 
     assert found.no_history == ""
     steady = found.figures[0]
@@ -770,7 +770,7 @@ def test_a_history_without_intervals_says_why() -> None:
         )
     )
 
-    (figure,) = quality_over_time(shown)[0].figures
+    (figure,) = views(quality_over_time(shown))[0].figures
 
     assert list(figure.spec["datasets"]) == ["runs"]
     assert len(figure.spec["layer"]) == 2
@@ -778,7 +778,7 @@ def test_a_history_without_intervals_says_why() -> None:
 
 
 def test_one_run_is_no_history() -> None:
-    (found,) = quality_over_time(of(reviewed_run()))
+    (found,) = views(quality_over_time(of(reviewed_run())))
 
     assert (found.figures, found.no_history) == (
         (),

@@ -1,7 +1,8 @@
 """The models: a list, and a page for each, machine by machine."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 
 from bench.analysis.changes import LevelShift
@@ -30,6 +31,7 @@ from bench.site.charts import kinds as charts
 from bench.site.charts.figures import Figure, plain
 from bench.site.charts.strips import Strip, strip_figure
 from bench.site.dataset import Board, Site, context, failure_text, measured, model_cells
+from bench.site.machine_parts import MachinePart
 from bench.site.sections.answer_cards import Answers, answers, grades_of
 from bench.site.sections.badges import Badge, standings
 from bench.site.sections.change_entries import size, suspect_sentence
@@ -214,11 +216,13 @@ class OnMachine:
     no_history: str
     left_out: str
     latencies: Figure | None
+    unlike: Unlike
     failures: Table | None
 
 
-def on_machine(site: Site, name: str, machine: str, here: str) -> OnMachine:
-    """Return what the page of a model, `here`, says of one machine."""
+def on_machine(everything: Site, name: str, machine: str, here: str) -> OnMachine:
+    """Return what the page of a model, `here`, says of one machine; `unlike` are prompts slow for this model alone."""
+    site = everything.of_machine(machine)
     newest = site.newest_on(name, machine)
     history = site.history(name, machine)
     figures = [_history_figure(site, name, machine, history, metric_id) for metric_id in HISTORY]
@@ -240,6 +244,7 @@ def on_machine(site: Site, name: str, machine: str, here: str) -> OnMachine:
         no_history="" if histories else _no_history(history),
         left_out=_left_out(histories, figures, len(site.runs[name][machine]) - len(history)),
         latencies=_latencies(site, newest, machine) if newest.good_samples else None,
+        unlike=unlike_of_model(site, site.whole.of(newest.result.run.id), name, here),
         failures=_failures(newest),
     )
 
@@ -253,7 +258,11 @@ def run_context(summary: ModelSummary) -> str:
 def _skipped(last: ModelSummary, shown: ModelSummary) -> str:
     if last.model.skipped is None:
         return ""
-    older = "" if shown is last else f" What follows is of {form.minute(shown.result.run.started_utc)}."
+    older = (
+        ""
+        if shown.result.run.id == last.result.run.id
+        else f" What follows is of {form.minute(shown.result.run.started_utc)}."
+    )
     return f"{last.model.skipped}.{older}"
 
 
@@ -466,16 +475,12 @@ class PromptAnswer:
 
 @dataclass(frozen=True)
 class ModelPage:
-    """Everything about one model. `unlike` has, by machine, the prompts that are slow for this model alone.
-
-    `marks` says whether words are marked in some answer.
-    """
+    """Everything about one model; `marks` says whether words are marked in some answer."""
 
     name: str
     summary: ModelSummary
     facts: tuple[Fact, ...]
-    machines: tuple[OnMachine, ...]
-    unlike: Mapping[str, Unlike]
+    machines: tuple[MachinePart[OnMachine], ...]
     said: tuple[PromptAnswer, ...]
     said_context: str
     marks: bool
@@ -528,16 +533,15 @@ def model_view(site: Site, name: str) -> ModelPage:
         name=name,
         summary=newest,
         facts=_facts(newest),
-        machines=tuple(on_machine(site, name, machine, here) for machine in site.runs[name]),
-        unlike={
-            machine: unlike_of_model(site, site.by_run[site.newest_on(name, machine).result.run.id], name, here)
+        machines=tuple(
+            MachinePart(f"machine-{anchor(machine)}", machine, machine, partial(on_machine, site, name, machine, here))
             for machine in site.runs[name]
-        },
+        ),
         said=tuple(said) if newest.model.samples else (),
         said_context=run_context(newest),
         marks=any("<mark " in answer.shown for one in said for answer in one.answers.distinct),
         voices=voice_lines(hearing),
-        scored_before=scored_before(site, Board(site.by_run[newest.result.run.id]), here),
+        scored_before=scored_before(site, Board(site.whole.of(newest.result.run.id)), here),
         repeats=model_repeats(site, newest, here),
     )
 
@@ -546,7 +550,7 @@ def _place_column(site: Site, rows: Sequence[ModelSummary]) -> Column:
     """Return the rank of each model by quality among the models of its newest run."""
     cells = []
     for one in rows:
-        board = Board(site.by_run[one.result.run.id])
+        board = Board(site.whole.of(one.result.run.id))
         ranks = ranked(site, board, "score")
         known = sum(other.rank is not None for other in ranks)
         if known == 1:

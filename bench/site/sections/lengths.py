@@ -56,9 +56,12 @@ class ByLength:
 
 def by_length(site: Site, name: str, machine: str, here: str) -> ByLength | None:
     """Return the section of a model on a machine; None where no run of it there has a matrix of lengths."""
-    newest = next((one for one in reversed(site.runs[name][machine]) if one.model.lengths), None)
-    matrix = None if newest is None else length_matrix(newest.model)
-    if newest is None or matrix is None:
+    found = next((one for one in reversed(site.runs[name][machine]) if one.model.lengths), None)
+    if found is None:
+        return None
+    newest = site.whole_model(found)
+    matrix = length_matrix(newest.model)
+    if matrix is None:
         return None
     place = f"lengths-{anchor(machine)}"
     caption = f"{shortened(plain(name), 40)}, {lengths_context(newest, matrix)}"
