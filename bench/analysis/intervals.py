@@ -178,7 +178,7 @@ def level_estimate(level: LevelSummary, metric_id: str) -> Estimate:
     elif selected.id == GOODPUT_SHARE:
         found = _of_goodput(level)
     elif has_interval_at_load(metric_id):
-        found = _of_percentile([one for sample in level.answers for one in selected.values(sample)], statistic)
+        found = _of_percentile(selected.all_values(level.answers), statistic)
     if isinstance(found, str):
         return Estimate(known, None, found)
     return Estimate(known, Interval(*found, THESE, OF_STRETCHES), None)

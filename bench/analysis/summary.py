@@ -147,8 +147,7 @@ def why_none(result: Result, model: ModelRun, selected: Metric) -> str:
     """Return why a whole run has no value of a metric, given that it has none."""
     if selected.of_client and model.transport == "in-process":
         return NO_CLIENT
-    good = good_samples(model)
-    if selected.since_version > 1 and measured_before_version_2(model) and good:
+    if selected.since_version > 1 and measured_before_version_2(model) and good_samples(model):
         return NOT_YET
     if selected.recorded is not None:
         return model.unmeasured.get(selected.recorded, selected.undefined)
@@ -156,6 +155,7 @@ def why_none(result: Result, model: ModelRun, selected: Metric) -> str:
         return selected.why_none(result, model) or selected.undefined
     if not selected.of_samples:
         return selected.undefined
+    good = good_samples(model)
     if not good:
         return NO_GOOD_SAMPLE
     streamed = any(sample.chunk_ns for sample in good)
@@ -194,7 +194,7 @@ def prompt_distributions(result: Result, model: ModelRun, metric_id: str) -> dic
 
 
 def _distribution(samples: Iterable[Sample], selected: Metric) -> Distribution | None:
-    return distribution([value for sample in samples for value in selected.values(sample)], selected.scope)
+    return distribution(selected.all_values(samples), selected.scope)
 
 
 def _of_model(result: Result, model: ModelRun, selected: Metric) -> float | None:

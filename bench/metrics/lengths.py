@@ -130,7 +130,7 @@ def summarise_cell(cell: LengthCell) -> CellSummary:
     kinds = Counter(sample.failure.kind for sample in cell.samples if sample.failure is not None)
     streamed = any(sample.chunk_ns for sample in good)
     metrics = measured_in("cell", "sample")
-    spreads = {one.id: _spread(value for sample in good for value in one.values(sample)) for one in metrics}
+    spreads = {one.id: _spread(one.all_values(good)) for one in metrics}
     undefined = {
         one.id: NOT_STREAMED if one.needs_stream and not streamed else one.undefined
         for one in metrics

@@ -288,8 +288,7 @@ class LevelSummary:
             return selected.of_level(self)
         if selected.scope == "gap":
             return self.gaps
-        values = [value for sample in self.answers for value in selected.values(sample)]
-        return distribution(values, "request")
+        return distribution(selected.all_values(self.answers), "request")
 
     @cached_property
     def _found(self) -> dict[str, Distribution | Gaps | float | None]:

@@ -4,7 +4,7 @@ Nothing is rounded or converted here: seconds, bytes, tokens/s. What is undefine
 and the function that gets it; each list that its flags name has it then.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -163,10 +163,15 @@ class Metric:
 
     def values(self, sample: Sample) -> tuple[float, ...]:
         """Return all values of a request in order; empty for a failed one and for a metric of another scope."""
+        return tuple(self.all_values((sample,)))
+
+    def all_values(self, samples: Iterable[Sample]) -> list[float]:
+        """Return the values of requests, in their order; those that failed or have no value are left out."""
         if self.of_gaps is not None:
-            return self.of_gaps(sample)
-        value = self.value(sample)
-        return () if value is None else (value,)
+            return [gap for sample in samples for gap in self.of_gaps(sample)]
+        if self.of_sample is None:
+            return []
+        return [value for sample in samples if (value := self.of_sample(sample)) is not None]
 
 
 METRICS: Final[tuple[Metric, ...]] = (
