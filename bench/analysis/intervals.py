@@ -1,4 +1,4 @@
-"""Numbers with their uncertainty: a metric of a model, and the 95% interval in which it would lie again.
+"""Numbers with their uncertainty: a metric of a model, and the interval in which it would lie again.
 
 The interval of requests one after the other is a bootstrap over prompts or over rounds; `bench.stats.bootstrap` says
 which, and what each is about.
@@ -90,7 +90,7 @@ TOO_FEW: Final = (
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95% interval, in the unit of its value. `why` says why it is about these prompts and not prompts like these."""
+    """An interval, in the unit of its value. `why` says why it is about these prompts and not prompts like these."""
 
     low: float
     high: float

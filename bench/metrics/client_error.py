@@ -19,7 +19,7 @@ TIMES_THE_ERROR: Final = 3
 
 @dataclass(frozen=True)
 class ErrorSize:
-    """By how much the client was off, early or late, in seconds. `p99_s` is None with fewer than 100 values."""
+    """By how much the client was off, early or late, in seconds. `p99_s` is None with too few values."""
 
     count: int
     p50_s: float

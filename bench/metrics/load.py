@@ -485,10 +485,10 @@ def rate_verdict(level: LevelSummary) -> RateVerdict | None:
         if sample.scheduled_ns is not None and (latency := e2e_s(sample)) is not None
     ]
     growth = resistant_slope(points)
+    why = f"{level.answered} answers for {len(due)} requests due"
     if share < KEPT_SHARE and growth is not None and growth > GROWTH_LIMIT:
-        why = f"{level.answered} answers for {len(due)} requests due, and latency grew by {growth:.2g} s a second"
         return RateVerdict("overloaded", why, share, growth)
-    return RateVerdict("sustained", f"{level.answered} answers for {len(due)} requests due", share, growth)
+    return RateVerdict("sustained", why, share, growth)
 
 
 def resistant_slope(points: Sequence[tuple[float, float]]) -> float | None:

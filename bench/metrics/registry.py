@@ -16,7 +16,9 @@ from bench.metrics.resources import (
 )
 from bench.metrics.scores import mean_score, prompt_scores, score_why
 from bench.metrics.timing import (
+    NO_TPOT,
     REQUESTS_DUE_NEEDED,
+    STALL,
     cold_load_s,
     connect_s,
     decode_tokens_per_s,
@@ -41,6 +43,7 @@ from bench.metrics.timing import (
     ttfo_s,
     ttft_s,
 )
+from bench.quality.grading import SCALE_WORDS
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 from bench.schema.sample import Sample
@@ -247,7 +250,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         strata=("whole", "prompt", "level"),
         definition="(Last text chunk - first text chunk) / (output tokens - 1); tokens that came in one read with the "
         "first one are left out.",
-        undefined="needs at least 2 counted output tokens that came at different times",
+        undefined=NO_TPOT,
         level_label="TPOT of a level",
         level_definition="(Last text chunk - first text chunk) / (output tokens - 1) of a measured request.",
         needs_stream=True,
@@ -266,7 +269,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         scope="sample",
         strata=("whole", "prompt", "cell"),
         definition="1 / TPOT: output tokens per second once the answer has begun.",
-        undefined="needs at least 2 counted output tokens that came at different times",
+        undefined=NO_TPOT,
         needs_stream=True,
         of_sample=decode_tokens_per_s,
         compared={"whole": ("",)},
@@ -428,7 +431,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         unit="count",
         better="lower",
         scope="sample",
-        definition="Gaps between successive text chunks of the request that are longer than 200 ms.",
+        definition=f"Gaps between successive text chunks of the request that are {STALL}.",
         undefined="every answer came in a single chunk",
         needs_stream=True,
         of_sample=stalls,
@@ -714,10 +717,10 @@ METRICS: Final[tuple[Metric, ...]] = (
         better="lower",
         scope="model",
         strata=("whole", "level"),
-        definition="Gaps between text chunks longer than 200 ms, over all good samples.",
+        definition=f"Gaps between text chunks {STALL}, over all good samples.",
         undefined="no good sample has two chunks",
         level_label="Stalls of a level",
-        level_definition="Gaps between text chunks longer than 200 ms, over the measured requests.",
+        level_definition=f"Gaps between text chunks {STALL}, over the measured requests.",
         level_undefined="every answer came in a single chunk",
         needs_stream=True,
         of_model=lambda _, model: stalls_in_all(model),
@@ -788,7 +791,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         better="higher",
         scope="model",
         strata=("whole", "prompt"),
-        definition="Mean over the prompts of the rubric score of the answers, from 1 (no facet met) to 5 (all met).",
+        definition=f"Mean over the prompts of the rubric score of the answers, {SCALE_WORDS}.",
         undefined="no graded answer",
         of_model=lambda result, model: mean_score(prompt_scores(result, model)),
         why_none=lambda result, model: score_why(result, model, prompt_scores(result, model)),

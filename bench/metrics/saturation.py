@@ -9,7 +9,7 @@ from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 
 KNEE_SHARE: Final = 0.9
-"""Share of the highest throughput that the knee has at least: more streams than that add less than a tenth to it."""
+"""Share of the highest throughput that the knee has at least: more streams than that add little to it."""
 
 KNEE_LEVELS: Final = 3
 """Closed-loop levels that a knee needs: two points make a line, and a line has no knee."""

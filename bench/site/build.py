@@ -31,19 +31,20 @@ from bench.site.charts.figures import DRAWN_BY, VEGA_LITE, Artist
 from bench.site.dataset import Site, arranged
 from bench.site.feed import ADDRESS as FEED
 from bench.site.feed import feed
+from bench.site.limits import limits
 from bench.site.machine_parts import KIND, Press
 from bench.site.pages.agreement import agreement_page
-from bench.site.pages.changes import changes_page, changes_section
-from bench.site.pages.glossary import failure_lines, level_lines, limits, metric_lines
+from bench.site.pages.changes import changes_page
+from bench.site.pages.glossary import failure_lines, level_lines, metric_lines
 from bench.site.pages.licences import footprint
 from bench.site.pages.load import load_page
 from bench.site.pages.model import model_list, model_view
 from bench.site.pages.overview import overview
 from bench.site.pages.prompt import prompt_list, prompt_view, prompts_of
 from bench.site.pages.quality import quality_page
-from bench.site.pages.runs import run_data, run_lines
+from bench.site.pages.runs import run_lines
 from bench.site.pages.verdicts import verdicts
-from bench.site.run_files import shown_text
+from bench.site.run_files import run_later, runs_with_later
 from bench.site.run_index import RunIndex, index_results, index_tree, write_if_new
 from bench.site.sections.reviewed_runs import AGREEMENT, scored_run
 from bench.site.urls import DATA, REPORT, model_page, prompt_page
@@ -215,12 +216,11 @@ def pages_of(site: Site) -> Iterator[Page]:
     yield Page(f"{REPORT}/licences.html", "licences.md.j2", "Licences and footprint", footprint(site))
     yield Page(f"{REPORT}/runs.html", "runs.md.j2", "Runs", {"lines": run_lines(site), "refused": site.refused})
     newest = run_key(site.results[-1].run.id) if site.results else ""
-    yield Page(f"{REPORT}/run.html", "run.md.j2", "Run", {"newest": newest})
+    yield Page(f"{REPORT}/run.html", "run.md.j2", "Run", {"newest": newest, "later": runs_with_later(site)})
     reading = {
         "metrics": metric_lines(),
         "levels": level_lines(),
         "failures": failure_lines(),
-        "limits": limits(),
     }
     yield Page(f"{REPORT}/how-to-read.html", "how-to-read.md.j2", "How to read this", reading, search=True)
     yield Page(f"{REPORT}/verdicts.html", "verdicts.md.j2", "How a verdict is reached", verdicts(), search=True)
@@ -237,7 +237,7 @@ def _environment(templates_dir: Path, artist: Artist, program: str) -> Environme
         keep_trailing_newline=True,
     )
     environment.globals.update(
-        picture=artist.picture, program=f"{REPORT}/assets/{program}", count=form.count, anchor=anchor
+        picture=artist.picture, program=f"{REPORT}/assets/{program}", count=form.count, anchor=anchor, limits=limits()
     )
     return environment
 
@@ -272,11 +272,9 @@ def _data_files(site: Site, index: RunIndex) -> Iterator[tuple[str, bytes]]:
     for name, text in score_files(site):
         yield name, text.encode()
     for summary in site.summaries:
-        changed = changes_section(site, summary)
-        if changed or site.hearings.has(summary.result):
-            hearing = site.hearings.of(summary.result) if site.hearings.has(summary.result) else None
-            whole = site.whole.of(summary.result.run.id)
-            yield f"runs/{run_key(summary.result.run.id)}.js", shown_text(run_data(whole, changed, hearing))
+        later = run_later(site, summary)
+        if later is not None:
+            yield later
 
 
 def _write(path: Path, content: bytes) -> Path:

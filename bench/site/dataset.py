@@ -8,7 +8,7 @@ from bench.analysis.changes import Shifts, shifts
 from bench.analysis.condensed import condensed, with_shared_parts
 from bench.analysis.contexts import context_key
 from bench.analysis.summary import ModelSummary, RunSummary, summarise
-from bench.metrics.client_error import resolvable, smallest_resolvable_s
+from bench.metrics.client_error import TIMES_THE_ERROR, resolvable, smallest_resolvable_s
 from bench.metrics.registry import metric
 from bench.metrics.resources import is_estimate, prices
 from bench.report import format as form
@@ -313,7 +313,7 @@ def judged(summary: ModelSummary, metric_id: str, value: float) -> CellValue:
     unit = currency([summary]) if chosen.unit == "money" else chosen.unit
     if not resolvable(metric_id, value, summary.client_error):
         limit = form.with_unit(smallest_resolvable_s(metric_id, summary.client_error), "s")
-        why = f"below {limit}, which is three times the client’s own error on this machine"
+        why = f"below {limit}, which is {form.in_words(TIMES_THE_ERROR)} times the client’s own error on this machine"
         return CellValue(value, "coarse", why, small="not resolvable", unit=unit)
     if chosen.from_energy and is_estimate(summary.model):
         why = "estimated from a wattage that the config states, not measured"

@@ -137,13 +137,13 @@ def _made(place: str, path: Path, data_dir: Path) -> tuple[str, str, bytes]:
         return place, key, _refusal(error.reason)
     if (why := misplaced(place, result.run.id)) is not None:
         return place, key, _refusal(why)
-    return place, key, _body(result, data_dir)
+    return place, key, _body(result, data_dir, data)
 
 
-def _body(result: Result, data_dir: Path) -> bytes:
+def _body(result: Result, data_dir: Path, data: bytes | None = None) -> bytes:
     summary = summarise(result)
     digests = {}
-    for name, content in run_files(summary):
+    for name, content in run_files(summary, data):
         write_if_new(data_dir / name, content)
         digests[name] = sha256(content).hexdigest()
     beside = {

@@ -24,6 +24,7 @@ from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 from bench.schema.review import (
     REVIEW_SCHEMA_VERSION,
+    SCORES,
     Annotation,
     Annotations,
     FacetScore,
@@ -223,7 +224,8 @@ def save_stub(annotations: Annotations, result: Result, path: Path, command: str
 
     says = {(prompt.id, facet.id): facet.says for prompt in result.prompt_set.prompts for facet in prompt.facets}
     head = (
-        "# Give each facet a whole number from 1 (not met at all) to 5 (fully met), or leave it empty.\n"
+        f"# Give each facet a whole number from {SCORES[0]} (not met at all) to {SCORES[-1]} (fully met), "
+        "or leave it empty.\n"
         f"# Read it back with: {_one_line(command)}\n"
     )
     _replace(path, head + "".join(_lines(annotations, comment, says)))

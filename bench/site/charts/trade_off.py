@@ -145,7 +145,7 @@ PLOT = (540.0, 240.0)
 SCORE_SCALE = form.scale("score", [])
 BYTES = form.scale("bytes", [1e6])
 
-BARS = " Thin bars: 95 % intervals; a model whose bars reach the front may belong on it."
+BARS = f" Thin bars: {form.confidence()} intervals; a model whose bars reach the front may belong on it."
 
 
 def has_trade_off(board: Board, metric_id: str) -> bool:

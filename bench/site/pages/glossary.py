@@ -2,26 +2,13 @@
 
 from dataclasses import dataclass
 
-from bench.analysis.changes import FALSE_CONFIRMED, FALSE_SUSPECTED, RUNS_TO_SUSPECT
-from bench.analysis.changes import FLOOR as CHANGE_FLOOR
-from bench.analysis.intervals import VALUES_NEEDED_AT_LOAD
-from bench.analysis.measurements import STRETCHES
-from bench.analysis.outliers import INTERACTION_FLOOR
-from bench.analysis.trust import DRIFT_LIMIT, LATE_MEDIAN_LIMIT_S, LATE_WORST_LIMIT_S, STEAL_LIMIT
-from bench.metrics.client_error import TIMES_THE_ERROR
-from bench.metrics.load import CLIENT_LIMIT, GROWTH_LIMIT, KEPT_SHARE
 from bench.metrics.registry import Unit, measured_in
-from bench.metrics.saturation import KNEE_LEVELS, KNEE_SHARE
-from bench.metrics.timing import NANOSECONDS_PER_SECOND, REQUESTS_DUE_NEEDED, STALL_NS
 from bench.report import format as form
 from bench.schema.sample import FAILURE_KINDS
-from bench.site.sections.badges import FEW_SAMPLES, SHARED_LIMIT
-from bench.stats.change_points import RUNS_BEFORE, RUNS_TO_CONFIRM
-from bench.stats.equivalence import FLOOR, SCORE_FLOOR
 
 SCOPES = {"sample": "each request", "gap": "each gap between chunks", "model": "each model of a run"}
 BETTER = {"lower": "lower is better ↓", "higher": "higher is better ↑", None: "neither better nor worse"}
-UNITS = {"score": "1–5", "count": "number", "money": "the config’s currency"}
+UNITS = {"count": "number", "money": "the config’s currency"}
 
 
 @dataclass(frozen=True)
@@ -80,35 +67,3 @@ def _unit(unit: Unit) -> str:
 def failure_lines() -> dict[str, str]:
     """Return every kind of failure with its meaning."""
     return dict(FAILURE_KINDS)
-
-
-def limits() -> dict[str, str]:
-    """Return every limit that the page names, as it shows it."""
-    return {
-        "drift": form.share(DRIFT_LIMIT),
-        "late_median": form.with_unit(LATE_MEDIAN_LIMIT_S, "s"),
-        "late_worst": form.with_unit(LATE_WORST_LIMIT_S, "s"),
-        "steal": form.share(STEAL_LIMIT),
-        "stall": form.with_unit(STALL_NS / NANOSECONDS_PER_SECOND, "s"),
-        "times": form.short(TIMES_THE_ERROR),
-        "shared": form.share(SHARED_LIMIT),
-        "few": form.short(FEW_SAMPLES),
-        "knee": form.share(KNEE_SHARE),
-        "knee_levels": form.short(KNEE_LEVELS),
-        "kept": form.share(KEPT_SHARE),
-        "lost": form.share(1 - KEPT_SHARE),
-        "growth": form.with_unit(GROWTH_LIMIT, "s"),
-        "due": form.short(REQUESTS_DUE_NEEDED),
-        "client": form.share(CLIENT_LIMIT),
-        "stretches": form.short(STRETCHES),
-        **{f"level_{name}": form.short(needed) for name, needed in VALUES_NEEDED_AT_LOAD.items()},
-        "floor": form.share(FLOOR),
-        "score_floor": form.short(SCORE_FLOOR),
-        "interaction": form.share(INTERACTION_FLOOR),
-        "suspect": form.short(RUNS_TO_SUSPECT),
-        "confirm": form.short(RUNS_TO_CONFIRM),
-        "before": form.short(RUNS_BEFORE),
-        "change": form.share(CHANGE_FLOOR),
-        "false_confirmed": form.share(FALSE_CONFIRMED),
-        "false_suspected": form.share(FALSE_SUSPECTED),
-    }

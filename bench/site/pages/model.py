@@ -11,7 +11,7 @@ from bench.analysis.history import SeriesKey
 from bench.analysis.summary import ModelSummary
 from bench.metrics.registry import measured_in, metric
 from bench.metrics.resources import ENERGY_SOURCES
-from bench.metrics.timing import e2e_s, first_request, good_samples, loads_s, ttft_s
+from bench.metrics.timing import STALL, e2e_s, first_request, good_samples, loads_s, ttft_s
 from bench.report import format as form
 from bench.report.tables import (
     WORDS,
@@ -27,6 +27,7 @@ from bench.report.tables import (
     text_column,
 )
 from bench.report.text import anchor, relative, shortened, web_address
+from bench.schema.load import LONG_GAP_MS
 from bench.site.charts import kinds as charts
 from bench.site.charts.figures import Figure, plain
 from bench.site.charts.strips import Strip, strip_figure
@@ -115,7 +116,7 @@ def _stalling(summary: ModelSummary, here: str) -> Readings:
         _reading(summary, here, "itl_s", "Gap p50", ""),
         _reading(summary, here, "itl_s.p99", "Gap p99", ""),
         _reading(summary, here, "longest_stall_s.maximum", "Longest stall", "of all requests"),
-        _reading(summary, here, "stalls_count", "Stalls over 200 ms", total),
+        _reading(summary, here, "stalls_count", f"Stalls over {LONG_GAP_MS} ms", total),
         _reading(summary, here, "shared_reads_count", "Shared reads", _shared(summary)),
     ]
     if summary.model.transport != "in-process":
@@ -131,9 +132,9 @@ def _stall_sentence(summary: ModelSummary) -> str:
     if count is None or longest is None:
         return "Whether the text comes in one flow."
     if not count:
-        return "The text came in one flow: no gap was longer than 200 ms."
+        return f"The text came in one flow: no gap was {STALL}."
     times = form.count(int(count), "time")
-    return f"The text stood still for more than 200 ms {times}, at most for {form.with_unit(longest, 's')}."
+    return f"The text stood still for more than {LONG_GAP_MS} ms {times}, at most for {form.with_unit(longest, 's')}."
 
 
 def _taking(summary: ModelSummary, here: str) -> Readings:

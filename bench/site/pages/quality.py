@@ -16,6 +16,7 @@ from bench.report.palette import Mark
 from bench.report.tables import number_column
 from bench.report.text import anchor, joined, relative, shortened
 from bench.schema.prompts import FacetRecord, PromptRecord
+from bench.schema.review import SCORES
 from bench.site.charts.figures import Figure, plain
 from bench.site.charts.kinds import BAR_OPACITY, BAR_WIDTH, QUALITY, Row, Spec, finished, scale_encoding
 from bench.site.charts.trade_off import has_trade_off, trade_off
@@ -128,14 +129,14 @@ def _course(known: Sequence[ModelSummary]) -> str:
 
 def _interval_words(shown: int, known: int, why: str | None) -> str:
     if shown:
-        return "Bars: 95 % intervals of the mean over prompts like these."
+        return f"Bars: {form.confidence()} intervals of the mean over prompts like these."
     return f"No intervals: {why}." if why and not known else "With so many runs intervals are not drawn."
 
 
 @cache
 def _score_history_kind() -> Spec:
     x = alt.X("date:T", title=None, axis=alt.Axis(tickCount=5, grid=False))
-    axis = alt.Axis(values=[1, 2, 3, 4, 5], format="d")
+    axis = alt.Axis(values=list(SCORES), format="d")
     y = alt.Y("value:Q", axis=axis)
     bars = (
         alt.Chart(alt.NamedData("intervals"))
@@ -151,7 +152,7 @@ def _score_history_kind() -> Spec:
             y=y,
             tooltip=[
                 alt.Tooltip("date:T", title="Run", format="%Y-%m-%d %H:%M"),
-                alt.Tooltip("value:Q", title="Quality (1–5)", format=".1f"),
+                alt.Tooltip("value:Q", title=QUALITY.title, format=".1f"),
                 alt.Tooltip("interval:N", title="its interval"),
                 alt.Tooltip("run:N", title="Commit"),
             ],
@@ -318,7 +319,7 @@ def _square(one: ModelSummary, prompt: PromptRecord) -> MatrixScore:
     if one.model.skipped is not None:
         return MatrixScore("skipped", "skipped", why=failure_text(one))
     if value is not None:
-        return MatrixScore(form.score(value), shade=str(min(5, max(1, round(value)))))
+        return MatrixScore(form.score(value), shade=str(form.nearest_score(value)))
     samples = [sample for sample in one.model.samples if sample.prompt == prompt.id]
     if not any(sample.failure is None for sample in samples):
         return MatrixScore("failed", "none", why=failure_text(one) if not samples else "every sample failed")

@@ -131,7 +131,7 @@ def heat_map(label: str, matrix: LengthMatrix, metric_id: str) -> HeatMap:
             squares.append(_square(cell, metric_id, fastest if cell in telling else None))
             if cell is not None and cell.read is not None:
                 came.append(cell.read.median)
-        small = f"{median(came):,.0f} came" if came and median(came) != prompt_tokens else ""
+        small = f"{form.whole(median(came))} came" if came and median(came) != prompt_tokens else ""
         rows.append((f"{prompt_tokens:,}", small, tuple(squares)))
     return HeatMap(label, tuple(f"{tokens:,}" for tokens in matrix.output_tokens), tuple(rows))
 
@@ -146,7 +146,7 @@ def _square(cell: CellSummary | None, metric_id: str, fastest: float | None) -> 
     if spread is None:
         return LengthCellView(WORDS["none"] if cell.good else WORDS["failed"], failed, "none")
     reach = "" if spread.count == 1 else f"{form.number(spread.minimum)}–{form.number(spread.maximum)}"
-    ended = f"up to {cell.written.maximum:,.0f} tokens" if fastest is None and cell.written is not None else ""
+    ended = f"up to {form.whole(cell.written.maximum)} tokens" if fastest is None and cell.written is not None else ""
     small = " · ".join(words for words in (reach, ended, failed) if words)
     shade = "few" if fastest is None else str(ceil(SHADES * spread.median / fastest))
     return LengthCellView(form.number(spread.median), small, shade)
@@ -167,7 +167,7 @@ def _notes(cell: CellSummary) -> list[str]:
             if metric_id in cell.undefined
         ]
     if cell.ended_short and cell.written is not None:
-        notes.append(f"{place}: the answers ended after {cell.written.maximum:,.0f} tokens at most")
+        notes.append(f"{place}: the answers ended after {form.whole(cell.written.maximum)} tokens at most")
     return notes
 
 
