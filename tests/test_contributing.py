@@ -88,7 +88,7 @@ def rounding(path: Path) -> Iterator[str]:
 
 
 ROUNDED_OUTSIDE = {
-    "bench.analysis.level_intervals": {
+    "bench.analysis.intervals": {
         "100 * share": "the place of a percentile",
         "100 * end": "the place of a percentile",
         "int(statistic[1:]) / 100": "the place of a percentile",
