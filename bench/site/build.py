@@ -216,7 +216,7 @@ def pages_of(site: Site) -> Iterator[Page]:
     yield Page(f"{REPORT}/licences.html", "licences.md.j2", "Licences and footprint", footprint(site))
     yield Page(f"{REPORT}/runs.html", "runs.md.j2", "Runs", {"lines": run_lines(site), "refused": site.refused})
     newest = run_key(site.results[-1].run.id) if site.results else ""
-    yield Page(f"{REPORT}/run.html", "run.md.j2", "Run", {"newest": newest, "later": runs_with_later(site)})
+    yield Page(f"{REPORT}/run.html", "run.md.j2", "Run", {"newest": newest, "later": " ".join(runs_with_later(site))})
     reading = {
         "metrics": metric_lines(),
         "levels": level_lines(),

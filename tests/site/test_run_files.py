@@ -103,7 +103,9 @@ def test_reviews_and_shifts_change_nothing_but_the_file_of_what_is_known_later()
     without, reviewed = site(ledger), site(ledger, reviews)
 
     for before, after in zip(without.summaries, reviewed.summaries, strict=True):
-        assert list(run_files(before)) == list(run_files(after))
+        old, new = (made.whole.of(before.result.run.id) for made in (without, reviewed))
+        assert list(run_files(old)) == list(run_files(new))
+        assert before.result.run == after.result.run
     assert [run_later(without, one) for one in without.summaries] == [None, None]
     old, new = reviewed.summaries
     assert run_later(reviewed, old) is None
@@ -115,7 +117,7 @@ def test_reviews_and_shifts_change_nothing_but_the_file_of_what_is_known_later()
     function, data = called(script)
     assert function == "later"
     assert [section["heading"] for section in data["sections"]] == ["Quality by source", "What to know of the judges"]
-    answers = called(next(run_files(new))[1])[1]["answers"]
+    answers = called(next(run_files(reviewed.whole.of(new.result.run.id)))[1])[1]["answers"]
     assert len(data["answers"]) == len(answers)
 
 
@@ -125,7 +127,7 @@ def test_no_text_of_a_data_file_is_markup_or_ends_its_call() -> None:
 
     for summary in made.summaries:
         later = run_later(made, summary)
-        scripts = [next(run_files(summary))[1], *([] if later is None else [later[1]])]
+        scripts = [next(run_files(made.whole.of(summary.result.run.id)))[1], *([] if later is None else [later[1]])]
         for script in scripts:
             assert b"<" not in script
             assert script.count(b"\n") == 1
