@@ -318,11 +318,12 @@ def test_calibration_measures_the_client_on_this_machine() -> None:
 
 
 def test_site_outside_a_project(tmp_path: Path) -> None:
-    done = bench("site", "--project", tmp_path)
+    done = bench("site", "--project", tmp_path, "--results", tmp_path / "results")
 
     assert done.exit_code == 2
     assert done.stderr == (
-        f"bench: {tmp_path / 'mkdocs.yml'}: not found; run this in the project's folder, or name it: --project\n"
+        f"bench: {tmp_path / 'results'}: no such folder, and {tmp_path / 'mkdocs.yml'}: not found; "
+        "run this in the folder with your results, or name them: --results, --project\n"
     )
 
 

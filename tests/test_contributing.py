@@ -30,7 +30,7 @@ ABOVE = {"bench.benchmark", "bench.ab", "bench.cli", "bench.__main__"}
 
 
 def test_the_flow_is_that_of_the_imports() -> None:
-    line = re.search(r"\*\*(config → .*?)\*\*", CONTRIBUTING)
+    line = re.search(r"\*\*(providers → .*?)\*\*", CONTRIBUTING)
 
     assert line is not None
     rooms = [part for parts in FLOW for part in parts if part not in BELOW | ABOVE]
@@ -193,6 +193,7 @@ def test_a_metric_ends_in_its_unit(one: Metric) -> None:
     [
         ("quality/checks/registry.py", "CHECKS"),
         ("metrics/registry.py", "METRICS"),
+        ("providers/registry.py", "KINDS"),
     ],
 )
 def test_a_registry_is_a_literal_table(module: str, table: str) -> None:

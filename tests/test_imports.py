@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "bench"
 FLOW = (
     ("bench.errors",),
     ("bench.schema", "bench.stats"),
-    ("bench.config",),
     ("bench.providers",),
+    ("bench.config",),
     ("bench.runner",),
     ("bench.store",),
     ("bench.quality",),

@@ -1,10 +1,11 @@
 """Level shifts of a whole ledger: of every model in every context, metric by metric and prompt by prompt."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from math import exp, isfinite, log, log1p
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from bench.analysis.contexts import CONDITIONS, Context, Differing, changed_conditions, in_words
 from bench.analysis.history import History, Series, SeriesKey, Watched, histories, watched
@@ -19,6 +20,7 @@ from bench.stats.change_points import (
     ShiftCandidate,
     middle,
 )
+from bench.stats.many_series import known_levels
 
 FLOOR: Final = 0.05
 """Smallest change that is of interest, up or down by the same ratio. A change counts when its size and one standard
@@ -38,7 +40,8 @@ class StepChange:
 
     `effect` is new level / old level - 1, `low` and `high` its interval. `runs` counts the steady runs with a
     value from `index` to the next confirmed change or the end. `p` is the chance of so much evidence at one run of a
-    steady history.
+    steady history. `confirmed_by` is the index of the run with which the change was confirmed for the first time, None
+    where it is suspected.
     """
 
     index: int
@@ -50,6 +53,30 @@ class StepChange:
     after: float
     runs: int
     p: float
+    confirmed_by: int | None = None
+
+
+@dataclass(frozen=True)
+class SeriesShifts:
+    """The changes of one series judged by itself, oldest first: a function of its values and drifted flags alone."""
+
+    changes: tuple[StepChange, ...]
+
+    def to_json(self) -> str:
+        """Return it as JSON on one line, from which `from_json` makes the same again to the last digit."""
+        return json.dumps([astuple(change) for change in self.changes])
+
+    @classmethod
+    def from_json(cls, text: str) -> "SeriesShifts":
+        """Return what `to_json` was made from. Raises ValueError for a text that it did not make."""
+        try:
+            return cls(tuple(StepChange(*fields) for fields in json.loads(text)))
+        except TypeError as error:
+            raise ValueError("no shifts of a series") from error
+
+
+OfSeries = Callable[[Sequence[Series]], Sequence[SeriesShifts]]
+"""What `series_shifts` is: one answer a series, in order. Whoever keeps answers asks it for the rest."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +97,15 @@ def changes(
     over; at the end, runs on a machine that drifted can still make a change suspected. Only the newest change can be
     suspected. Raises ValueError for a value that is not finite, a floor below 0, or another number of `drifted`.
     """
-    reading = _Reading(values, drifted, floor)
-    while reading.further():
-        pass
-    return reading.found()
+    return _changes_of([Series(values, drifted)], floor)[0]
+
+
+def series_shifts(series: Sequence[Series]) -> tuple[SeriesShifts, ...]:
+    """Return the changes of each series at the usual floor, in order: many at once are faster than one by one.
+
+    Raises ValueError as `changes` does.
+    """
+    return tuple(SeriesShifts(found) for found in _changes_of(series, FLOOR))
 
 
 def replay(
@@ -88,16 +120,19 @@ def replay(
         yield reading.found()
 
 
-def changes_of_all(series: Mapping[Key, Series], floor: float = FLOOR) -> dict[Key, tuple[StepChange, ...]]:
+def changes_of_all(
+    series: Mapping[Key, Series], of_series: OfSeries = series_shifts
+) -> dict[Key, tuple[StepChange, ...]]:
     """Return the changes of many series, with the share of false ones among those of the newest runs held down.
 
     Each series is one test; a change within its first RUNS_ON_TRIAL has its p, any other series 1 (Benjamini and
     Hochberg, Journal of the Royal Statistical Society B 57, 1995). A change stays confirmed where its p is within the
     limit for FALSE_CONFIRMED, is suspected where it is within that for FALSE_SUSPECTED, and is left out otherwise. A
-    change that is older must stand alone: one of the two over the number of series. Keys keep their order. Raises
-    ValueError as `changes` does.
+    change that is older must stand alone: one of the two over the number of series. Keys keep their order. `of_series`
+    is what `series_shifts` is, or knows its answers. Raises ValueError as `changes` does.
     """
-    found = {key: changes(each.values, each.drifted, floor) for key, each in series.items()}
+    shifts_of_each = of_series(list(series.values()))
+    found = {key: each.changes for key, each in zip(series, shifts_of_each, strict=True)}
     tested = [min((change.p for change in _on_trial(changed)), default=1.0) for changed in found.values()]
     return {key: _judged(changed, tested) for key, changed in found.items()}
 
@@ -121,6 +156,32 @@ def levels(
         if inside:
             drawn.append(LevelStretch(inside[0][0], inside[-1][0], _ratio(middle([run for _, run in inside]))))
     return tuple(drawn)
+
+
+def _changes_of(series: Sequence[Series], floor: float) -> list[tuple[StepChange, ...]]:
+    least = _floor_as_log(floor)
+    usable = [_usable(one.values, one.drifted) for one in series]
+    found: list[tuple[StepChange, ...]] = [()] * len(series)
+    for place, known in known_levels([list(one.steady.values()) for one in usable], least):
+        found[place] = _found(known, list(usable[place].steady), usable[place].late)
+    return found
+
+
+class _Usable(NamedTuple):
+    """Index -> logarithm of each run that a shift can be told by: the steady ones, and unsteady ones after them all."""
+
+    steady: dict[int, float]
+    late: dict[int, float]
+
+
+def _usable(values: Sequence[float | None], drifted: Sequence[bool] | None) -> _Usable:
+    _check(values, drifted)
+    logs = {index: log(value) for index, value in enumerate(values) if value is not None and value > 0}
+    if drifted is None or not any(drifted):
+        return _Usable(logs, {})
+    steady = {index: run for index, run in logs.items() if not drifted[index]}
+    last = next(reversed(steady), -1)
+    return _Usable(steady, {index: run for index, run in logs.items() if index > last})
 
 
 class _Reading:
@@ -148,19 +209,31 @@ class _Reading:
 
     def found(self) -> tuple[StepChange, ...]:
         """Return the changes up to the run that was read last."""
-        known = self._levels
-        confirmed = [
-            _change(known.weighed(number), "confirmed", self._steady[known.starts[number]], known.count(number))
-            for number in range(1, len(known.starts))
-        ]
-        suspected = known.suspected(list(self._late.values()))
-        if suspected is None:
-            return tuple(confirmed)
-        first = [*self._steady, *self._late][suspected.start]
-        return (*confirmed, _change(suspected, "suspected", first, len(self._steady) - suspected.start))
+        return _found(self._levels, self._steady, self._late)
 
 
-def _change(found: ShiftCandidate, status: Status, index: int, runs: int) -> StepChange:
+def _found(known: KnownLevels, steady: Sequence[int], late: Mapping[int, float]) -> tuple[StepChange, ...]:
+    """Return the changes that are known; `steady` and `late` have the indices of the runs."""
+    confirmed = [
+        _change(
+            known.weighed(number),
+            "confirmed",
+            steady[start],
+            known.count(number),
+            steady[known.confirmed_by[start]],
+        )
+        for number, start in enumerate(known.starts[1:], start=1)
+    ]
+    suspected = known.suspected(list(late.values()))
+    if suspected is None:
+        return tuple(confirmed)
+    first = [*steady, *late][suspected.start]
+    return (*confirmed, _change(suspected, "suspected", first, len(steady) - suspected.start))
+
+
+def _change(
+    found: ShiftCandidate, status: Status, index: int, runs: int, confirmed_by: int | None = None
+) -> StepChange:
     level, size, reach = found.before.level, found.shift.size, found.shift.reach
     return StepChange(
         index=index,
@@ -172,6 +245,7 @@ def _change(found: ShiftCandidate, status: Status, index: int, runs: int) -> Ste
         after=_ratio(level + size),
         runs=runs,
         p=found.p,
+        confirmed_by=confirmed_by,
     )
 
 
@@ -190,7 +264,7 @@ def _judged(changed: Sequence[StepChange], tested: Sequence[float]) -> tuple[Ste
         if change.status == "confirmed" and change.p <= _limit(family, FALSE_CONFIRMED):
             kept.append(change)
         elif change.p <= _limit(family, FALSE_SUSPECTED):
-            kept.append(replace(change, status="suspected"))
+            kept.append(replace(change, status="suspected", confirmed_by=None))
     return tuple(kept)
 
 
@@ -211,13 +285,15 @@ def _floor_as_log(floor: float) -> float:
 
 
 def _checked(values: Sequence[float | None], drifted: Sequence[bool] | None) -> list[tuple[float | None, bool]]:
-    if any(value is not None and not isfinite(value) for value in values):
+    _check(values, drifted)
+    return list(zip(values, [False] * len(values) if drifted is None else drifted, strict=True))
+
+
+def _check(values: Sequence[float | None], drifted: Sequence[bool] | None) -> None:
+    if not all(map(isfinite, filter(None, values))):
         raise ValueError("changes need finite values")
-    if drifted is None:
-        return [(value, False) for value in values]
-    if len(drifted) != len(values):
+    if drifted is not None and len(drifted) != len(values):
         raise ValueError(f"{len(values)} values, but {len(drifted)} runs that drifted or not")
-    return list(zip(values, drifted, strict=True))
 
 
 RUNS_TO_SUSPECT: Final = RUNS_BEFORE + 1
@@ -296,19 +372,18 @@ class Shifts:
         Raises ValueError for a suspected shift.
         """
         one, _ = self.shifting[shift.key]
-        if shift.change.status == "confirmed":
-            for place, found in enumerate(replay(one.series.values, one.series.drifted)):
-                if any(change.index == shift.change.index and change.status == "confirmed" for change in found):
-                    return one.history.runs[one.offset + place].result
-        raise ValueError(f"a change of {shift.key.metric_id} of {shift.key.model} was never confirmed")
+        if shift.change.confirmed_by is None:
+            raise ValueError(f"a change of {shift.key.metric_id} of {shift.key.model} was never confirmed")
+        return one.history.runs[one.offset + shift.change.confirmed_by].result
 
 
-def shifts(summaries: Sequence[RunSummary]) -> Shifts:
+def shifts(summaries: Sequence[RunSummary], of_series: OfSeries = series_shifts) -> Shifts:
     """Return the level shifts of all runs, given oldest first.
 
     The series that end with one run are a family, those of its levels of load another one: of the changes in each,
     FALSE_CONFIRMED of the confirmed and FALSE_SUSPECTED of the suspected may be false. A run in which a model gave no
     good answer is no run of its history; one on an unsteady machine can make a change suspected, not confirmed.
+    `of_series` is what `series_shifts` is, or knows its answers.
     """
     families: dict[tuple[str, bool], dict[SeriesKey, Watched]] = {}
     lengths = []
@@ -325,7 +400,7 @@ def shifts(summaries: Sequence[RunSummary]) -> Shifts:
     shifting = {
         key: (family[key], found)
         for family in families.values()
-        for key, found in changes_of_all({key: one.series for key, one in family.items()}).items()
+        for key, found in changes_of_all({key: one.series for key, one in family.items()}, of_series).items()
         if found
     }
     return Shifts(

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal, TypeVar
 
 import numpy as np
 
-from bench.analysis.summary import model_value, summarise_model
+from bench.analysis.summary import model_value, sample_values, summarise_model
 from bench.metrics import registry
 from bench.metrics.lengths import CellSummary, summarise_cell
 from bench.metrics.load import LevelKey, LevelSummary, level_key, summarise_level
 from bench.metrics.registry import Metric, StratumKind, on_schedule, split_metric_id
+from bench.metrics.sample_arrays import SampleArrays, SampleValues
 from bench.metrics.scores import prompt_scores
-from bench.metrics.timing import NANOSECONDS_PER_SECOND, loads_s, run_throughput
+from bench.metrics.timing import NANOSECONDS_PER_SECOND, loads_s, run_throughput, sample_arrays
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 from bench.schema.sample import Sample
@@ -23,6 +25,9 @@ Item = TypeVar("Item")
 
 LOADS = "loads"
 """Stands for the prompt where a model was loaded and not asked."""
+
+REQUESTS_KEPT: Final = 256
+"""Metrics of models whose values are kept: an interval, and each comparison with another model, start from the same."""
 
 STRETCHES: Final = 10
 """Stretches of successive requests into which a level is cut."""
@@ -114,9 +119,6 @@ def asked(model: ModelRun, stratum: Stratum) -> Sequence[Sample]:
     if stratum.level is not None:
         level = next((one for one in model.load if level_key(one) == stratum.level), None)
         return () if level is None else tuple(one for one in level.samples if one.phase == "measured")
-    if stratum.cell is not None:
-        cells = (one.samples for one in model.lengths if (one.prompt_tokens, one.output_tokens) == stratum.cell)
-        return next(cells, ())
     return narrowed(model, stratum).samples
 
 
@@ -132,8 +134,7 @@ def measure(result: Result, model: ModelRun, stratum: Stratum, metric_id: str) -
         return _at_level(model, stratum, metric, statistic)
     model = narrowed(model, stratum)
     if metric.of_samples:
-        good = [one for one in asked(model, stratum) if one.failure is None]
-        return Measurement(metric, statistic, "requests", _requests(result, good, metric))
+        return Measurement(metric, statistic, "requests", _requests(result, model, metric))
     if metric.id == "throughput_tokens_per_s":
         return Measurement(metric, "mean", "requests", _rates(result, model))
     if metric.id == "score":
@@ -149,7 +150,10 @@ def measure(result: Result, model: ModelRun, stratum: Stratum, metric_id: str) -
 
 
 def narrowed(model: ModelRun, stratum: Stratum) -> ModelRun:
-    """Return a model as if it had been asked the prompt of a stratum alone, where it is of one."""
+    """Return a model as if it had been asked a stratum's prompt, or for its cell of lengths, alone."""
+    if stratum.cell is not None:
+        cells = [one.samples for one in model.lengths if (one.prompt_tokens, one.output_tokens) == stratum.cell]
+        return model.model_copy(update={"samples": cells[0] if cells else ()})
     if stratum.prompt is None:
         return model
     samples = tuple(one for one in model.samples if one.prompt == stratum.prompt)
@@ -191,12 +195,19 @@ def _at_level(model: ModelRun, stratum: Stratum, metric: Metric, statistic: str)
     )
 
 
-def _requests(result: Result, good: Iterable[Sample], metric: Metric) -> dict[str, tuple[RequestValues, ...]]:
-    found: dict[str, list[RequestValues]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
-    for sample in good:
-        if values := metric.values(sample):
-            found.setdefault(sample.prompt, []).append(RequestValues(np.asarray(values, dtype=np.float64)))
-    return {prompt: tuple(requests) for prompt, requests in found.items() if requests}
+def _requests(result: Result, model: ModelRun, metric: Metric) -> dict[str, tuple[RequestValues, ...]]:
+    by_prompt = _by_prompt(sample_arrays(model), sample_values(model, metric))
+    prompts = dict.fromkeys([*(prompt.id for prompt in result.prompt_set.prompts), *by_prompt])
+    return {prompt: by_prompt[prompt] for prompt in prompts if prompt in by_prompt}
+
+
+@lru_cache(maxsize=REQUESTS_KEPT)
+def _by_prompt(arrays: SampleArrays, known: SampleValues) -> dict[str, tuple[RequestValues, ...]]:
+    found: dict[str, list[RequestValues]] = {}
+    for prompt, values in zip(arrays.prompts, known.by_sample(), strict=True):
+        if len(values):
+            found.setdefault(prompt, []).append(RequestValues(values))
+    return {prompt: tuple(requests) for prompt, requests in found.items()}
 
 
 def _rates(result: Result, model: ModelRun) -> dict[str, tuple[RequestValues, ...]]:

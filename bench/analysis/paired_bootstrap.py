@@ -8,6 +8,7 @@ values together, so there it is the ratio of the two, over the same prompts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 import numpy as np
@@ -26,7 +27,7 @@ from bench.stats.bootstrap import (
     bootstrap,
     plan,
 )
-from bench.stats.distribution import PERCENTILE_METHOD
+from bench.stats.distribution import percentile
 
 Scale = Literal["ratio", "points"]
 """How a change is told: after / before, or after - before. Noise adds up on the logarithm of a ratio, and on points."""
@@ -36,6 +37,10 @@ OF_EACH_PROMPT: Final = ("p50", "mean")
 
 NO_RATIO: Final = "a value of 0 has no ratio"
 NOTHING_SHARED: Final = "no prompt has a value on both sides"
+
+LEVELS_KEPT: Final = 4_096
+RESAMPLES_KEPT: Final = 128
+"""What is kept of single sides: in a leaderboard each meets all others, and is the same every time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +67,14 @@ def change(before: Measurement, after: Measurement, *, seed: int, about: About |
     About prompts like these, and the same ones for both sides, where there are enough of them; else about these
     prompts. `about` asks for one of the two.
     """
-    shared = [prompt for prompt in before.by_prompt if prompt in after.by_prompt]
-    shared = [prompt for prompt in shared if _has_some(before.by_prompt[prompt]) and _has_some(after.by_prompt[prompt])]
+    shared = [
+        prompt
+        for prompt, asked in before.by_prompt.items()
+        if prompt in after.by_prompt and _has_some(asked) and _has_some(after.by_prompt[prompt])
+    ]
     if not shared:
         return NOTHING_SHARED
-    sides = tuple([one.by_prompt[prompt] for prompt in shared] for one in (before, after))
+    sides = tuple([[one.by_prompt[prompt] for prompt in shared] for one in (before, after)])
     if before.kind == "loads":
         about = THESE
         fewest = min(len(side[0]) for side in sides)
@@ -92,42 +100,52 @@ class _NoRatioError(Exception):
 def _of_each_prompt(
     sides: Sequence[Prompts], statistic: str, scale: Scale, drawn: Plan, seed: int
 ) -> tuple[float, Floats]:
-    levels = (np.array([_level(asked, statistic) for asked in side]) for side in sides)
-    before, after = (_scaled(of_side, scale) for of_side in levels)
+    before, after = [_scaled(np.array([_level(tuple(asked), statistic) for asked in side]), scale) for side in sides]
     changes = after - before
+    value = float(np.add.reduce(changes) / len(changes))
     if drawn.about == LIKE_THESE:
         prompts = [[RequestValues(changes[place : place + 1])] for place in range(len(changes))]
-        return float(changes.mean()), bootstrap(prompts, ("mean",), LIKE_THESE, seed=seed)["mean"]
+        return value, bootstrap(prompts, ("mean",), LIKE_THESE, seed=seed)["mean"]
     resampled = np.zeros(RESAMPLES)
     for place, asked in enumerate(zip(*sides, strict=True)):
-        was, now = (
-            _scaled(bootstrap([one], (statistic,), THESE, seed=seed, stream=2 * place + number)[statistic], scale)
+        was, now = [
+            _resampled((tuple(one),), statistic, scale, THESE, seed, 2 * place + number)
             for number, one in enumerate(asked)
-        )
+        ]
         resampled += (now - was) / len(changes)
-    return float(changes.mean()), resampled
+    return value, resampled
 
 
 def _of_all_together(
     sides: Sequence[Prompts], statistic: str, scale: Scale, drawn: Plan, seed: int
 ) -> tuple[float, Floats]:
-    before, after = (_scaled(np.array([_level(_flat(side), statistic)]), scale) for side in sides)
+    prompts = [tuple(tuple(asked) for asked in side) for side in sides]
+    before, after = (_scaled(np.array([_level(_flat(side), statistic)]), scale) for side in prompts)
     # One stream draws the same prompts for both sides; their rounds have nothing to do with each other.
     streams = (0, 0) if drawn.about == LIKE_THESE else (0, 1)
     was, now = (
-        _scaled(bootstrap(side, (statistic,), drawn.about, seed=seed, stream=stream)[statistic], scale)
-        for side, stream in zip(sides, streams, strict=True)
+        _resampled(side, statistic, scale, drawn.about, seed, stream)
+        for side, stream in zip(prompts, streams, strict=True)
     )
     return float(after[0] - before[0]), now - was
 
 
-def _level(asked: Sequence[RequestValues], statistic: str) -> float:
+@lru_cache(maxsize=RESAMPLES_KEPT)
+def _resampled(
+    prompts: tuple[tuple[RequestValues, ...], ...], statistic: str, scale: Scale, about: About, seed: int, stream: int
+) -> Floats:
+    """Return the scaled resamples of a statistic of some prompts together."""
+    return _scaled(bootstrap(prompts, (statistic,), about, seed=seed, stream=stream)[statistic], scale)
+
+
+@lru_cache(maxsize=LEVELS_KEPT)
+def _level(asked: tuple[RequestValues, ...], statistic: str) -> float:
     """Return a statistic of all values of some requests."""
     values = np.concatenate([request.values for request in asked])
     if statistic == "mean":
         per = sum(len(one.values) if one.per is None else float(one.per.sum()) for one in asked)
         return float(values.sum()) / per
-    return float(np.percentile(values, int(statistic.removeprefix("p")), method=PERCENTILE_METHOD))
+    return percentile(np.sort(values), int(statistic.removeprefix("p")) / 100)
 
 
 def _scaled(values: Floats, scale: Scale) -> Floats:
@@ -144,5 +162,5 @@ def _has_some(asked: Sequence[RequestValues]) -> bool:
     return any(one.per is None or one.values.any() for one in asked)
 
 
-def _flat(side: Prompts) -> list[RequestValues]:
-    return [request for asked in side for request in asked]
+def _flat(side: Prompts) -> tuple[RequestValues, ...]:
+    return tuple([request for asked in side for request in asked])

@@ -4,16 +4,25 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from bench.analysis.trust import Steadiness, steadiness
 from bench.metrics.client_error import ClientError, client_error
 from bench.metrics.load import LevelKey, Limits
 from bench.metrics.registry import NOT_STREAMED, Metric, measured_in, metric, split_metric_id
+from bench.metrics.sample_arrays import SampleValues
 from bench.metrics.scores import mean_score, prompt_scores, score_why
-from bench.metrics.timing import good_samples, measured_before_version_2
+from bench.metrics.timing import (
+    GAP_METRIC,
+    OF_ALL_SAMPLES,
+    good_samples,
+    measured_before_version_2,
+    sample_arrays,
+    values_of,
+)
 from bench.schema.migrate import NOT_YET
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
-from bench.schema.sample import Sample
 from bench.stats.distribution import Distribution, distribution, too_few
 
 NO_GOOD_SAMPLE = "no good sample"
@@ -107,7 +116,7 @@ def summarise(result: Result) -> RunSummary:
 def summarise_model(result: Result, model: ModelRun) -> ModelSummary:
     """Return the summary of one model of a run."""
     good = good_samples(model)
-    distributions = {one.id: _distribution(good, one) for one in measured_in("whole", "sample", "gap")}
+    distributions = {one.id: _distribution(model, one) for one in measured_in("whole", "sample", "gap")}
     scores = prompt_scores(result, model)
     known = {"score": mean_score(scores)}
     values = {
@@ -139,7 +148,7 @@ def model_value(result: Result, model: ModelRun, metric_id: str) -> float | None
     """
     selected, statistic = split_metric_id(metric_id)
     if selected.of_samples:
-        return _statistic(_distribution(good_samples(model), selected), statistic)
+        return _statistic(_distribution(model, selected), statistic)
     return _of_model(result, model, selected)
 
 
@@ -179,6 +188,15 @@ def oldest_first(results: Iterable[Result]) -> list[Result]:
     return sorted(results, key=lambda result: (result.run.started_utc, result.run.id))
 
 
+def sample_values(model: ModelRun, selected: Metric) -> SampleValues:
+    """Return the values of a metric of samples, or of gaps, of each good sample of a model, in order of sending."""
+    if selected.id in OF_ALL_SAMPLES or selected.id == GAP_METRIC:
+        return values_of(sample_arrays(model), selected.id)
+    each = [selected.values(sample) for sample in good_samples(model)]
+    values = np.array([value for some in each for value in some], dtype=np.float64)
+    return SampleValues(values, np.array([len(some) for some in each], dtype=np.int64))
+
+
 def prompt_distributions(result: Result, model: ModelRun, metric_id: str) -> dict[str, Distribution | None]:
     """Return the distribution of a sample metric or itl_s for each prompt, in the order of the prompt set.
 
@@ -187,18 +205,18 @@ def prompt_distributions(result: Result, model: ModelRun, metric_id: str) -> dic
     selected = metric(metric_id)
     if not selected.of_samples or "prompt" not in selected.strata:
         raise KeyError(f"{metric_id!r} is not a metric of samples")
-    by_prompt: dict[str, list[Sample]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
-    for sample in good_samples(model):
-        by_prompt[sample.prompt].append(sample)
-    return {prompt: _distribution(samples, selected) for prompt, samples in by_prompt.items()}
-
-
-def _distribution(samples: Iterable[Sample], selected: Metric) -> Distribution | None:
-    return distribution(selected.all_values(samples), selected.scope)
+    arrays = sample_arrays(model)
+    by_prompt = sample_values(model, selected).by_prompt(arrays.prompts)
+    of_each = ((prompt.id, by_prompt.get(prompt.id, ())) for prompt in result.prompt_set.prompts)
+    return {prompt_id: distribution(values, selected.scope) for prompt_id, values in of_each}
 
 
 def _of_model(result: Result, model: ModelRun, selected: Metric) -> float | None:
     return None if selected.of_model is None else selected.of_model(result, model)
+
+
+def _distribution(model: ModelRun, selected: Metric) -> Distribution | None:
+    return distribution(sample_values(model, selected).values, selected.scope)
 
 
 def _statistic(values: Distribution | None, statistic: str) -> float | None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -14,31 +15,42 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench.commands.options import CONTEXT, results_option
 from bench.errors import BenchError, UsageError
 
+if TYPE_CHECKING:
+    from bench.site.project import SiteProject
+
+
+def project_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option --project."""
+    return click.option(
+        "--project",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path(),
+        help="Folder of your own mkdocs.yml, docs and site_templates, where you have any; site/ is written there.",
+    )(command)
+
 
 @click.command(context_settings=CONTEXT)
 @results_option
-@click.option(
-    "--project", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder of mkdocs.yml."
-)
-@click.option("--pages-only", is_flag=True, help="Write docs/report/ and stop before MkDocs.")
+@project_option
+@click.option("--pages-only", is_flag=True, help="Write the pages and stop before MkDocs.")
 def site(results_dir: Path, project: Path, pages_only: bool) -> None:
     """Turn all result files into pages and build a static site in site/.
+
+    What the project's folder has not of its own (mkdocs.yml, docs, site_templates) comes with this program.
 
     \b
     bench site
     bench site --results elsewhere/results
     """
-    _write_pages(results_dir, project)
+    made = _write_pages(results_dir, project)
     if not pages_only:
-        _mkdocs(project, "build", "--strict", "--site-dir", "site")
+        _mkdocs(made.config, "build", "--strict", "--site-dir", str(made.output))
         click.echo(f"Built {project / 'site'}. Look at it: bench serve (make serve)")
 
 
 @click.command(context_settings=CONTEXT)
 @results_option
-@click.option(
-    "--project", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder of mkdocs.yml."
-)
+@project_option
 @click.option("--address", default="127.0.0.1:8000", show_default=True, help="Where to listen.")
 def serve(results_dir: Path, project: Path, address: str) -> None:
     """Serve the site with live reload; a new result file is on it after a moment.
@@ -47,39 +59,41 @@ def serve(results_dir: Path, project: Path, address: str) -> None:
     bench serve
     bench serve --address 0.0.0.0:8080
     """
-    _write_pages(results_dir, project)
+    made = _write_pages(results_dir, project)
     from bench.commands.watch import watching
 
     with watching(results_dir, lambda: _write_pages(results_dir, project)):
-        _mkdocs(project, "serve", "--dev-addr", address)
+        _mkdocs(made.config, "serve", "--dev-addr", address)
 
 
-def _write_pages(results_dir: Path, project: Path) -> None:
-    if not (project / "mkdocs.yml").is_file():
-        raise UsageError(
-            f"{project / 'mkdocs.yml'}: not found; run this in the project's folder, or name it: --project"
-        )
+def _write_pages(results_dir: Path, project: Path) -> "SiteProject":
     try:
         from bench.site.build import write_tree
         from bench.site.feed import site_url
+        from bench.site.project import site_project
     except ModuleNotFoundError as error:
         raise UsageError(
             f"{error.name} is not installed; install the site's extra: pip install 'benchledger[site]'"
         ) from error
     from bench.report.format import count
 
+    made = site_project(project, results_dir)
+    if made.used is not None:
+        click.echo(made.used)
     with _reading() as on_read:
         written = write_tree(
             results_dir,
-            project / "docs",
-            project / "site_templates",
-            site_url=site_url(project / "mkdocs.yml"),
+            made.docs,
+            made.templates,
+            made.cache,
+            site_url=site_url(made.config),
             on_read=on_read,
         )
     for refused in written.refused:
         click.echo(f"bench: left out {results_dir / refused.path}: {refused.reason}", err=True)
     parts = (count(written.runs, "run"), count(written.pages, "page"), count(written.charts, "chart"))
     click.echo(", ".join(parts))
+    return made
 
 
 @contextmanager
@@ -98,16 +112,8 @@ def _reading() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _mkdocs(project: Path, *arguments: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "mkdocs",
-        arguments[0],
-        "--config-file",
-        str(project / "mkdocs.yml"),
-        *arguments[1:],
-    ]
+def _mkdocs(config: Path, *arguments: str) -> None:
+    command = [sys.executable, "-m", "mkdocs", arguments[0], "--config-file", str(config), *arguments[1:]]
     # Material prints a banner about MkDocs 2 on each build.
     done = subprocess.run(command, check=False, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"})
     if done.returncode != 0:

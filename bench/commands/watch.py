@@ -16,7 +16,7 @@ QUIET_S = 0.5
 
 
 class _Changes(FileSystemEventHandler):
-    def __init__(self, call: Callable[[], None]) -> None:
+    def __init__(self, call: Callable[[], object]) -> None:
         self._call = call
         self._timer: threading.Timer | None = None
 
@@ -33,7 +33,7 @@ class _Changes(FileSystemEventHandler):
 
 
 @contextmanager
-def watching(folder: Path, call: Callable[[], None]) -> Iterator[None]:
+def watching(folder: Path, call: Callable[[], object]) -> Iterator[None]:
     """Call `call`, in a thread of its own, after changes to the results and reviews below a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     observer = Observer()

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.config.settings import DEFAULT_ENDPOINT, MACHINE_PATTERN, Config, EndpointModel, FoundryModel, endpoint_url
+from bench.config.settings import MACHINE_PATTERN, Config
 from bench.errors import ConfigError, Mistake
+from bench.providers.registry import DEFAULT_ENDPOINT, ModelSettings, endpoint_url, kind_of, named_model
 from bench.schema.fields import MOST_ROUNDS
 
 VARIABLES = {
@@ -68,19 +69,21 @@ def overridden(config: Config, variables: Mapping[str, str]) -> Overridden:
     models, unusable = _models(config, given, endpoint)
     mistakes += unusable
     for model in models:
-        if isinstance(model, EndpointModel) and model.api_key_env and not variables.get(model.api_key_env):
-            message = f"the environment variable {model.api_key_env} is not set; set it to the endpoint's key"
-            mistakes.append(Mistake(None, f"models.{model.name}.api_key_env", message))
+        key = kind_of(model).key
+        variable = getattr(model, key) if key is not None else None
+        if variable and not variables.get(variable):
+            message = f"the environment variable {variable} is not set; set it to the endpoint's key"
+            mistakes.append(Mistake(None, f"models.{model.name}.{key}", message))
     if mistakes:
         raise ConfigError("environment", mistakes)
     config = config.model_copy(update={**updates, "models": models})
-    asks_endpoint = any(isinstance(m, EndpointModel) and m.base_url == endpoint for m in models)
+    asks_endpoint = any(model.address == endpoint for model in models)
     applied = tuple(name for name in given if name != "FOUNDRY_LOCAL_ENDPOINT" or asks_endpoint)
     return Overridden(config, given.get("BENCH_PROMPT"), applied)
 
 
-def _models(config: Config, given: Mapping[str, str], endpoint: str) -> tuple[tuple[Any, ...], list[Mistake]]:
-    chosen: list[Any] = list(config.models)
+def _models(config: Config, given: Mapping[str, str], endpoint: str) -> tuple[tuple[ModelSettings, ...], list[Mistake]]:
+    chosen = list(config.models)
     mistakes: list[Mistake] = []
     if names := given.get("BENCH_MODELS"):
         known = {model.name: model for model in config.models}
@@ -92,26 +95,9 @@ def _models(config: Config, given: Mapping[str, str], endpoint: str) -> tuple[tu
         remote = "FOUNDRY_LOCAL_ENDPOINT" in given
         chosen = []
         for name in wanted:
-            if name in known:
-                chosen.append(known[name])
-            elif remote:
-                chosen.append({"provider": "openai", "model": name})
-            else:
-                chosen.append({"provider": "foundry", "alias": name})
-    models = []
-    for model in chosen:
-        try:
-            models.append(_as_model(model, endpoint))
-        except ValidationError:
-            name = model.get("alias") or model.get("model")
-            mistakes.append(Mistake(None, "BENCH_MODELS", f"{name!r} is neither a model of the config nor an alias"))
-    return tuple(models), mistakes
-
-
-def _as_model(model: Any, endpoint: str) -> Any:
-    if isinstance(model, dict):
-        kind = EndpointModel if model["provider"] == "openai" else FoundryModel
-        model = kind.model_validate(model)
-    if isinstance(model, EndpointModel) and model.base_url is None:
-        return model.model_copy(update={"base_url": endpoint})
-    return model
+            try:
+                chosen.append(known[name] if name in known else named_model(name, remote=remote))
+            except ValidationError:
+                message = f"{name!r} is neither a model of the config nor an alias"
+                mistakes.append(Mistake(None, "BENCH_MODELS", message))
+    return tuple(model.at(endpoint) for model in chosen), mistakes

@@ -4,14 +4,16 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from bench.config.source import SourceFile, read_source, validated
 from bench.errors import ConfigError, Mistake
+from bench.providers.registry import KINDS, FoundryRuntime, ModelSettings
 from bench.schema.fields import (
     MOST_EXACT,
     MOST_LENGTH_TOKENS,
@@ -21,14 +23,8 @@ from bench.schema.fields import (
     MOST_STREAMS,
     MOST_TOKENS,
     MOST_WATTS,
+    Settings,
 )
-
-
-class Settings(BaseModel):
-    """A frozen part of a configuration; a key it does not know is a mistake."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
 
 Streams = Annotated[int, Field(ge=1, le=MOST_STREAMS)]
 Rate = Annotated[float, Field(gt=0, le=MOST_RATE_PER_S)]
@@ -103,146 +99,26 @@ def _names_each_once(name: str, given: Sequence[float]) -> None:
             raise ValueError(f"{name} names {value:g} twice; name each once")
 
 
-DEFAULT_ENDPOINT = "http://localhost:5273/v1"
-"""Where a Foundry Local service listens if nobody says otherwise."""
-
-Device = Literal["cpu", "gpu", "npu"]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+/-]*$", max_length=100)]
-
-
-class Declared(Settings):
-    """What the config says of a model where neither the runtime nor the model itself does."""
-
-    parameters: int | None = Field(None, ge=1, le=MOST_EXACT)
-    precision: str | None = None
-    licence: str | None = None
-    licence_url: str | None = None
-    publisher: str | None = None
-    context_length: int | None = Field(None, ge=1, le=MOST_TOKENS)
-    footprint_bytes: int | None = Field(None, ge=0, le=MOST_EXACT)
-    capabilities: Annotated[tuple[str, ...], Field(strict=False)] = ()
-
-
-class FoundryModel(Settings):
-    """A model that runs in this machine's Foundry Local runtime, in-process.
-
-    Exactly one of `alias` (a name of the catalogue), `variant` (an exact variant id) and `path` (a model directory,
-    relative to the config) says which. An alias with several devices becomes a model for each of them.
-    """
-
-    provider: Literal["foundry"] = "foundry"
-    name: Name
-    alias: str | None = None
-    variant: str | None = None
-    path: Path | None = Field(None, strict=False)
-    device: Device | Annotated[tuple[Device, ...], Field(strict=False)] | None = None
-    declared: Declared = Declared()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_from_what_is_asked(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "name" not in value:
-            asked = value.get("alias") or value.get("variant") or Path(str(value.get("path") or "")).name
-            if asked:
-                return {**value, "name": str(asked)}
-        return value
-
-    @model_validator(mode="after")
-    def _one_of_three(self) -> Self:
-        given = [key for key in ("alias", "variant", "path") if getattr(self, key) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) or "none of them"
-            raise ValueError(f"a foundry model needs exactly one of alias, variant and path, found {found}")
-        if self.device is not None and self.alias is None:
-            raise ValueError(f"device chooses among the variants of an alias; {given[0]} names one already")
-        if self.device == ():
-            raise ValueError("device must name at least one of cpu, gpu and npu")
-        return self
-
-    @property
-    def requested(self) -> str:
-        """What was asked for, without the path of the machine it was asked on."""
-        return self.alias or self.variant or Path(self.path or "").name
-
-
-class EndpointModel(Settings):
-    """A model behind an OpenAI-compatible endpoint.
-
-    Without `base_url` the environment's FOUNDRY_LOCAL_ENDPOINT is asked, else a Foundry Local service on this machine.
-    """
-
-    provider: Literal["openai"]
-    name: Name
-    model: str = Field(min_length=1)
-    base_url: str | None = None
-    api_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    declared: Declared = Declared()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_from_model(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "name" not in value and value.get("model"):
-            return {**value, "name": str(value["model"])}
-        return value
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_a_url_without_secrets(cls, url: str | None) -> str | None:
-        return None if url is None else endpoint_url(url)
-
-    @property
-    def requested(self) -> str:
-        """The model's name at the endpoint."""
-        return self.model
-
-
-class CustomModel(Settings):
-    """A model behind a Python class of the user's: `load(weights_path)` and `generate(prompt, **params)`."""
-
-    provider: Literal["custom"]
-    name: Name
-    class_: str = Field(alias="class", pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
-    weights: Path | None = Field(None, strict=False)
-    declared: Declared = Declared()
-
-    @property
-    def requested(self) -> str:
-        """The class, as module:Class."""
-        return self.class_
-
-
-PROVIDERS = ("foundry", "openai", "custom")
+PROVIDERS = tuple(kind.name for kind in KINDS)
 
 
 def _provider_of(value: Any) -> Any:
-    return value.get("provider", "foundry") if isinstance(value, dict) else getattr(value, "provider", "foundry")
+    default = PROVIDERS[0]
+    return value.get("provider", default) if isinstance(value, dict) else getattr(value, "provider", default)
 
 
-def _alias_as_model(value: Any) -> Any:
-    return {"alias": value} if isinstance(value, str) else value
+def _by_name(value: Any) -> Any:
+    return {KINDS[0].by_name: value} if isinstance(value, str) else value
 
 
-ModelSettings = Annotated[
-    Annotated[FoundryModel, Tag("foundry")]
-    | Annotated[EndpointModel, Tag("openai")]
-    | Annotated[CustomModel, Tag("custom")],
-    Discriminator(_provider_of),
-]
-AnyModel = Annotated[ModelSettings, BeforeValidator(_alias_as_model)]
-
-
-def endpoint_url(url: str) -> str:
-    """Return the base URL of an endpoint, ending in a path (`/v1` where there is none) without a slash.
-
-    Raises ValueError for what is no http URL, and for one that carries a password or a query: it would be written
-    into result files.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http or https URL such as http://localhost:5273/v1")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("must hold no user, password or query; name the key's variable in api_key_env")
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+if TYPE_CHECKING:
+    AnyModel = ModelSettings
+else:
+    AnyModel = Annotated[
+        reduce(or_, (Annotated[kind.settings, Tag(kind.name)] for kind in KINDS)),
+        Discriminator(_provider_of),
+        BeforeValidator(_by_name),
+    ]
 
 
 CONFIG_DIR = Path(__file__).parents[1] / "configs"
@@ -273,19 +149,6 @@ class Timeouts(Settings):
     first_text_s: float = Field(120.0, gt=0, le=MOST_SECONDS)
     gap_s: float = Field(60.0, gt=0, le=MOST_SECONDS)
     request_s: float = Field(300.0, gt=0, le=MOST_SECONDS)
-
-
-class FoundryRuntime(Settings):
-    """How the in-process runtime is set up.
-
-    `catalogue_url` replaces the public catalogue; `cache_dir` is where models are kept. `telemetry` lets the
-    runtime report to its maker: off by default.
-    """
-
-    catalogue_url: str | None = None
-    cache_dir: Path | None = Field(None, strict=False)
-    download: bool = True
-    telemetry: bool = False
 
 
 class EnergySettings(Settings):
@@ -389,10 +252,10 @@ def load_config(path: Path) -> Config:
 def resolved(config: Config) -> dict[str, Any]:
     """Return the config as plain JSON values for a result file: no path of this machine, no default left out."""
     document: dict[str, Any] = config.model_dump(mode="json", by_alias=True)
-    for entry in document["models"]:
-        for key in ("path", "weights"):
-            if entry.get(key):
-                entry[key] = Path(entry[key]).name
+    for entry, model in zip(document["models"], config.models, strict=True):
+        entry |= {key: path.name for key, path in _paths(model)}
+        # What nobody else says of a model comes after what its kind has of its own.
+        entry["declared"] = entry.pop("declared")
     if document["foundry"]["cache_dir"]:
         document["foundry"]["cache_dir"] = Path(document["foundry"]["cache_dir"]).name
     if Path(document["prompts"]).suffix:
@@ -429,10 +292,10 @@ def _check_names(source: SourceFile, entries: Sequence[tuple[int, Any]]) -> None
         raise ConfigError(source.path, mistakes)
 
 
-def _with_paths(model: Any, folder: Path) -> Any:
-    updates = {
-        key: (folder / value.expanduser()).resolve()
-        for key in ("path", "weights")
-        if (value := getattr(model, key, None)) is not None
-    }
+def _with_paths(model: ModelSettings, folder: Path) -> ModelSettings:
+    updates = {key: (folder / path.expanduser()).resolve() for key, path in _paths(model)}
     return model.model_copy(update=updates)
+
+
+def _paths(model: ModelSettings) -> list[tuple[str, Path]]:
+    return [(key, value) for key, value in model if isinstance(value, Path)]

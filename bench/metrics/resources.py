@@ -55,9 +55,11 @@ def energy_per_answer_j(model: ModelRun) -> float | None:
 
 def energy_per_1000_tokens_j(model: ModelRun) -> float | None:
     """Return joules / output tokens * 1,000; None where the tokens of a good sample were not counted."""
+    if model.energy is None:
+        return None
     counts = [sample.output_tokens for sample in good_samples(model)]
-    tokens = sum(count or 0 for count in counts)
-    if model.energy is None or not tokens or not all(counts):
+    tokens = sum([count or 0 for count in counts])
+    if not tokens or not all(counts):
         return None
     return model.energy.joules / tokens * 1_000
 

@@ -24,8 +24,9 @@ def prompt_scores(result: Result, model: ModelRun) -> dict[str, float | None]:
             answers[sample.prompt].append(sample.output)
     scores: dict[str, float | None] = {}
     for prompt in result.prompt_set.prompts:
-        found = (score(prompt.facets, graded.get((prompt.id, output), ())) for output in answers[prompt.id])
-        scored = [value for value in found if value is not None]
+        distinct = dict.fromkeys(answers[prompt.id])
+        found = {output: score(prompt.facets, graded.get((prompt.id, output), ())) for output in distinct}
+        scored = [value for output in answers[prompt.id] if (value := found[output]) is not None]
         scores[prompt.id] = sum(scored) / len(scored) if scored else None
     return scores
 
@@ -41,6 +42,8 @@ def score_why(result: Result, model: ModelRun, scores: Mapping[str, float | None
 
     Example: '2 of 3 prompts scored: no good answer to p3'.
     """
+    if None not in scores.values():
+        return None
     answered = {sample.prompt for sample in good_samples(model)}
     grades = {(grade.prompt, grade.output) for grade in result.grades}
     graded = {sample.prompt for sample in good_samples(model) if (sample.prompt, sample.output) in grades}

@@ -1,14 +1,21 @@
 """What the stamps of requests show: durations in seconds and speeds in tokens per second.
 
-A function of one sample gives None (or no gaps) for a failed one and where the value is undefined.
+A function of one sample gives None (or no gaps) for a failed one and where the value is undefined. What it says is said
+once more for all good samples of a model together, in one go: a test holds the two equal to the last bit.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from operator import sub
 from statistics import median
+from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.metrics.sample_arrays import Counts, Floats, SampleArrays, SampleValues, arrays_of, in_each
 from bench.schema.load import LONG_GAP_MS, LoadSample
 from bench.schema.migrate import NOT_YET
 from bench.schema.model_run import ModelRun
@@ -35,10 +42,44 @@ REQUESTS_DUE_NEEDED = 20
 """Requests that must be due inside a window before a rate is judged: with fewer, a third of them has no median to speak
 of."""
 
+MODELS_KEPT: Final = 32
+"""Models whose good samples and arrays are kept: those of one run are asked for many times over."""
+
+METRICS_KEPT: Final = 12
+"""Metrics of each of them whose values are kept."""
+
+
+class _Recorded:
+    """The samples of a model as a key: equal to themselves alone, since records would compare number by number."""
+
+    def __init__(self, samples: tuple[Sample, ...]) -> None:
+        self.samples = samples
+
+    def __hash__(self) -> int:
+        return id(self.samples)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Recorded) and self.samples is other.samples
+
+
+@lru_cache(maxsize=MODELS_KEPT)
+def _good(recorded: _Recorded) -> tuple[Sample, ...]:
+    return tuple([sample for sample in recorded.samples if sample.failure is None])
+
+
+@lru_cache(maxsize=MODELS_KEPT)
+def _arrays(recorded: _Recorded) -> SampleArrays:
+    return arrays_of(_good(recorded))
+
 
 def good_samples(model: ModelRun) -> tuple[Sample, ...]:
     """Return the measured samples that did not fail, in order of sending; no warm-up requests."""
-    return tuple(sample for sample in model.samples if sample.failure is None)
+    return _good(_Recorded(model.samples))
+
+
+def sample_arrays(model: ModelRun) -> SampleArrays:
+    """Return the good samples of a model as arrays, in order of sending; no warm-up requests."""
+    return _arrays(_Recorded(model.samples))
 
 
 def ttft_s(sample: Sample) -> float | None:
@@ -196,15 +237,15 @@ def connect_s(model: ModelRun) -> float | None:
 
 def stalls_in_all(model: ModelRun) -> int | None:
     """Return how many gaps of all good samples are longer than LONG_GAP_MS; None where there is no gap."""
-    known = [count for sample in good_samples(model) if (count := stalls(sample)) is not None]
-    return sum(known) if known else None
+    gap_ns = sample_arrays(model).gap_ns
+    return int(np.count_nonzero(gap_ns > STALL_NS)) if len(gap_ns) else None
 
 
 def shared_reads(model: ModelRun) -> int | None:
     """Return how many chunks of all good samples came in one read with the one before; None where there is no gap."""
     if not _gaps(model) or measured_before_version_2(model):
         return None
-    return sum(sample.shared_reads for sample in good_samples(model))
+    return sum([sample.shared_reads for sample in good_samples(model)])
 
 
 def shared_reads_share(model: ModelRun) -> float | None:
@@ -251,5 +292,89 @@ def last_known_ns(sample: Sample) -> int:
     return sample.chunk_ns[-1] if sample.chunk_ns else 0
 
 
+@lru_cache(maxsize=MODELS_KEPT * METRICS_KEPT)
+def values_of(arrays: SampleArrays, metric_id: str) -> SampleValues:
+    """Return the values of 'itl_s', or of one of OF_ALL_SAMPLES, of each sample that has some; KeyError for another."""
+    if metric_id == GAP_METRIC:
+        return SampleValues(arrays.gap_ns / NANOSECONDS_PER_SECOND, arrays.gaps)
+    each = OF_ALL_SAMPLES[metric_id](arrays)
+    known = ~np.isnan(each)
+    return SampleValues(each[known], known.astype(np.int64))
+
+
+def _first_s(arrays: SampleArrays) -> Floats:
+    return _at(arrays, arrays.streamed, arrays.first_place[arrays.streamed])
+
+
+def _first_output_s(arrays: SampleArrays) -> Floats:
+    here = np.flatnonzero(~np.isnan(arrays.first_answer_chunk))
+    return _at(arrays, here, arrays.first_place[here] + arrays.first_answer_chunk[here].astype(np.int64))
+
+
+def _at(arrays: SampleArrays, samples: Counts, places: Counts) -> Floats:
+    """Return when the chunks at some places came, for the samples that they are of."""
+    found = _undefined(arrays)
+    found[samples] = arrays.chunk_ns[places] / NANOSECONDS_PER_SECOND
+    return found
+
+
+@lru_cache(maxsize=MODELS_KEPT)
+def _token_s(arrays: SampleArrays) -> Floats:
+    found = _undefined(arrays)
+    here = arrays.streamed[arrays.output_tokens[arrays.streamed] >= MINIMUM_TPOT_TOKENS]
+    first, last = arrays.first_place[here], arrays.first_place[here] + arrays.gaps[here]
+    spread_ns = arrays.chunk_ns[last] - arrays.chunk_ns[first]
+    here, spread_ns = here[spread_ns > 0], spread_ns[spread_ns > 0]
+    gaps = arrays.gaps[here]
+    later = np.where(arrays.chunks[here] > FEW_STAMPS, arrays.later_chunks[here], gaps)
+    found[here] = spread_ns / NANOSECONDS_PER_SECOND / ((arrays.output_tokens[here] - 1) * later / gaps)
+    return found
+
+
+def _end_s(arrays: SampleArrays) -> Floats:
+    return arrays.end_ns / NANOSECONDS_PER_SECOND
+
+
+def _sent_s(arrays: SampleArrays) -> Floats:
+    return arrays.sent_ns / NANOSECONDS_PER_SECOND
+
+
+def _in_gaps(arrays: SampleArrays, reduce: np.ufunc, values: NDArray[np.generic]) -> Floats:
+    return np.where(arrays.gaps > 0, in_each(reduce, values, arrays.gaps), np.nan)
+
+
+def _over(above: Floats, below: Floats) -> Floats:
+    found = np.full(len(above), np.nan)
+    np.divide(above, below, out=found, where=below > 0)
+    return found
+
+
+def _counted(tokens: Floats) -> Floats:
+    return np.where(tokens > 0, tokens, np.nan)
+
+
+def _undefined(arrays: SampleArrays) -> Floats:
+    return np.full(len(arrays.chunks), np.nan)
+
+
+GAP_METRIC: Final = "itl_s"
+"""The metric of which a sample has several values."""
+
+OF_ALL_SAMPLES: Final[Mapping[str, Callable[[SampleArrays], Floats]]] = {
+    "ttft_s": _first_s,
+    "ttfo_s": _first_output_s,
+    "tpot_s": _token_s,
+    "decode_tokens_per_s": lambda arrays: 1 / _token_s(arrays),
+    "e2e_s": _end_s,
+    "output_tokens_per_s": lambda arrays: _over(_counted(arrays.output_tokens), _end_s(arrays)),
+    "prefill_tokens_per_s": lambda arrays: _over(_counted(arrays.prompt_tokens), _first_s(arrays)),
+    "longest_stall_s": lambda arrays: _in_gaps(arrays, np.maximum, arrays.gap_ns) / NANOSECONDS_PER_SECOND,
+    "request_stalls_count": lambda arrays: _in_gaps(arrays, np.add, arrays.gap_ns > STALL_NS),
+    "sent_s": _sent_s,
+    "sent_share": lambda arrays: _over(_sent_s(arrays), _first_s(arrays)),
+}
+"""Every metric with one value for each sample, over all good samples of a model; NaN where it is undefined."""
+
+
 def _gaps(model: ModelRun) -> int:
-    return sum(max(0, len(sample.chunk_ns) - 1) for sample in good_samples(model))
+    return len(sample_arrays(model).gap_ns)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.config.settings import CustomModel
 from bench.errors import ProviderError
 from bench.providers.model_directory import footprint_bytes
 from bench.providers.protocol import Clock, Decoded, Identity, Piece, Request, failed
+from bench.providers.registry import CustomModel
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,6 @@ class CustomProvider:
     pieces that is then a stream. A method `count_tokens(text)` is used where the class has one. Several threads ask it
     at once only if it has an attribute `concurrent` that is true.
     """
-
-    remote = None
 
     def __init__(self, model: CustomModel) -> None:
         self._settings = model

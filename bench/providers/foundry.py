@@ -11,11 +11,11 @@ from foundry_local_sdk import ChatSession, Item
 from foundry_local_sdk._native import ffi
 from foundry_local_sdk._native.api import api
 
-from bench.config.settings import FoundryModel, FoundryRuntime
 from bench.errors import DeviceMissing, ProviderError
 from bench.providers.model_directory import check_directory, footprint_bytes, read_card
 from bench.providers.openai.failures import Stage, late
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request, failed
+from bench.providers.registry import FoundryModel, FoundryRuntime
 
 
 class Arrivals:
@@ -115,7 +115,6 @@ _FINISH = {"STOP": "stop", "LENGTH": "length", "TOOL_CALLS": "tool_calls", "ERRO
 class FoundryProvider:
     """One model in the Foundry Local runtime. A process can have one of these: the runtime is a singleton."""
 
-    remote = None
     one_at_a_time = None
 
     def __init__(self, model: FoundryModel, runtime: FoundryRuntime) -> None:

@@ -99,10 +99,6 @@ class Provider(Protocol):
     """A way to one model. Every method may raise ProviderError; nothing else is expected of it."""
 
     @property
-    def remote(self) -> str | None:
-        """Why load and memory cannot be measured here, or None."""
-
-    @property
     def one_at_a_time(self) -> str | None:
         """Why several threads cannot ask it at once, or None: then they can."""
 

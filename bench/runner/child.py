@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psutil
 
-from bench.config.settings import Config, CustomModel, EndpointModel, FoundryModel
+from bench.config.settings import Config
 from bench.errors import DeviceMissing, ProviderError
 from bench.providers.protocol import Provider, failed
-from bench.providers.registry import provider_for
+from bench.providers.registry import ModelSettings, kind_of, provider_for
 from bench.runner.load.lengths import Repeat, measure_lengths
 from bench.runner.load.levels import Reached, next_level, reached
 from bench.runner.load.streams import measure_level
@@ -79,7 +79,7 @@ class Job:
     `offset_ns` is where the stamps of an interrupted run go on.
     """
 
-    model: FoundryModel | EndpointModel | CustomModel
+    model: ModelSettings
     config: Config
     steps: tuple[Step, ...]
     beyond: Beyond | None = None
@@ -119,7 +119,10 @@ def _hold(job: Job, reports: Connection) -> None:
         if isinstance(report, Awaited):
             reports.recv()
 
-    provider = provider_for(job.model, job.config.foundry, job.config.timeouts)
+    kind = kind_of(job.model)
+    # What cannot tell of an answer while it grows is not asked to.
+    config = job.config if kind.streams else job.config.model_copy(update={"stream": False})
+    provider = provider_for(job.model, config.foundry, config.timeouts.connect_s)
     try:
         provider.prepare(lambda percent: reports.send(Downloading(percent)))
         reports.send(Prepared())
@@ -128,21 +131,27 @@ def _hold(job: Job, reports: Connection) -> None:
         provider.load()
         loaded_ns = time.perf_counter_ns()
         identity = provider.identity()
-        tell(Loaded(identity, provider.remote, loaded_ns - start_ns, before_bytes, resident_bytes()))
+        tell(Loaded(identity, kind.remote, loaded_ns - start_ns, before_bytes, resident_bytes()))
         origin_ns = time.perf_counter_ns() - job.offset_ns
         for step in job.steps:
-            request = request_for(step.prompt, job.config)
+            request = request_for(step.prompt, config)
             tell(measure(provider, step, request, time.perf_counter_ns, origin_ns))
         if job.beyond is not None:
             tell(PromptsDone(peak_resident_bytes()))
-            _go_beyond(provider, job.config, job.beyond, origin_ns, tell)
+            _go_beyond(provider, config, job.beyond, origin_ns, tell, remote=kind.remote is not None)
         reports.send(Finished(provider.identity(), peak_resident_bytes()))
     finally:
         provider.close()
 
 
 def _go_beyond(
-    provider: Provider, config: Config, beyond: Beyond, origin_ns: int, tell: Callable[[Report], None]
+    provider: Provider,
+    config: Config,
+    beyond: Beyond,
+    origin_ns: int,
+    tell: Callable[[Report], None],
+    *,
+    remote: bool,
 ) -> None:
     clock = time.perf_counter_ns
     if config.lengths is not None:
@@ -152,13 +161,13 @@ def _go_beyond(
     if config.load is not None:
         levels = list(beyond.reached)
         while (level := next_level(config.load, levels)) is not None:
-            measured = measure_level(provider, level, config, beyond.prompts, clock, origin_ns, tell)
+            measured = measure_level(provider, level, config, beyond.prompts, clock, origin_ns, tell, remote=remote)
             levels.append(reached(measured.level))
             tell(measured)
 
 
 def _end_with_the_runner() -> None:
-    """End this process as soon as the runner has: what it does then would disturb whoever measures next."""
+    """End this process as soon as the runner has: what it does then would disturb the next measurement."""
     runner = multiprocessing.parent_process()
     if runner is None:
         return

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
-from bench.config.settings import DEFAULT_ENDPOINT, Config, CustomModel, EndpointModel, FoundryModel
+from bench.config.settings import Config
 from bench.providers.protocol import Identity
+from bench.providers.registry import ModelSettings, kind_of
 from bench.runner.journal import Recovered
 from bench.runner.machine.endpoint_process import holder_of
 from bench.runner.machine.energy import CounterReading, Meter, Metered, Source
@@ -39,11 +40,10 @@ class Observer:
     that is `resumed`, part of the answers was given before: what they took is not known.
     """
 
-    def __init__(
-        self, config: Config, model: FoundryModel | EndpointModel | CustomModel, power: Power, *, resumed: bool = False
-    ) -> None:
+    def __init__(self, config: Config, model: ModelSettings, power: Power, *, resumed: bool = False) -> None:
         self._config = config
         self._model = model
+        self._kind = kind_of(model)
         self._power = power
         self._resumed = resumed
         self._open = ExitStack()
@@ -76,7 +76,7 @@ class Observer:
     def notice(self, heard: Heard, report: Report | None) -> None:
         """Follow the process: called at its start, and after each report while it waits to go on."""
         starts = report is None and self._sampler is None and not heard.ended
-        if starts and heard.pid is not None and not isinstance(self._model, EndpointModel):
+        if starts and heard.pid is not None and self._kind.process == "child":
             self._sampler = self._open.enter_context(sampling(heard.pid))
         if isinstance(report, Loaded):
             self._model_is_there(heard, report)
@@ -102,7 +102,7 @@ class Observer:
             self.take_peak_bytes()
 
     def take_peak_bytes(self) -> int | None:
-        """Return the highest memory of the model's process since this was last called; None where nobody reads it."""
+        """Return the highest memory of the model's process since this was last called; None where it is not read."""
         return self._sampler.take_peak_bytes() if self._sampler is not None else None
 
     def seen(self, heard: Heard) -> Seen:
@@ -177,8 +177,9 @@ class Observer:
         if loaded.remote is None:
             self._unique_bytes = unique_bytes(heard.pid) if heard.pid is not None else None
             return
-        if isinstance(self._model, EndpointModel):
-            holder = holder_of(self._model.base_url or DEFAULT_ENDPOINT)
+        self._no_sampler = loaded.remote
+        if self._kind.process == "listener" and self._model.address is not None:
+            holder = holder_of(self._model.address)
             if holder.pid is None:
                 self._no_sampler = holder.reason or loaded.remote
             else:
@@ -189,7 +190,7 @@ class Observer:
 NEVER_LOADED = "the model was never loaded"
 
 
-def model_run(model: FoundryModel | EndpointModel | CustomModel, heard: Heard, seen: Seen, kept: Recovered) -> ModelRun:
+def model_run(model: ModelSettings, heard: Heard, seen: Seen, kept: Recovered) -> ModelRun:
     """Return the record of a model.
 
     `kept` has all of its samples, cells, levels and cold loads, those from before an interruption first.
@@ -245,7 +246,7 @@ def model_run(model: FoundryModel | EndpointModel | CustomModel, heard: Heard, s
     )
 
 
-def _with_declared(identity: Identity, model: FoundryModel | EndpointModel | CustomModel) -> Identity:
+def _with_declared(identity: Identity, model: ModelSettings) -> Identity:
     """Return the identity with its gaps filled from what the config declares."""
     declared = model.declared
     fields = ("parameters", "precision", "licence", "licence_url", "publisher", "context_length", "footprint_bytes")

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.config.settings import Config, CustomModel, EndpointModel, FoundryModel
+from bench.config.settings import Config
+from bench.providers.registry import ModelSettings
 from bench.runner.child import Beyond, Job
 from bench.runner.journal import Journal, Recovered
 from bench.runner.load.lengths import repeats_of
@@ -19,8 +20,6 @@ from bench.schema.prompts import PromptSetRecord
 
 IDLE_S = 2.0
 """How long the idle machine's power is measured before the first model, where it has a counter."""
-
-Model = FoundryModel | EndpointModel | CustomModel
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def unfinished_models(config: Config, kept: Recovered) -> dict[str, ModelRun]:
     return found
 
 
-def _one(under_way: _Run, model: Model) -> ModelRun:
+def _one(under_way: _Run, model: ModelSettings) -> ModelRun:
     config, kept = under_way.config, under_way.kept
     steps = plan(under_way.prompt_set.prompts, config.rounds, config.warmup, config.order_seed)
     answered = {one.sample.position for one in kept.samples.get(model.name, []) if one.sample.round > 0}
@@ -132,7 +131,7 @@ def _one(under_way: _Run, model: Model) -> ModelRun:
     return record
 
 
-def _beyond(under_way: _Run, model: Model) -> Beyond | None:
+def _beyond(under_way: _Run, model: ModelSettings) -> Beyond | None:
     config, kept = under_way.config, under_way.kept
     if config.load is None and config.lengths is None:
         return None
@@ -156,9 +155,9 @@ def _offset_ns(kept: Recovered, model: str) -> int:
 
 
 def _listener(
-    under_way: _Run, model: Model, observer: Observer | None, left: Sequence[Step], total: int
+    under_way: _Run, model: ModelSettings, observer: Observer | None, left: Sequence[Step], total: int
 ) -> Callable[[Heard, Report | None], None]:
-    """Return what is to be told of a child that has `left` of the `total` requests of its model."""
+    """Return the progress of a child that has `left` of the `total` requests of its model."""
     name = model.name
     speed: float | None = None
 

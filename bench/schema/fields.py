@@ -30,6 +30,12 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+class Settings(BaseModel):
+    """A frozen part of a configuration; a key it does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
 MOST_EXACT: Final = 2**53 - 1
 """The largest whole number up to which a double, and so a browser too, holds every one exactly."""
 

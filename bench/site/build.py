@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -110,7 +110,7 @@ class WrittenSite:
 def write_site(
     ledger: Ledger,
     docs_dir: Path,
-    templates_dir: Path,
+    templates_dir: Path | Sequence[Path],
     cache_dir: Path | None = None,
     site_url: str | None = None,
     reviews: Mapping[str, Reviews] | None = None,
@@ -123,7 +123,7 @@ def write_site(
 def write_tree(
     results_dir: Path,
     docs_dir: Path,
-    templates_dir: Path,
+    templates_dir: Path | Sequence[Path],
     cache_dir: Path | None = None,
     site_url: str | None = None,
     on_read: Callable[[int, int], None] | None = None,
@@ -133,6 +133,7 @@ def write_tree(
     The same ledger gives the same bytes. Pictures, the charts' program, and what was computed from each file are kept
     in `cache_dir`, by default `.cache/site` beside `docs_dir`. Links of the feed start from `site_url`, else from the
     feed. `on_read` is called with the number of result files that were read and of those that must be.
+    Of several `templates_dir`, each template is of the first that has it.
     """
     cache_dir = cache_dir or _beside(docs_dir)
     index = index_tree(results_dir, docs_dir / DATA, Cache(cache_dir), on_read)
@@ -150,7 +151,7 @@ def _written(
     reviews: Mapping[str, Reviews],
     machine_keys: Mapping[str, str],
     docs_dir: Path,
-    templates_dir: Path,
+    templates_dir: Path | Sequence[Path],
     cache_dir: Path,
     site_url: str | None,
 ) -> WrittenSite:
@@ -196,14 +197,16 @@ def _machine_keys(results_dir: Path, index: RunIndex) -> dict[str, str]:
     return {machine: key_of(*keys) for machine, keys in found.items()}
 
 
-def _templates_version(templates_dir: Path) -> str:
-    return key_of(*(part for path in sorted(templates_dir.glob("*.j2")) for part in (path.name, path.read_bytes())))
+def _templates_version(templates_dir: Path | Sequence[Path]) -> str:
+    folders = [templates_dir] if isinstance(templates_dir, Path) else templates_dir
+    paths = (path for folder in folders for path in sorted(folder.glob("*.j2")))
+    return key_of(*(part for path in paths for part in (path.name, path.read_bytes())))
 
 
 def pages_of(site: Site) -> Iterator[Page]:
     """Yield every page of the site."""
     yield Page("index.html", "overview.md.j2", "Overview", overview(site))
-    yield Page(f"{REPORT}/models/index.html", "models.md.j2", "Models", model_list(site))
+    yield Page(f"{REPORT}/models/index.html", "table.md.j2", "Models", model_list(site))
     for name in site.marks:
         yield Page(model_page(name), "model.md.j2", name, model_view(site, name))
     yield Page(f"{REPORT}/prompts/index.html", "prompts.md.j2", "Prompts", prompt_list(site))
@@ -226,7 +229,7 @@ def pages_of(site: Site) -> Iterator[Page]:
     yield Page(f"{REPORT}/verdicts.html", "verdicts.md.j2", "How a verdict is reached", verdicts(), search=True)
 
 
-def _environment(templates_dir: Path, artist: Artist, program: str) -> Environment:
+def _environment(templates_dir: Path | Sequence[Path], artist: Artist, program: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates_dir),
         autoescape=True,

@@ -35,6 +35,7 @@ class Estimates:
     _by_prompt: dict[tuple[str, str, str], dict[str, Distribution | None]] = field(default_factory=dict)
     _unlike: dict[tuple[str, str], tuple[Interaction, ...] | str] = field(default_factory=dict)
     _ranked: dict[tuple[str, tuple[str, ...], str, str], tuple[Ranked, ...]] = field(default_factory=dict)
+    _alone: dict[tuple[str, tuple[str, ...], str], Result] = field(default_factory=dict)
 
     def of(self, summary: ModelSummary, metric_id: str) -> Estimate:
         """Return a metric of a model with its interval. Raises KeyError for an unknown metric."""
@@ -74,12 +75,18 @@ class Estimates:
         """
         key = (result.run.id, tuple(names), metric_id, prompt_id)
         if key not in self._ranked:
-            some = _without_others(result, names, prompt_id)
-            self._ranked[key] = ranks([some], metric_id, seed=SEED)
+            self._ranked[key] = ranks([self._without_others(result, names, prompt_id)], metric_id, seed=SEED)
             if not prompt_id:
                 for one in self._ranked[key]:
                     self._known.setdefault((result.run.id, one.model, metric_id), one.estimate)
         return self._ranked[key]
+
+    def _without_others(self, result: Result, names: Collection[str], prompt_id: str) -> Result:
+        # One copy for all metrics: what was worked out for its samples is kept by what they are.
+        key = (result.run.id, tuple(names), prompt_id)
+        if key not in self._alone:
+            self._alone[key] = _without_others(result, names, prompt_id)
+        return self._alone[key]
 
 
 @lru_cache(maxsize=4096)

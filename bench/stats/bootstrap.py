@@ -14,7 +14,7 @@ of Student's t from the normal distribution.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import inf, sqrt
 from statistics import NormalDist
 from typing import Final, Literal
@@ -22,10 +22,9 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.distribution import UPPER_QUANTILE, student_t
+from bench.stats.distribution import UPPER_QUANTILE, percentile, student_t
 
 Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
 About = Literal["prompts like these", "these prompts"]
 LIKE_THESE: Final = "prompts like these"
 THESE: Final = "these prompts"
@@ -51,6 +50,21 @@ cells are for the highest tenth: a rank is off by 0.15% of the values at most, a
 
 BLOCK: Final = 2_000_000
 """Numbers held at a time."""
+
+DRAWS_KEPT: Final = 32
+"""Draws that are kept: the metrics of a model, and as a rule all models of a run, have the same requests."""
+
+RESAMPLED_KEPT: Final = 128
+"""Resampled requests that are kept: those of a model are the same for its interval and beside each other model."""
+
+FEW_UNITS: Final = 8
+ORDERS_KEPT: Final = 256
+"""Up to eight requests of one prompt have few orders: where a percentile of each lies is kept for so many of them."""
+
+MOST_UINT8: Final = 255
+
+EXACT_SINGLE: Final = 2**24
+"""Whole numbers below this are exact in single precision, of which matrices multiply fast."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +93,23 @@ class Plan:
 
     def reach(self, share: float = UPPER_QUANTILE) -> float:
         """Return how many bootstrap standard errors the quantile of a share is away: more for few units."""
-        degrees = self.units - self.groups
-        return sqrt(self.units / degrees) * student_t(degrees, share)
+        return _reach(self.units, self.groups, share)
 
     @property
     def tail(self) -> float:
         """The share of resampled values to leave out at either end of an interval of CONFIDENCE."""
-        return NormalDist().cdf(-self.reach())
+        return _tail(self.units, self.groups)
+
+
+@lru_cache(maxsize=1024)
+def _reach(units: int, groups: int, share: float) -> float:
+    degrees = units - groups
+    return sqrt(units / degrees) * student_t(degrees, share)
+
+
+@lru_cache(maxsize=1024)
+def _tail(units: int, groups: int) -> float:
+    return NormalDist().cdf(-_reach(units, groups, UPPER_QUANTILE))
 
 
 def plan(sides: Sequence[Prompts], statistic: str, about: About | None = None) -> Plan | str:
@@ -96,14 +120,14 @@ def plan(sides: Sequence[Prompts], statistic: str, about: About | None = None) -
     """
     needed = PROMPTS_NEEDED[statistic] if len(sides) == 1 else PROMPTS_NEEDED_OF_TWO
     prompts = len(sides[0])
-    what = statistic if len(sides) == 1 else "change"
-    too_few = f"{_counted(prompts, 'prompt')}; a {what} of prompts like these needs {needed}"
     if about != THESE and prompts >= needed:
         return Plan(LIKE_THESE, prompts, 1, None)
+    what = statistic if len(sides) == 1 else "change"
+    too_few = f"{_counted(prompts, 'prompt')}; a {what} of prompts like these needs {needed}"
     if about == LIKE_THESE:
         return too_few
-    units = sum(sum(_units(prompts)) for prompts in sides)
-    groups = sum(len(prompts) for prompts in sides)
+    units = sum([sum(_units(prompts)) for prompts in sides])
+    groups = sum([len(prompts) for prompts in sides])
     repeats = units - groups
     if repeats == 0:
         return "no prompt was asked twice, so nobody knows how much a repetition differs"
@@ -127,57 +151,117 @@ def bootstrap(
     from the seed, the stream and the number of units alone: two sides with the same prompts get the same prompts in
     each resample, and different `stream`s give draws that are independent of each other.
     """
+    asked = tuple([tuple(requests) for requests in prompts])
+    kept = _kept(asked, about, seed, stream, resamples, BLOCK)
+    missing = [name for name in statistics if name not in kept]
+    if missing:
+        kept.update(_resampled(asked, missing, about, seed, stream, resamples))
+    return {name: kept[name] for name in statistics}
+
+
+@lru_cache(maxsize=RESAMPLED_KEPT)
+def _kept(
+    asked: tuple[tuple[RequestValues, ...], ...], about: About, seed: int, stream: int, resamples: int, block: int
+) -> dict[str, Floats]:
+    """Return what is kept of some requests, which are known by identity: each statistic that was resampled so far."""
+    return {}
+
+
+def _resampled(
+    prompts: Prompts, statistics: Sequence[str], about: About, seed: int, stream: int, resamples: int
+) -> dict[str, Floats]:
     unit_of = _prompt_units(prompts) if about == LIKE_THESE else _round_units(prompts)
     sizes = (len(prompts),) if about == LIKE_THESE else _units(prompts)
-    pool = _pool([request for asked in prompts for request in asked], unit_of, sum(sizes))
-    rows = min(resamples, max(1, BLOCK // max(sum(sizes), len(pool.cells))))
-    found: dict[str, list[Floats]] = {name: [] for name in statistics}
-    for weights in _weights(sizes, rows, resamples, seed, stream):
-        for name, values in _statistics(pool, weights, statistics).items():
-            found[name].append(values)
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+    units = sum(sizes)
+    pool = _Pool([request for asked in prompts for request in asked], unit_of, units)
+    cells = 0 if statistics == ["mean"] else len(pool.cells)
+    rows = min(resamples, max(1, BLOCK // max(units, cells)))
+    parts: dict[str, list[Floats]] = {name: [] for name in statistics}
+    for drawn in _draws(sizes, rows, resamples, seed, stream):
+        for name, values in _statistics(pool, drawn, statistics).items():
+            parts[name].append(values)
+    found = {name: part[0] if len(part) == 1 else np.concatenate(part) for name, part in parts.items()}
+    for values in found.values():
+        # They are kept for the next one who asks.
+        values.flags.writeable = False
+    return found
 
 
 def limits(values: Floats, drawn: Plan) -> tuple[float, float]:
     """Return the ends of the interval of resampled values, of CONFIDENCE."""
-    low, high = np.quantile(values, (drawn.tail, 1 - drawn.tail))
-    return float(low), float(high)
+    tail = drawn.tail
+    shares = (tail, 1 - tail)
+    last = len(values) - 1
+    places = {min(int(last * share) + one, last) for share in shares for one in (0, 1)}
+    ordered = np.partition(values, [*places, last])
+    low, high = (percentile(ordered, share) for share in shares)
+    return low, high
 
 
-@dataclass(frozen=True, eq=False)
 class _Pool:
-    """All values together. `cells` are values in order, `unit_of` the unit of each where each is a single value, and
-    else `counts` how many values of each unit it stands for. A mean lies between `lowest` and `highest`."""
+    """All values of some requests together, each part of a unit that is drawn as one."""
 
-    cells: Floats
-    unit_of: NDArray[np.intp] | None
-    counts: NDArray[np.float32] | None
-    sums: Floats
-    per: Floats
-    lowest: float
-    highest: float
+    def __init__(self, requests: Sequence[RequestValues], unit_of: Sequence[int], units: int) -> None:
+        self._requests = requests
+        self._units = units
+        self._values = np.concatenate([request.values for request in requests])
+        unit = np.array(unit_of, dtype=np.intp)
+        single = len(self._values) == len(requests)
+        self._unit = unit if single else np.repeat(unit, [len(request.values) for request in requests])
 
+    @cached_property
+    def sums(self) -> Floats:
+        """What the values of each unit add up to."""
+        return np.bincount(self._unit, self._values, minlength=self._units).astype(np.float64)
 
-def _pool(requests: Sequence[RequestValues], unit_of: Sequence[int], units: int) -> _Pool:
-    values = np.concatenate([request.values for request in requests])
-    unit = np.repeat(np.asarray(unit_of), [len(request.values) for request in requests])
-    per = [request.per for request in requests if request.per is not None]
-    order = np.argsort(values, kind="stable")
-    edges = _edges(len(values))
-    cells = len(edges) - 1
-    counts = None
-    if cells < len(values):
-        cell = np.repeat(np.arange(cells), np.diff(edges))
-        counts = np.bincount(unit[order] * cells + cell, minlength=units * cells).reshape(units, cells)
-    return _Pool(
-        cells=values[order[(edges[:-1] + edges[1:] - 1) // 2]],
-        unit_of=unit[order] if counts is None else None,
-        counts=None if counts is None else counts.astype(np.float32),
-        sums=np.bincount(unit, values, minlength=units).astype(np.float64),
-        per=np.bincount(unit, np.concatenate(per) if per else None, minlength=units).astype(np.float64),
-        lowest=-inf if per else float(values.min()),
-        highest=inf if per else float(values.max()),
-    )
+    @cached_property
+    def per(self) -> Floats:
+        """What a mean divides by, of each unit."""
+        per = [request.per for request in self._requests if request.per is not None]
+        return np.bincount(self._unit, np.concatenate(per) if per else None, minlength=self._units).astype(np.float64)
+
+    @cached_property
+    def bounds(self) -> tuple[float, float]:
+        """What a mean lies between."""
+        if any(request.per is not None for request in self._requests):
+            return -inf, inf
+        return float(self._values.min()), float(self._values.max())
+
+    @cached_property
+    def cells(self) -> Floats:
+        """Values in order, each of which stands for itself or for its neighbours as well."""
+        edges = self._edges
+        middle = (edges[:-1] + edges[1:] - 1) // 2
+        cells: Floats = self._values[self._order[middle]]
+        return cells
+
+    def drawn_up_to(self, drawn: "_Draws") -> NDArray[np.floating]:
+        """Return how many values are drawn up to each cell, that one included, row by row: cells x rows."""
+        unit = self._unit[self._order]
+        exact = len(self._values) * self._units < EXACT_SINGLE
+        weights: NDArray[np.floating] = drawn.by_unit if exact else drawn.by_unit.astype(np.float64)
+        cells = len(self._edges) - 1
+        if cells < len(unit):
+            cell = np.repeat(np.arange(cells), np.diff(self._edges))
+            counts = np.bincount(unit * cells + cell, minlength=self._units * cells).reshape(self._units, cells)
+            up_to: NDArray[np.floating] = np.matmul(counts.cumsum(axis=1).T.astype(weights.dtype), weights)
+            return up_to
+        return _sums_down(weights, unit.tolist())
+
+    @cached_property
+    def alone(self) -> tuple[int, ...] | None:
+        """The units in the order of their values, where they are few and each is a single value."""
+        if len(self._values) != self._units or self._units > FEW_UNITS:
+            return None
+        return tuple(self._unit[self._order].tolist())
+
+    @cached_property
+    def _order(self) -> NDArray[np.intp]:
+        return np.argsort(self._values, kind="stable")
+
+    @cached_property
+    def _edges(self) -> NDArray[np.intp]:
+        return _edges(len(self._values))
 
 
 def _edges(values: int) -> NDArray[np.intp]:
@@ -189,25 +273,58 @@ def _edges(values: int) -> NDArray[np.intp]:
     return np.unique(np.concatenate([body, highest]).astype(np.intp))
 
 
-def _weights(sizes: tuple[int, ...], rows: int, resamples: int, seed: int, stream: int) -> Iterator[Counts]:
-    """Yield how often each unit is drawn in each resample, so many rows at a time."""
+class _Draws:
+    """How often each unit is drawn in each resample."""
+
+    def __init__(self, weights: NDArray[np.int64]) -> None:
+        self._weights = weights
+        self._known: dict[tuple[tuple[int, ...], float], _Places] = {}
+
+    @cached_property
+    def by_row(self) -> Floats:
+        """Rows x units, for sums."""
+        return self._weights.astype(np.float64)
+
+    @cached_property
+    def by_unit(self) -> NDArray[np.float32]:
+        """Units x rows, for counts."""
+        return np.ascontiguousarray(self._weights.T, dtype=np.float32)
+
+    def places(self, order: tuple[int, ...], share: float) -> "_Places":
+        """Return where a percentile lies, of units of a single value each that are in this order."""
+        key = (order, share)
+        if key not in self._known:
+            if len(self._known) >= ORDERS_KEPT:
+                self._known.clear()
+            self._known[key] = _places(_sums_down(self.by_unit, order), share)
+        return self._known[key]
+
+
+def _sums_down(weights: NDArray[np.floating], units: Sequence[int]) -> NDArray[np.floating]:
+    """Return the running sums of the rows of some units: numpy's own go down the columns one by one."""
+    so_far = np.empty((len(units), weights.shape[1]), dtype=weights.dtype)
+    so_far[0] = weights[units[0]]
+    for place, unit in enumerate(units[1:], start=1):
+        np.add(so_far[place - 1], weights[unit], out=so_far[place])
+    return so_far
+
+
+def _draws(sizes: tuple[int, ...], rows: int, resamples: int, seed: int, stream: int) -> Iterator[_Draws]:
+    """Yield the draws of all resamples, so many rows at a time."""
     if rows == resamples:
-        yield _all_weights(sizes, resamples, seed, stream)
+        yield _all_draws(sizes, resamples, seed, stream)
         return
     rng = np.random.default_rng([seed, stream])
     for first in range(0, resamples, rows):
-        yield _drawn(sizes, min(rows, resamples - first), rng)
+        yield _Draws(_drawn(sizes, min(rows, resamples - first), rng))
 
 
-@lru_cache(maxsize=8)
-def _all_weights(sizes: tuple[int, ...], resamples: int, seed: int, stream: int) -> Counts:
-    # The metrics of a model, and as a rule all models of a run, have the same requests: they are drawn once.
-    weights = _drawn(sizes, resamples, np.random.default_rng([seed, stream]))
-    weights.flags.writeable = False
-    return weights
+@lru_cache(maxsize=DRAWS_KEPT)
+def _all_draws(sizes: tuple[int, ...], resamples: int, seed: int, stream: int) -> _Draws:
+    return _Draws(_drawn(sizes, resamples, np.random.default_rng([seed, stream])))
 
 
-def _drawn(sizes: Sequence[int], rows: int, rng: np.random.Generator) -> Counts:
+def _drawn(sizes: Sequence[int], rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return how often each unit is drawn in each row; groups of these sizes follow each other."""
     units = sum(sizes)
     first = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)
@@ -216,45 +333,61 @@ def _drawn(sizes: Sequence[int], rows: int, rng: np.random.Generator) -> Counts:
     return np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(np.int64, copy=False)
 
 
-def _statistics(pool: _Pool, weights: Counts, statistics: Sequence[str]) -> dict[str, Floats]:
+def _statistics(pool: _Pool, drawn: _Draws, statistics: Sequence[str]) -> dict[str, Floats]:
     found: dict[str, Floats] = {}
     percentiles = [name for name in statistics if name != "mean"]
     if len(percentiles) < len(statistics):
         # Sums round: the mean of equal values stays what they are.
-        found["mean"] = np.clip((weights @ pool.sums) / (weights @ pool.per), pool.lowest, pool.highest)
+        found["mean"] = np.clip((drawn.by_row @ pool.sums) / (drawn.by_row @ pool.per), *pool.bounds)
     if percentiles:
-        drawn = _drawn_values(pool, weights)
-        so_far = drawn.cumsum(dtype=np.int32 if drawn.sum(dtype=np.int64) < 2**31 else np.int64)
+        cells, order = pool.cells, pool.alone
+        so_far = pool.drawn_up_to(drawn) if order is None else None
         for name in percentiles:
-            found[name] = _percentiles(pool.cells, so_far, len(weights), int(name.removeprefix("p")) / 100)
+            share = int(name.removeprefix("p")) / 100
+            places = _places(so_far, share) if so_far is not None else drawn.places(order or (), share)
+            found[name] = places.values(cells)
     return found
 
 
-def _drawn_values(pool: _Pool, weights: Counts) -> NDArray[np.int32]:
-    """Return how many values each cell has in each row."""
-    if pool.counts is None:
-        return weights.astype(np.int32)[:, pool.unit_of]
-    # Single precision is exact for whole numbers of this size, and matrices of it multiply fast.
-    return (weights.astype(np.float32) @ pool.counts).astype(np.int32)
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where a percentile lies in each row: between which cells, and how far.
+
+    `above` is None where it is on the first of them in all rows.
+    """
+
+    below: NDArray[np.intp]
+    above: NDArray[np.intp] | None
+    part: Floats
+
+    def values(self, cells: Floats) -> Floats:
+        """Return the percentile of each row, by the linear method."""
+        low: Floats = cells[self.below]
+        return low if self.above is None else low + (cells[self.above] - low) * self.part
 
 
-def _percentiles(cells: Floats, so_far: NDArray[np.signedinteger], rows: int, share: float) -> Floats:
-    """Return a percentile of each row, by the linear method. `so_far` counts values through all rows, cell by cell."""
-    ends = so_far[len(cells) - 1 :: len(cells)]
-    before = np.concatenate([[0], ends[:-1]])
-    rank = (ends - before - 1) * share
-    lower = rank.astype(np.int64)
-    first = np.arange(rows) * len(cells)
-    low, high = (
-        cells[np.searchsorted(so_far, np.minimum(before + place, ends - 1).astype(so_far.dtype), side="right") - first]
-        for place in (lower, lower + 1)
-    )
-    found: Floats = low + (high - low) * (rank - lower)
+def _places(so_far: NDArray[np.floating], share: float) -> _Places:
+    """Return where a percentile lies in each row. `so_far` counts values down each column, cell by cell."""
+    count = so_far[-1].astype(np.float64)
+    rank = (count - 1) * share
+    lower = np.floor(rank)
+    part = rank - lower
+    above = _cell_at(so_far, np.minimum(lower + 1, count - 1)) if part.any() else None
+    return _Places(_cell_at(so_far, lower), above, part)
+
+
+def _cell_at(so_far: NDArray[np.floating], place: Floats) -> NDArray[np.intp]:
+    """Return the cell of the value at a place, counted from 0, in each row: the number of cells that end before it."""
+    found = np.zeros(len(place), dtype=np.intp)
+    place = place.astype(so_far.dtype)
+    for start in range(0, len(so_far), MOST_UINT8):
+        before = so_far[start : start + MOST_UINT8] <= place
+        found += np.add.reduce(before.view(np.uint8), axis=0, dtype=np.uint8)
     return found
 
 
 def _units(prompts: Prompts) -> tuple[int, ...]:
-    return tuple(min(len(asked), ROUNDS_DRAWN) for asked in prompts)
+    return tuple([min(len(asked), ROUNDS_DRAWN) for asked in prompts])
 
 
 def _prompt_units(prompts: Prompts) -> list[int]:

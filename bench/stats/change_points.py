@@ -3,14 +3,23 @@
 The evidence for a shift is one Bayes factor, whatever the noise and its autocorrelation.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import exp, expm1, log, sqrt
+from functools import cached_property
+from itertools import accumulate
+from math import exp, log, sqrt
 from operator import mul
 from statistics import NormalDist
-from typing import Final
+from typing import Final, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.stats.distribution import UPPER_QUANTILE
+
+Floats = NDArray[np.float64]
+Number = TypeVar("Number", float, Floats)
 
 CORRELATIONS: Final = ((0.0, 0.3), (0.5, 0.5), (0.8, 0.2))
 """Lag-one autocorrelation that the noise may have, and what each is believed beforehand. Less belief in 0.5 finds steps
@@ -68,6 +77,12 @@ class Background:
         away = min(max(run - self.level, -self.limit), self.limit)
         return max(self.residuals) >= away if away > 0 else min(self.residuals) <= away
 
+    @cached_property
+    def sums(self) -> tuple[float, float, float]:
+        """Sums of the residuals' squares, of their products with the next one, and of those at this level."""
+        kept = self.residuals
+        return sum(map(mul, kept, kept)), sum(map(mul, kept, kept[1:])), sum(kept[len(kept) - self.runs :])
+
 
 @dataclass(frozen=True)
 class Shift:
@@ -88,28 +103,39 @@ class Shift:
 
 
 @dataclass(frozen=True)
-class _Runs:
-    """The distances of all runs, and sums over them: of squares, of products with the next run, and from a run on.
+class SplitSums(Generic[Number]):
+    """The distances of all runs before a split and after it, as the evidence needs them: floats, or one array a field.
 
-    The old level begins with the run `level`, the new one with the run `split`.
+    Sums over all are of squares and of products with the next run; `from_level` and `from_split` sum the distances
+    from the first run of the old level on and from the split on. `first`, `at_level`, `at_split` and `last` are
+    distances of single runs, `before_level` and `before_split` those of the runs just before (0 where there is none).
+    `of_level` and `of_split` count the runs from there on, `count` all. `whole` is 1 where the old level begins with
+    the first of all runs, else 0.
     """
 
-    away: Sequence[float]
-    level: int
-    split: int
-    squares: float
-    products: float
-    from_level: float
-    from_split: float
+    count: Number
+    of_level: Number
+    of_split: Number
+    whole: Number
+    squares: Number
+    products: Number
+    from_level: Number
+    from_split: Number
+    first: Number
+    before_level: Number
+    at_level: Number
+    before_split: Number
+    at_split: Number
+    last: Number
 
 
 @dataclass(frozen=True)
-class _Explained:
+class Likelihoods(Generic[Number]):
     """How well one autocorrelation explains all runs, as logarithms of likelihoods; the variance of the shift then."""
 
-    one_level: float
-    two_levels: float
-    variance: float
+    one_level: Number
+    two_levels: Number
+    variance: Number
 
 
 def middle(values: Sequence[float]) -> float:
@@ -159,42 +185,55 @@ def shift(before: Background, away: Sequence[float]) -> Shift:
     Wallace's (1959), within 1% from 5 degrees of freedom on.
     """
     runs = _runs(before, away)
-    explained = [_explained(runs, correlation) for correlation, _ in CORRELATIONS]
-    one = max([each.one_level for each in explained])
-    two = max([each.two_levels for each in explained])
+    fits = [likelihoods(runs, correlation, math.log) for correlation, _ in CORRELATIONS]
+    one = max([each.one_level for each in fits])
+    two = max([each.two_levels for each in fits])
     one_level = variance = weights = 0.0
-    for (_, belief), each in zip(CORRELATIONS, explained, strict=True):
+    for (_, belief), each in zip(CORRELATIONS, fits, strict=True):
         one_level += belief * exp(each.one_level - one)
         weight = belief * exp(each.two_levels - two)
         variance += weight * each.variance
         weights += weight
     error = sqrt(variance / weights)
-    degrees = len(runs.away) - 2 + PRIOR_RUNS
-    scaled = NORMAL_QUANTILE * (8 * degrees + 3) / (8 * degrees + 1)
     return Shift(
         size=middle(away),
         error=error,
-        reach=error * sqrt(degrees * expm1(scaled**2 / degrees)),
+        reach=error * student_quantile(runs.count - 2 + PRIOR_RUNS, math.sqrt, math.expm1),
         # The first correlation is none: two levels are weighed with runs that know nothing of each other.
-        evidence=explained[0].two_levels - one - log(one_level),
+        evidence=fits[0].two_levels - one - log(one_level),
     )
 
 
-def _runs(before: Background, away: Sequence[float]) -> _Runs:
-    runs = [*before.residuals, *away]
-    level = len(before.residuals) - before.runs
-    return _Runs(
-        away=runs,
-        level=level,
-        split=len(before.residuals),
-        squares=sum(map(mul, runs, runs)),
-        products=sum(map(mul, runs, runs[1:])),
-        from_level=sum(runs[level:]),
+def _runs(before: Background, away: Sequence[float]) -> SplitSums[float]:
+    residuals = before.residuals
+    squares, products, from_level = before.sums
+    level = len(residuals) - before.runs
+    # Each sum goes on where the background's ends: the same as over all runs, oldest first, to the last digit.
+    return SplitSums(
+        count=len(residuals) + len(away),
+        of_level=before.runs + len(away),
+        of_split=len(away),
+        whole=0.0 if level else 1.0,
+        squares=sum(map(mul, away, away), squares),
+        products=sum(map(mul, [residuals[-1], *away], away), products),
+        from_level=sum(away, from_level),
         from_split=sum(away),
+        first=residuals[0],
+        before_level=residuals[level - 1] if level else 0.0,
+        at_level=residuals[level],
+        before_split=residuals[-1],
+        at_split=away[0],
+        last=away[-1],
     )
 
 
-def _explained(runs: _Runs, correlation: float) -> _Explained:
+def student_quantile(degrees: Number, sqrt: Callable[[Number], Number], expm1: Callable[[Number], Number]) -> Number:
+    """Return the quantile of UPPER_QUANTILE of Student's distribution, after Wallace; the functions fit the type."""
+    scaled = NORMAL_QUANTILE * (8 * degrees + 3) / (8 * degrees + 1)
+    return sqrt(degrees * expm1(scaled**2 / degrees))
+
+
+def likelihoods(runs: SplitSums[Number], correlation: Number, log: Callable[[Number], Number]) -> Likelihoods[Number]:
     """Return the likelihoods with the noise and the levels integrated out.
 
     It is a regression of the innovations e_t = r_t - correlation * r_(t-1) on a level and a shift; the first of all has
@@ -202,34 +241,33 @@ def _explained(runs: _Runs, correlation: float) -> _Explained:
     normal around 0 with SHIFT_SCALE times the noise, the noise scaled inverse chi-squared. Factors that are the same
     for all correlations and both numbers of levels are left out.
     """
-    away, level, split = runs.away, runs.level, runs.split
-    count, last = len(away), away[-1]
     free, rest = 1 - correlation**2, 1 - correlation
     squares = (
         PRIOR_SQUARES
         + (1 + correlation**2) * runs.squares
         - 2 * correlation * runs.products
-        - correlation**2 * (away[0] ** 2 + last**2)
+        - correlation**2 * (runs.first**2 + runs.last**2)
     )
-    first = away[level] - correlation * away[level - 1] if level else free * away[0]
-    along_level = first + rest * (rest * runs.from_level - away[level] + correlation * last)
-    of_level = (1 if level else free) + rest**2 * (count - level - 1)
-    first = away[split] - correlation * away[split - 1]
-    along_shift = first + rest * (rest * runs.from_split - away[split] + correlation * last)
-    of_shift = 1 + rest**2 * (count - split - 1)
-    both = rest + rest**2 * (count - split - 1)
-    along_shift -= both * along_level / of_level
-    of_shift -= both**2 / of_level
+    head = 1 - correlation**2 * runs.whole
+    first = head * runs.at_level - correlation * runs.before_level
+    along_level = first + rest * (rest * runs.from_level - runs.at_level + correlation * runs.last)
+    of_level = head + rest**2 * (runs.of_level - 1)
+    first = runs.at_split - correlation * runs.before_split
+    along_shift = first + rest * (rest * runs.from_split - runs.at_split + correlation * runs.last)
+    of_shift = 1 + rest**2 * (runs.of_split - 1)
+    both = rest + rest**2 * (runs.of_split - 1)
+    along_shift = along_shift - both * along_level / of_level
+    of_shift = of_shift - both**2 / of_level
     one_left = squares - along_level**2 / of_level
-    explained = along_shift**2
-    half = (count - 1 + PRIOR_RUNS) / 2
+    gained = along_shift**2
+    half = (runs.count - 1 + PRIOR_RUNS) / 2
     constant = (log(free) - log(of_level)) / 2
-    return _Explained(
+    return Likelihoods(
         one_level=constant - half * log(one_left),
         two_levels=constant
-        - half * log(one_left - explained / (of_shift + SHIFT_SCALE**-2))
+        - half * log(one_left - gained / (of_shift + SHIFT_SCALE**-2))
         - log(1 + SHIFT_SCALE**2 * of_shift) / 2,
-        variance=(one_left - explained / of_shift) / (count - 2 + PRIOR_RUNS) / of_shift,
+        variance=(one_left - gained / of_shift) / (runs.count - 2 + PRIOR_RUNS) / of_shift,
     )
 
 
@@ -330,17 +368,23 @@ class ShiftCandidate:
 class KnownLevels:
     """What is known of the steady runs up to one of them, as logarithms of their values.
 
-    `starts` are the first runs of its levels.
+    `runs` are those taken in, `starts` the first of each level, and `older` has for each level the distances of earlier
+    runs from their own. `confirmed_by` has for each run that was ever the start of a later level, even if that was
+    taken back, the run with which it first was. `spike` is the last run beyond the limit of those before it, -1 where
+    there is none. `unremarkable` may know of a run of the newest level, of how many runs there are from it on and of
+    their middle that they are not worth weighing.
     """
 
     def __init__(self, floor: float) -> None:
         self.starts = [0]
+        self.confirmed_by: dict[int, int] = {}
         self._floor = floor
-        self._runs: list[float] = []
-        self._older: list[list[float]] = [[]]
+        self.runs: list[float] = []
+        self.older: list[list[float]] = [[]]
         self._sums = [0.0]
-        self._spike = -1
-        self._befores: dict[int, Background] = {}
+        self.spike = -1
+        self._befores: list[dict[int, Background]] = [{}]
+        self.unremarkable: Callable[[int, int, float], bool] | None = None
 
     def add(self, run: float) -> None:
         """Take in the next run, which may confirm a shift, or move or take back one that is on trial."""
@@ -351,9 +395,23 @@ class KnownLevels:
         elif len(self.starts) > 1 and self.count(-1) <= RUNS_ON_TRIAL:
             self._try()
 
+    def pass_over(self, runs: Sequence[float], spike: int) -> None:
+        """Take in the next runs, as to `add` them would, where those neither confirm nor move nor take back anything.
+
+        `spike` is the last run that is known to be a spike then.
+        """
+        self.runs.extend(runs)
+        self._sums.extend(accumulate(runs, initial=self._sums.pop()))
+        self.spike = spike
+
+    @property
+    def on_trial(self) -> int:
+        """How many of the next runs may take the newest level back."""
+        return max(0, RUNS_ON_TRIAL - self.count(-1)) if len(self.starts) > 1 else 0
+
     def count(self, number: int) -> int:
         """Return how many runs the level of this number has."""
-        return [*self.starts[1:], len(self._runs)][number] - self.starts[number]
+        return [*self.starts[1:], len(self.runs)][number] - self.starts[number]
 
     def weighed(self, number: int) -> ShiftCandidate:
         """Return the shift to the level of this number, from all that is known of both levels."""
@@ -362,93 +420,111 @@ class KnownLevels:
 
     def suspected(self, late: Sequence[float]) -> ShiftCandidate | None:
         """Return the shift that the newest runs make one suspect; `late` are such as cannot confirm it."""
-        steady, spike = len(self._runs), self._spike
-        self._runs.extend(late)
-        self._spike = len(self._runs) if late else spike
+        steady, spike = len(self.runs), self.spike
+        self.runs.extend(late)
+        self.spike = len(self.runs) if late else spike
         found = _strongest(self._newest([split for split in SPLITS if split >= len(late)]))
-        del self._runs[steady:]
-        self._spike = spike
+        del self.runs[steady:]
+        self.spike = spike
         return found if found is not None and found.p <= P_SUSPECTED else None
 
     def _newest(self, splits: Sequence[int]) -> list[ShiftCandidate]:
         """Return the possible shifts within the newest runs."""
-        most = len(self._runs) - self.starts[-1] - self._needed_before()
+        most = len(self.runs) - self.starts[-1] - self.needed_before
         candidates = [self._candidate(split) for split in splits if split <= most and self._remarkable(split)]
         return [found for found in candidates if found is not None]
 
     def _remarkable(self, split: int) -> bool:
         """Return whether it is worth while to weigh so many of the newest runs."""
-        start = len(self._runs) - split
+        start = len(self.runs) - split
+        spiky = self.spike >= start
+        away = middle(self.runs[start:]) if spiky else (self._sums[-1] - self._sums[start]) / split
+        if self.unremarkable is not None and self.unremarkable(start, split, away):
+            return False
         before = self._before(start)
-        spiky = self._spike >= start
-        away = middle(self._runs[start:]) if spiky else (self._sums[-1] - self._sums[start]) / split
         least = UNREMARKABLE * before.spread * sqrt(1 / split + 1 / before.runs)
-        return abs(away - before.level) > least and not (split == 1 and before.came_back_from(self._runs[start]))
+        return abs(away - before.level) > least and not (split == 1 and before.came_back_from(self.runs[start]))
 
     def _candidate(self, split: int) -> ShiftCandidate | None:
-        start = len(self._runs) - split
-        found = _weighed(self._before(start), start, self._runs[start:])
-        agreed = found.agreeing >= split - split // RUNS_ALL_AGREE
+        start = len(self.runs) - split
+        before = self._before(start)
+        away, agreeing = held_in(before, self.runs[start:])
+        if agreeing < split - split // RUNS_ALL_AGREE:
+            return None
+        found = ShiftCandidate(start, before, split, agreeing, shift(before, away))
         large = abs(found.shift.size) + found.shift.error >= self._floor
-        return found if agreed and large and found.shift.real else None
+        return found if large and found.shift.real else None
 
     def _before(self, start: int) -> Background:
         """Return what the runs at the newest level look like before one of them."""
-        known = self._befores.get(start)
-        if known is None:
-            known = self._befores[start] = self._background(len(self.starts) - 1, start)
-        return known
+        return self._background(len(self.starts) - 1, start)
+
+    def is_spike(self, number: int) -> bool:
+        """Return whether a run of the newest level lies beyond the limit of those before."""
+        before = self._before(number)
+        return abs(self.runs[number] - before.level) > before.limit
 
     def _take(self, run: float) -> None:
-        self._runs.append(run)
+        self.runs.append(run)
         self._sums.append(self._sums[-1] + run)
-        last = len(self._runs) - 1
-        if last - self.starts[-1] >= self._needed_before():
-            before = self._before(last)
-            if abs(run - before.level) > before.limit:
-                self._spike = last
+        last = len(self.runs) - 1
+        if last - self.starts[-1] >= self.needed_before and self.is_spike(last):
+            self.spike = last
 
-    def _needed_before(self) -> int:
+    @property
+    def needed_before(self) -> int:
+        """How many runs the newest level needs before anything is said of the next one."""
         return RUNS_BEFORE if len(self.starts) == 1 else RUNS_BEFORE_LATER
 
     def _weighed(self, number: int, start: int, end: int | None = None) -> ShiftCandidate:
         """Return the shift from the level of this number at a run, whatever there is to say for it."""
-        return _weighed(self._background(number, start), start, self._runs[start:end][:WINDOW])
+        return _weighed(self._background(number, start), start, self.runs[start:end][:WINDOW])
 
     def _background(self, number: int, end: int) -> Background:
-        runs = self._runs[max(self.starts[number], end - WINDOW) : end]
-        room = WINDOW - len(runs)
-        return background(runs, self._older[number][-room:] if room else [])
+        known = self._befores[number].get(end)
+        if known is None:
+            runs = self.runs[max(self.starts[number], end - WINDOW) : end]
+            room = WINDOW - len(runs)
+            known = self._befores[number][end] = background(runs, self.older[number][-room:] if room else [])
+        return known
 
     def _place(self, about: int) -> int:
         """Return the run from which on the new level explains most, within a few of `about`."""
         first = max(about - RUNS_ASTRAY, self.starts[-1] + RUNS_BEFORE_LATER)
-        last = min(about + RUNS_ASTRAY, len(self._runs) - RUNS_TO_CONFIRM)
+        last = min(about + RUNS_ASTRAY, len(self.runs) - RUNS_TO_CONFIRM)
         weighed = [self._weighed(len(self.starts) - 1, start) for start in range(first, last + 1)]
         return max(weighed, key=lambda found: found.shift.evidence).start
 
     def _begin(self, start: int) -> None:
         """Let the newest level begin at a run."""
         level = self._background(len(self.starts) - 1, start).level
-        runs = self._runs[max(self.starts[-1], start - WINDOW) : start]
-        self._older.append([*self._older[-1], *(run - level for run in runs)][-WINDOW:])
+        runs = self.runs[max(self.starts[-1], start - WINDOW) : start]
+        older = [*self.older[-1], *(run - level for run in runs)][-WINDOW:]
+        self._newest_level(start, older, {})
+
+    def _newest_level(self, start: int, older: list[float], befores: dict[int, Background]) -> None:
+        self.older.append(older)
         self.starts.append(start)
-        self._befores.clear()
+        self._befores.append(befores)
+        self.unremarkable = None
+        self.confirmed_by.setdefault(start, len(self.runs) - 1)
 
     def _try(self) -> None:
         """Move the newest level's beginning to where it explains most, or take it back where it is no longer real.
 
         A run that disagrees moves nothing: it may be a spike, or belong to the next level.
         """
-        start = self.starts.pop()
-        self._older.pop()
-        self._befores.clear()
+        start, older, befores = self.starts.pop(), self.older.pop(), self._befores.pop()
+        self.unremarkable = None
         number = len(self.starts) - 1
         found = self._weighed(number, start)
         if found.agreeing == found.runs:
             found = self._weighed(number, self._place(start))
         if found.shift.evidence > 0 and found.shift.real:
-            self._begin(found.start)
+            if found.start == start:
+                self._newest_level(start, older, befores)
+            else:
+                self._begin(found.start)
 
 
 def _weighed(before: Background, start: int, runs: Sequence[float]) -> ShiftCandidate:

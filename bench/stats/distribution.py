@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import atan, cos, pi, sin, sqrt
+from math import atan, cos, isfinite, pi, sin, sqrt
 from statistics import NormalDist
 from typing import Final
 
@@ -49,29 +49,53 @@ class Distribution:
     variation: float | None
 
 
-def distribution(values: Sequence[float], noun: str = "sample") -> Distribution | None:
+def distribution(values: Sequence[float] | NDArray[np.float64], noun: str = "sample") -> Distribution | None:
     """Return the distribution of the values, in any order; None where there is none.
 
     `noun` is what one value is, for the sentence in `few`. Raises ValueError for a value that is not finite.
     """
-    if not values:
+    count = len(values)
+    if count == 0:
         return None
     array = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(array).all():
+    ordered = np.sort(array)
+    lowest, highest = float(ordered[0]), float(ordered[-1])
+    # NaN is sorted to the end.
+    if not (isfinite(lowest) and isfinite(highest)):
         raise ValueError("a distribution needs finite values")
-    p50, p90, p95, p99 = (float(value) for value in np.percentile(array, (50, 90, 95, 99), method=PERCENTILE_METHOD))
-    return Distribution(
-        count=len(values),
-        mean=float(array.mean()),
-        minimum=float(array.min()),
-        maximum=float(array.max()),
-        p50=p50,
-        p90=None if too_few(len(values), "p90") else p90,
-        p95=None if too_few(len(values), "p95") else p95,
-        p99=None if too_few(len(values), "p99") else p99,
-        few=too_few(len(values), "p95", noun),
-        variation=_variation(array),
+    mean = float(np.add.reduce(array) / count)
+    p90, p95, p99 = (
+        percentile(ordered, share) if count >= VALUES_NEEDED[name] else None
+        for name, share in (("p90", 0.90), ("p95", 0.95), ("p99", 0.99))
     )
+    return Distribution(
+        count=count,
+        mean=mean,
+        minimum=lowest,
+        maximum=highest,
+        p50=percentile(ordered, 0.5),
+        p90=p90,
+        p95=p95,
+        p99=p99,
+        few=too_few(count, "p95", noun),
+        variation=_variation(array, mean, lowest, highest),
+    )
+
+
+def percentile(ordered: NDArray[np.float64], share: float) -> float:
+    """Return the value below which a share of ascending values lies, by the linear method; 0.95 is the p95.
+
+    It is what `np.percentile` gives, bit for bit, without the hundred microseconds that it takes for a few values.
+    """
+    last = len(ordered) - 1
+    rank = last * share
+    lower = int(rank)
+    if lower >= last:
+        return float(ordered[last])
+    low, high = float(ordered[lower]), float(ordered[lower + 1])
+    part = rank - lower
+    # From the nearer end: sums round.
+    return low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
 
 
 def too_few(count: int, name: str, noun: str = "sample") -> str | None:
@@ -122,9 +146,11 @@ def _share_below(value: float, degrees: int) -> float:
     return (1 + within) / 2
 
 
-def _variation(array: NDArray[np.float64]) -> float | None:
-    mean = abs(float(array.mean()))
+def _variation(array: NDArray[np.float64], mean: float, lowest: float, highest: float) -> float | None:
     if len(array) < 2 or mean == 0:
         return None
     # Sums round: equal values vary by nothing at all.
-    return 0.0 if array.min() == array.max() else float(array.std(ddof=1)) / mean
+    if lowest == highest:
+        return 0.0
+    squares = np.square(array - mean)
+    return sqrt(float(np.add.reduce(squares)) / (len(array) - 1)) / abs(mean)

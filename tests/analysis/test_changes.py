@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 import pytest
 
-from bench.analysis.changes import StepChange, changes, changes_of_all, levels, replay
+from bench.analysis.changes import SeriesShifts, StepChange, changes, changes_of_all, levels, replay, series_shifts
 from bench.analysis.history import Series
 from bench.stats.change_points import Background, Shift, ShiftCandidate
 from tests.benchmarks.detectors import Seen, false_share, found_share, ours
@@ -252,6 +252,55 @@ def test_what_is_said_of_a_run_depends_on_no_later_one() -> None:
 
     assert said == [changes(values[:runs], drifted[:runs]) for runs in range(1, len(values) + 1)]
     assert any(confirmed(found) for found in said)
+
+
+def test_a_change_knows_the_run_that_first_confirmed_it() -> None:
+    values = [*STEADY, None, *higher(9, 1.2)]
+
+    (change,) = changes(values)
+    said = list(replay(values))
+
+    assert change.confirmed_by is not None
+    assert (confirmed(said[change.confirmed_by - 1]), confirmed(said[change.confirmed_by])) == ([], [31])
+    assert suspected(said[change.confirmed_by - 1]) == [31]
+    assert [one.confirmed_by for one in said[change.confirmed_by - 1]] == [None]
+
+
+def test_a_change_that_was_taken_back_and_came_again_keeps_its_first_confirmation() -> None:
+    wandering = [101.0, 103.0, 100.0, 102.0, 99.0, 101.0, 98.0, 100.0]
+    values = [*UNSTEADY, *(value * 1.065 for value in UNSTEADY[:4]), *wandering[:3]]
+
+    (change,) = changes(values)
+
+    assert (change.index, change.confirmed_by) == (30, 33)
+
+
+def test_the_shifts_of_a_series_come_back_from_json_to_the_last_digit() -> None:
+    many = series_shifts([Series([*STEADY, *higher(10, 1.2), *higher(1, 0.3)]), Series([1e-300] * 20 + [1e300] * 5)])
+
+    assert [len(one.changes) for one in many] == [2, 1]
+    assert [SeriesShifts.from_json(one.to_json()) for one in many] == list(many)
+    assert SeriesShifts.from_json(SeriesShifts(()).to_json()) == SeriesShifts(())
+
+
+@pytest.mark.parametrize("text", ["", "[[1]]", "{}[", "3"])
+def test_a_text_that_has_no_shifts_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^no shifts of a series$|^Expecting value|^Extra data"):
+        SeriesShifts.from_json(text)
+
+
+def test_answers_that_are_known_already_take_the_place_of_reading() -> None:
+    weak, steady = series_shifts([WEAK, Series(STEADY)])
+    asked: list[Series] = []
+
+    def known(series: Sequence[Series]) -> list[SeriesShifts]:
+        asked.extend(series)
+        return [weak, steady]
+
+    found = changes_of_all({"weak": WEAK, "steady": Series(STEADY)}, known)
+
+    assert asked == [WEAK, Series(STEADY)]
+    assert found == changes_of_all({"weak": WEAK, "steady": Series(STEADY)})
 
 
 def test_levels_are_drawn_between_confirmed_changes() -> None:

@@ -21,9 +21,9 @@ from typing import Any
 import click
 from rich.progress import track
 
-from bench.config.settings import FoundryModel, FoundryRuntime
 from bench.providers.foundry import Arrivals, FoundryProvider
 from bench.providers.protocol import Arrived, Request
+from bench.providers.registry import FoundryModel, FoundryRuntime
 from bench.quality.prompts.prompt_set import load_prompt_set
 
 MODELS = Path(__file__).parents[2] / "bench" / "reference" / "models"

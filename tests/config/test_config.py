@@ -7,14 +7,12 @@ import pytest
 
 from bench.config.settings import (
     CONFIG_DIR,
-    EndpointModel,
-    FoundryModel,
-    endpoint_url,
     find_config,
     load_config,
     resolved,
 )
 from bench.errors import ConfigError
+from bench.providers.registry import EndpointModel, FoundryModel, endpoint_url
 
 
 def write(folder: Path, text: str, name: str = "config.yaml") -> Path:

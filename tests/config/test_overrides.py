@@ -3,8 +3,9 @@
 import pytest
 
 from bench.config.overrides import overridden
-from bench.config.settings import Config, EndpointModel, FoundryModel
+from bench.config.settings import Config
 from bench.errors import ConfigError
+from bench.providers.registry import EndpointModel, FoundryModel
 
 CONFIG = Config.model_validate(
     {"models": ["gemma-2-2b", {"provider": "openai", "name": "remote", "model": "m"}], "rounds": 5}

@@ -341,7 +341,7 @@ def test_an_alias_is_of_the_catalogue_or_of_the_endpoint_that_is_named() -> None
     assert [(model.provider, model.requested) for model in local.models] == [("foundry", "qwen2.5-14b")]
     (model,) = remote.models
     assert model.provider == "openai"
-    assert model.base_url == "http://127.0.0.1:9/v1"
+    assert model.address == "http://127.0.0.1:9/v1"
     assert local.generation.max_output_tokens == 512
 
 

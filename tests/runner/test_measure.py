@@ -26,7 +26,6 @@ class Hands:
 class Scripted:
     """A provider that yields what it was given, after moving the clock: the seam at which a fake may stand."""
 
-    remote = None
     one_at_a_time = None
 
     def __init__(self, hands: Hands, script: Sequence[tuple[int, object]], finish: str | None = "stop") -> None:

@@ -316,7 +316,9 @@ def test_beside_good_files_one_is_refused_alone_and_all_commands_go_on(tmp_path:
     assert (exported.exit_code, exported.stderr.splitlines()) == (0, left_out)
     assert len(exported.stdout.splitlines()) == 3
     assert (built.exit_code, built.stderr.splitlines()) == (0, left_out)
-    page = unescape((tmp_path / "docs" / "report" / "runs.md").read_text(encoding="utf-8"))
+    page = unescape(
+        (tmp_path / ".cache" / "site" / "project" / "docs" / "report" / "runs.md").read_text(encoding="utf-8")
+    )
     assert "6 files were refused: the pages are built from the others." in page
     for path, words in expected:
         assert path.name in page

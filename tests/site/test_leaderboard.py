@@ -269,7 +269,7 @@ def test_the_quality_page_names_no_winner_where_nobody_can_tell() -> None:
 
 
 def test_the_list_of_models_has_the_rank_in_the_newest_run() -> None:
-    shown = model_list(arranged(made([*THREE, builders.failed_model()], CREDITS)))
+    shown = model_list(arranged(made([*THREE, builders.failed_model()], CREDITS))).table
 
     assert [(one.text, one.interval) for one in cells(shown, "Rank")] == [
         ("=1", "1–2 of 3"),

@@ -846,9 +846,10 @@ def test_the_command_reads_reviews_beside_their_run_and_tells_of_those_that_it_r
     )
     assert lines[0].endswith("there is no run 'laptop/20200101T000000Z-none-default' that it could review")
     assert ".by-bob.yaml: " in lines[1]
-    page = unescape((tmp_path / "docs" / "report" / "agreement.md").read_text(encoding="utf-8"))
+    report = tmp_path / ".cache" / "site" / "project" / "docs" / "report"
+    page = unescape((report / "agreement.md").read_text(encoding="utf-8"))
     assert "Judge right and people: almost perfect agreement, kappa 1.00" in page
-    refused = unescape((tmp_path / "docs" / "report" / "runs.md").read_text(encoding="utf-8"))
+    refused = unescape((report / "runs.md").read_text(encoding="utf-8"))
     assert "2 files were refused" in refused
 
 

@@ -185,3 +185,32 @@ def test_few_units_widen_an_interval() -> None:
 def test_a_largest_value_is_not_drawn_again() -> None:
     with pytest.raises(KeyError):
         plan([asked([1, 2, 3, 4, 5])], "maximum")
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 5, 8, 9])
+@pytest.mark.parametrize("statistic", ["p50", "p90"])
+def test_a_resampled_percentile_is_that_of_the_values_that_were_drawn(rounds: int, statistic: str) -> None:
+    # The draws by hand: of so many values the resample takes, row by row, those that the seed and the stream say.
+    for values in np.random.default_rng(rounds).lognormal(size=(4, rounds)):
+        rng = np.random.default_rng([7, 3])
+        drawn = values[(rng.random((50, rounds)) * rounds).astype(int)]
+        found = bootstrap(asked(values), (statistic,), THESE, seed=7, stream=3, resamples=50)[statistic]
+
+        assert found == pytest.approx(np.percentile(drawn, int(statistic[1:]), axis=1), rel=1e-12)
+
+
+def test_what_was_drawn_of_some_requests_is_kept_and_cannot_be_changed() -> None:
+    prompts = asked([1, 2, 3, 4])
+    first = of(prompts, "p50", THESE)
+
+    assert of(prompts, "p50", THESE) is first
+    assert of(asked([1, 2, 3, 5]), "p90", THESE).max() == 5
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 0
+
+
+def test_an_interval_ends_at_the_percentiles_of_what_was_drawn() -> None:
+    drawn = Plan(THESE, 12, 2, None)
+    values = np.random.default_rng(4).normal(size=2_000)
+
+    assert limits(values, drawn) == tuple(np.quantile(values, (drawn.tail, 1 - drawn.tail)).tolist())

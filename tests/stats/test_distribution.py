@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from bench.stats.distribution import PERCENTILE_METHOD, distribution, student_t, too_few
@@ -84,6 +85,8 @@ def test_the_reason_names_what_was_counted() -> None:
 def test_what_is_no_number_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match=r"^a distribution needs finite values$"):
         distribution([1.0, value])
+    with pytest.raises(ValueError, match=r"^a distribution needs finite values$"):
+        distribution([value, 1.0, 2.0])
 
 
 def test_the_coefficient_of_variation_by_hand() -> None:
@@ -130,3 +133,22 @@ def test_student_s_distribution_against_its_tables(degrees: int, share: float, e
 def test_student_s_distribution_has_no_such_value(degrees: int, share: float) -> None:
     with pytest.raises(ValueError, match=f"^Student's distribution has no {share} quantile for {degrees} degrees of"):
         student_t(degrees, share)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 19, 20, 21, 99, 100, 101, 1_000])
+def test_a_distribution_is_that_of_numpy_to_the_last_bit(count: int) -> None:
+    rng = np.random.default_rng(count)
+    for values in (rng.lognormal(-3, 1, count), rng.integers(0, 4, count) / 7, np.full(count, 0.1)):
+        found = distribution(values)
+        p50, p90, p95, p99 = np.percentile(values, (50, 90, 95, 99), method=PERCENTILE_METHOD).tolist()
+
+        assert found == distribution(tuple(values.tolist()))
+        assert found is not None
+        assert (found.p50, found.mean, found.minimum, found.maximum) == (p50, values.mean(), min(values), max(values))
+        assert [found.p90, found.p95, found.p99] == [
+            p90 if count >= 20 else None,
+            p95 if count >= 20 else None,
+            p99 if count >= 100 else None,
+        ]
+        if count > 1 and min(values) < max(values):
+            assert found.variation == values.std(ddof=1) / values.mean()

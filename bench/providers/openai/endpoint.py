@@ -16,13 +16,13 @@ from operator import attrgetter
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from bench.config.settings import DEFAULT_ENDPOINT, EndpointModel
 from bench.errors import ProviderError
 from bench.providers.openai.client import CONNECT_S, PackagedExchange, Template, client, template
 from bench.providers.openai.failures import failure, proxy_of, status_failure
 from bench.providers.openai.http import Connections, Exchange
 from bench.providers.openai.sse import decoded_body, decoded_stream
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Request, Wire
+from bench.providers.registry import EndpointModel
 
 Transport = Literal["direct", "package"]
 """What carries the requests: connections of our own, or the openai package's client."""
@@ -52,7 +52,6 @@ class EndpointProvider:
     unless it is given: then no proxy is used. `connect_s` is the limit on a connection before any request has its own.
     """
 
-    remote = "the model is behind an endpoint: another process holds it"
     one_at_a_time = None
 
     def __init__(
@@ -60,7 +59,7 @@ class EndpointProvider:
     ) -> None:
         self._settings = model
         self._connect_s = connect_s
-        self._base_url = model.base_url or DEFAULT_ENDPOINT
+        self._base_url = model.address
         self._key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
         self._client: Any = None
         self._builder: Any = None

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from bench import __version__
 from bench.config.overrides import overridden
-from bench.config.settings import CONFIG_DIR, Config, EndpointModel, FoundryModel, find_config, load_config, resolved
+from bench.config.settings import CONFIG_DIR, Config, find_config, load_config, resolved
 from bench.errors import BenchError, ConfigError, Mistake, UsageError
 from bench.providers.protocol import Identity
+from bench.providers.registry import named_model
 from bench.quality.judge.questions import PAIR_TEMPLATE, TEMPLATE, Question, questions, template_sha256
 from bench.runner.child import Job
 from bench.runner.measure import MeasuredSample
@@ -53,11 +54,7 @@ def judge_config(name: str, variables: Mapping[str, str]) -> Config:
     if not of_file:
         remote = bool(given.get("FOUNDRY_LOCAL_ENDPOINT", "").strip())
         try:
-            model = (
-                EndpointModel.model_validate({"provider": "openai", "model": name})
-                if remote
-                else FoundryModel.model_validate({"alias": name})
-            )
+            model = named_model(name, remote=remote)
         except ValidationError as error:
             shipped = ", ".join(sorted(one.stem for one in CONFIG_DIR.glob("*.yaml")))
             message = f"is neither a config file, a config that ships ({shipped}), nor an alias"

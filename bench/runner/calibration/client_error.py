@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from itertools import pairwise
 
-from bench.config.settings import DEFAULT_ENDPOINT, Config, EndpointModel
+from bench.config.settings import Config
 from bench.errors import ProviderError
 from bench.providers.openai.endpoint import EndpointProvider, Transport, transport_for
 from bench.providers.protocol import Arrived, Request
+from bench.providers.registry import EndpointModel, kind_of
 from bench.runner.calibration.server import MODEL
 from bench.schema.machine import ClientCheck
 
@@ -199,9 +200,8 @@ def short_check(config: Config) -> tuple[ClientCheck, ...]:
     the error is then known. It takes about a second for each. The package is checked over plain HTTP: what TLS adds is
     left out.
     """
-    used = {
-        transport_for(model.base_url or DEFAULT_ENDPOINT) for model in config.models if isinstance(model, EndpointModel)
-    }
+    addresses = {model.address for model in config.models if kind_of(model).calibratable}
+    used = {transport_for(address) for address in addresses if address is not None}
     if not used and config.probe:
         used.add("direct")
     return tuple(check(transport, 1, SHORT_REQUESTS, SHORT_CHUNKS) for transport in sorted(used))

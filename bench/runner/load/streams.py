@@ -439,12 +439,14 @@ def measure_level(
     clock: Clock,
     origin_ns: int,
     on_beat: Callable[[Underway], None],
+    *,
+    remote: bool,
 ) -> LevelMeasured:
     """Measure one level of load and return it.
 
     A provider that can be asked one request at a time gives an empty closed level that says so beyond one stream, and
-    an open loop with one stream. `origin_ns` is the clock's reading from which the level's `start_ns` counts. Raises
-    ProviderError where a request never ends.
+    an open loop with one stream. `remote` says that another process holds the model. `origin_ns` is the clock's
+    reading from which the level's `start_ns` counts. Raises ProviderError where a request never ends.
     """
     assert config.load is not None
     settings = config.load
@@ -482,7 +484,7 @@ def measure_level(
         streams.asked,
         LevelSpan(origin_ns, streams.start_ns, streams.window or Window(streams.start_ns, streams.start_ns)),
         # In-process the model's work is in it as well.
-        client_cpu_ns=streams.cpu_ns if provider.remote is not None and streams.ended_early is None else None,
+        client_cpu_ns=streams.cpu_ns if remote and streams.ended_early is None else None,
         ended_early=streams.ended_early,
         on_decoded=decoded,
     )

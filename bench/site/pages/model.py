@@ -42,6 +42,7 @@ from bench.site.sections.load_levels import UnderLoad, under_load
 from bench.site.sections.outlier_tables import Unlike, unlike_of_model
 from bench.site.sections.repeats import Repeats, model_repeats
 from bench.site.sections.reviewed_runs import Earlier, VoiceLine, scored_before, voice_lines
+from bench.site.sections.table_page import TablePage
 from bench.site.urls import metric_page, model_page, prompt_page, run_page
 from bench.stats.distribution import VALUES_NEEDED
 
@@ -490,12 +491,13 @@ class ModelPage:
     repeats: Repeats
 
 
-def model_list(site: Site) -> Table | None:
-    """Return every model that ever ran, with its newest run; None for an empty ledger."""
+def model_list(site: Site) -> TablePage:
+    """Return every model that ever ran, with its newest run."""
+    lead = "Every model that ever took part in a run, with its newest one."
     if not site.marks:
-        return None
+        return TablePage(lead, None)
     rows = [site.newest(name) for name in site.marks]
-    return table(
+    shown = table(
         "All models",
         [
             name_column("Model", model_cells(site, rows, LIST)),
@@ -511,6 +513,7 @@ def model_list(site: Site) -> Table | None:
             text_column("Newest run", [_newest_cell(one) for one in rows]),
         ],
     )
+    return TablePage(lead, shown, intervals=True)
 
 
 def model_view(site: Site, name: str) -> ModelPage:

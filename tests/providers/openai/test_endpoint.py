@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.config.settings import EndpointModel
 from bench.errors import ProviderError
 from bench.providers.openai.endpoint import EndpointProvider, Transport, transport_for
 from bench.providers.protocol import Request
+from bench.providers.registry import EndpointModel
 from bench.runner.measure import MeasuredSample, measure
 from bench.runner.plan import Step
 from tests.builders import prompt

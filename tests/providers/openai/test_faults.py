@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.config.settings import Config, EndpointModel
+from bench.config.settings import Config
 from bench.errors import ProviderError
 from bench.providers.openai.endpoint import EndpointProvider
 from bench.providers.protocol import Request
+from bench.providers.registry import EndpointModel
 from bench.runner.measure import MeasuredSample, measure
 from bench.runner.plan import Step
 from bench.schema.model_run import ModelRun

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from bench.config.settings import Config, CustomModel, EndpointModel
+from bench.config.settings import Config
 from bench.errors import ProviderError
 from bench.providers.custom import CustomProvider
 from bench.providers.openai.endpoint import EndpointProvider, Transport
 from bench.providers.protocol import Provider
+from bench.providers.registry import CustomModel, EndpointModel
 from bench.runner.calibration.client_error import reference_server
 from bench.runner.load import streams
 from bench.runner.load.levels import PlannedLevel
@@ -66,7 +67,14 @@ def measured_level(
 ) -> LoadLevel:
     told = beats if beats is not None else []
     return measure_level(
-        provider, level, settings, PROMPTS, time.perf_counter_ns, time.perf_counter_ns(), told.append
+        provider,
+        level,
+        settings,
+        PROMPTS,
+        time.perf_counter_ns,
+        time.perf_counter_ns(),
+        told.append,
+        remote=isinstance(provider, EndpointProvider),
     ).level
 
 
@@ -261,7 +269,14 @@ def test_a_model_in_process_has_no_processor_time_of_the_client() -> None:
 
 def test_each_answer_belongs_to_its_prompt() -> None:
     told = measure_level(
-        custom("Together"), closed(4), config(), PROMPTS, time.perf_counter_ns, time.perf_counter_ns(), lambda _: None
+        custom("Together"),
+        closed(4),
+        config(),
+        PROMPTS,
+        time.perf_counter_ns,
+        time.perf_counter_ns(),
+        lambda _: None,
+        remote=False,
     )
 
     texts = {(sample.prompt, told.texts[sample.output or ""]) for sample in told.level.samples}
