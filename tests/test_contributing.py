@@ -14,7 +14,6 @@ import pytest
 from jinja2 import Environment, nodes
 
 from bench.cli import main
-from bench.metrics.levels import LEVEL_METRICS, LevelMetric
 from bench.metrics.registry import METRICS, Metric
 from bench.schema.migrate import STEPS
 from bench.schema.result import SCHEMA_VERSION
@@ -89,7 +88,7 @@ def rounding(path: Path) -> Iterator[str]:
 
 
 ROUNDED_OUTSIDE = {
-    "bench.analysis.level_intervals": {
+    "bench.analysis.intervals": {
         "100 * share": "the place of a percentile",
         "100 * end": "the place of a percentile",
         "int(statistic[1:]) / 100": "the place of a percentile",
@@ -182,8 +181,8 @@ def test_a_field_of_a_file_ends_in_its_unit() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("one", METRICS + LEVEL_METRICS, ids=lambda one: one.id)
-def test_a_metric_ends_in_its_unit(one: Metric | LevelMetric) -> None:
+@pytest.mark.parametrize("one", METRICS, ids=lambda one: one.id)
+def test_a_metric_ends_in_its_unit(one: Metric) -> None:
     ends = {"s": "_s", "bytes": "_bytes", "tokens/s": "_tokens_per_s", "s/token": "_s", "J": "_j", "1/s": "_per_s"}
 
     assert one.id.endswith(ends.get(one.unit, ""))
@@ -194,7 +193,6 @@ def test_a_metric_ends_in_its_unit(one: Metric | LevelMetric) -> None:
     [
         ("quality/checks/registry.py", "CHECKS"),
         ("metrics/registry.py", "METRICS"),
-        ("metrics/levels.py", "LEVEL_METRICS"),
         ("providers/registry.py", "KINDS"),
     ],
 )

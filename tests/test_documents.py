@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from bench.analysis.agreement import STATED_AGREEMENT
 from bench.analysis.changes import FALSE_CONFIRMED, FALSE_SUSPECTED
-from bench.analysis.compare import STRETCHES
+from bench.analysis.measurements import STRETCHES
 from bench.analysis.recommend import MARGIN
 from bench.analysis.run_noise import RUNS_NEEDED
 from bench.cli import main

@@ -6,68 +6,15 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from bench.analysis.contexts import Context, context_key
+from bench.analysis.measurements import Stratum
+from bench.analysis.measurements import watched as monitored
 from bench.analysis.summary import Kept, LevelPoint, ModelSummary, RunSummary
-from bench.metrics.levels import LEVEL_METRICS, level_value
-from bench.metrics.load import LevelKey, LevelSummary, level_key, limits_of, summarise_level
-from bench.metrics.registry import Metric, e2e_s, metric
+from bench.metrics.load import LevelKey, level_key, limits_of, summarise_level
+from bench.metrics.registry import Metric, metric
+from bench.metrics.timing import e2e_s
 from bench.schema.load import LoadLevel
 
-GOODPUT: Final = Metric(
-    id="goodput_share",
-    label="Goodput, share",
-    symbol="Goodput",
-    unit="share",
-    better="higher",
-    definition="Measured requests of a level that were answered well and within the config's limits / all of them.",
-    undefined="the config sets no limits (load.goodput)",
-    needs_stream=False,
-)
-
-AT_LOAD: Final = (
-    "throughput_tokens_per_s",
-    "ttft_s",
-    "ttft_s.p95",
-    "itl_s.p99",
-    "e2e_s",
-    "e2e_s.p95",
-    "memory_peak_bytes",
-    GOODPUT.id,
-)
-"""Every metric of a level that is watched, in order; `at_level` says which it is where there is a schedule."""
-
-SCHEDULED: Final = "scheduled_"
-"""How a metric that counts from the schedule begins; the rest of it is the same metric from the send."""
-
-
-def at_level(metric_id: str, key: LevelKey) -> str:
-    """Return which metric counts at a level: latencies count from the schedule where there is one."""
-    scheduled = f"{SCHEDULED}{metric_id}"
-    known = {one.id for one in LEVEL_METRICS}
-    return scheduled if key.rate_per_s is not None and scheduled.partition(".")[0] in known else metric_id
-
-
-def without_load(metric_id: str) -> Metric:
-    """Return what a metric of a level is without load: its name, its unit, and which way is better.
-
-    'scheduled_ttft_s.p95' is a TTFT. Raises KeyError for a metric that there is under load alone, goodput excepted.
-    """
-    name = metric_id.partition(".")[0].removeprefix(SCHEDULED)
-    return GOODPUT if name == GOODPUT.id else metric(name)
-
-
-def level_values(levels: Sequence[LevelSummary], metric_id: str) -> tuple[float | None, ...]:
-    """Return a metric of one level in several runs, oldest first, in its base unit.
-
-    Goodput is a matter of the limits as well: a run with others than the newest one's has none. Raises KeyError for an
-    unknown metric.
-    """
-    values = tuple(level_value(level, metric_id) for level in levels)
-    if metric_id != GOODPUT.id:
-        return values
-    newest = limits_of(levels[-1].result)
-    return tuple(
-        value if limits_of(level.result) == newest else None for level, value in zip(levels, values, strict=True)
-    )
+GOODPUT: Final = "goodput_share"
 
 
 @dataclass(frozen=True)
@@ -77,36 +24,6 @@ class Series:
     values: Sequence[float | None]
     drifted: Sequence[bool] | None = None
 
-
-GOOD_SHARE: Final = Metric(
-    id="good_share",
-    label="Share of good samples",
-    symbol="Good samples",
-    unit="share",
-    better="higher",
-    definition="Good samples / samples of a run. Watched in place of the share that failed: a shift is a ratio, and "
-    "most runs have no failed sample at all.",
-    undefined="no good sample",
-    needs_stream=False,
-)
-
-WATCHED: Final = (
-    "decode_tokens_per_s",
-    "ttft_s",
-    "itl_s.p99",
-    "e2e_s",
-    "e2e_s.p95",
-    "throughput_tokens_per_s",
-    "cold_load_s",
-    "memory_peak_bytes",
-    "footprint_bytes",
-    "score",
-    GOOD_SHARE.id,
-)
-"""Every metric that is watched for each model, in order."""
-
-WATCHED_BY_PROMPT: Final = ("e2e_s", "score")
-"""The same for each model and prompt: the median latency of a prompt's good samples, and their mean score."""
 
 PROMPT_RUNS: Final = 100
 """Newest runs over which single prompts are watched: they are many, and what is older has long been seen."""
@@ -123,8 +40,8 @@ class SeriesKey(NamedTuple):
 
     @property
     def metric(self) -> Metric:
-        """The metric, without its statistic; that of a level of load goes by the name that it has without load."""
-        return GOOD_SHARE if self.metric_id == GOOD_SHARE.id else without_load(self.metric_id)
+        """The metric, without its statistic."""
+        return metric(self.metric_id.partition(".")[0])
 
 
 @dataclass(frozen=True)
@@ -148,7 +65,7 @@ class History:
     @property
     def metric_ids(self) -> tuple[str, ...]:
         """Every metric that is watched here, in order."""
-        return WATCHED if self.level is None else watched_at(self.level)
+        return monitored(Stratum(level=self.level))
 
     def values(self, metric_id: str) -> tuple[float | None, ...]:
         """Return the value of a watched metric in each run.
@@ -156,12 +73,10 @@ class History:
         Goodput is a matter of the limits as well: a run with others than the newest one's has none.
         """
         if not self.levels:
-            return tuple(_value(one, metric_id) for one in self.runs)
-        if metric_id == GOOD_SHARE.id:
-            return tuple(one.good / one.measured for one in self.levels)
+            return tuple(one.value(metric_id) for one in self.runs)
         newest = self.levels[-1].limits
         return tuple(
-            None if metric_id == GOODPUT.id and one.limits != newest else one.values[metric_id] for one in self.levels
+            None if metric_id == GOODPUT and one.limits != newest else one.values[metric_id] for one in self.levels
         )
 
 
@@ -207,11 +122,6 @@ def histories(summaries: Sequence[RunSummary]) -> tuple[History, ...]:
     return tuple(_history(context, model, runs) for (context, model), runs in found.items())
 
 
-def watched_at(key: LevelKey) -> tuple[str, ...]:
-    """Return every metric that is watched at a level of load, in order."""
-    return (*(at_level(metric_id, key) for metric_id in AT_LOAD), GOOD_SHARE.id)
-
-
 def watched(history: History) -> Iterator[Watched]:
     """Yield each series of a history: those of its metrics, then prompt by prompt where it is of no level of load."""
     context, model = history.context, history.model
@@ -229,7 +139,7 @@ def watched(history: History) -> Iterator[Watched]:
             "e2e_s": [one.get(prompt.id) for one in latencies],
             "score": [one.prompt_scores.get(prompt.id) for one in newest],
         }
-        for metric_id in WATCHED_BY_PROMPT:
+        for metric_id in monitored(Stratum(prompt=prompt.id)):
             key = SeriesKey(context, model, metric_id, prompt.id)
             yield Watched(key, history, offset, Series(values[metric_id], drifted))
 
@@ -266,16 +176,8 @@ def _levels(one: ModelSummary) -> list[LoadLevel]:
 
 def _level_point(one: ModelSummary, level: LoadLevel) -> LevelPoint:
     found = summarise_level(one.result, one.model, level)
-    values = {
-        metric_id: level_value(found, metric_id) for metric_id in watched_at(found.key) if metric_id != GOOD_SHARE.id
-    }
-    return LevelPoint(found.key, found.good, found.measured, limits_of(one.result), values)
-
-
-def _value(one: ModelSummary, metric_id: str) -> float | None:
-    if metric_id == GOOD_SHARE.id:
-        return one.good_samples / (one.good_samples + one.failed_samples)
-    return one.value(metric_id)
+    values = {metric_id: found.value(metric_id) for metric_id in monitored(Stratum(level=found.key))}
+    return LevelPoint(found.key, limits_of(one.result), values)
 
 
 def _latencies(one: ModelSummary) -> dict[str, float]:

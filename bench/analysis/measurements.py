@@ -1,26 +1,66 @@
-"""What was measured of one metric of a model, request by request and by prompt: what can be drawn again."""
+"""What was measured: (run, model, stratum, metric) -> a number, why there is none, and what can be drawn again."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 
-from bench.analysis.summary import run_throughput, split_metric_id
-from bench.metrics.registry import SCORE, THROUGHPUT, GapMetric, Metric, SampleMetric
-from bench.metrics.sample_arrays import SampleArrays
+from bench.analysis.summary import model_value, sample_values, summarise_model
+from bench.metrics import registry
+from bench.metrics.lengths import CellSummary, summarise_cell
+from bench.metrics.load import LevelKey, LevelSummary, level_key, summarise_level
+from bench.metrics.registry import Metric, StratumKind, on_schedule, split_metric_id
+from bench.metrics.sample_arrays import SampleArrays, SampleValues
 from bench.metrics.scores import prompt_scores
-from bench.metrics.timing import NANOSECONDS_PER_SECOND, loads_s, sample_arrays, values_of
+from bench.metrics.timing import NANOSECONDS_PER_SECOND, loads_s, run_throughput, sample_arrays
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
+from bench.schema.sample import Sample
 from bench.stats.bootstrap import RequestValues
+
+Item = TypeVar("Item")
 
 LOADS = "loads"
 """Stands for the prompt where a model was loaded and not asked."""
 
 REQUESTS_KEPT: Final = 256
 """Metrics of models whose values are kept: an interval, and each comparison with another model, start from the same."""
+
+STRETCHES: Final = 10
+"""Stretches of successive requests into which a level is cut."""
+
+REQUESTS_NEEDED: Final = 2 * STRETCHES
+"""Good requests with a value that a level needs for that."""
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """What of a run is measured: one prompt, one level of load, one cell of lengths, or (none of them) the whole run.
+
+    A cell goes by what was aimed at: prompt tokens, output tokens.
+    """
+
+    prompt: str | None = None
+    level: LevelKey | None = None
+    cell: tuple[int, int] | None = None
+
+    @property
+    def kind(self) -> StratumKind:
+        """Which of the four it is."""
+        return "level" if self.level else "cell" if self.cell else "whole" if self.prompt is None else "prompt"
+
+    @property
+    def words(self) -> str | None:
+        """The level of load in words; None for requests one after the other."""
+        return None if self.level is None else self.level.words
+
+
+WHOLE: Final = Stratum()
+
+NOT_IN_THE_RUN: Final = "the run does not have it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +69,7 @@ class Measurement:
 
     `kind` says what the requests are: 'requests', the 'loads' of the model, the mean 'scores' of the prompts, or a
     single 'reading', of which there is nothing by prompt. Prompts are in the order of the prompt set; one without a
-    value is left out.
+    value is left out. At a level of load, stretches of successive requests stand for the prompts.
     """
 
     metric: Metric
@@ -38,18 +78,66 @@ class Measurement:
     by_prompt: dict[str, tuple[RequestValues, ...]]
 
 
-def measured(result: Result, model: ModelRun, metric_id: str) -> Measurement:
+def levels(model: ModelRun) -> tuple[Stratum, ...]:
+    """Return the levels of load of a model, in the order of the run; of equal ones the first counts."""
+    return tuple(dict.fromkeys(Stratum(level=level_key(level)) for level in model.load))
+
+
+def compared(stratum: Stratum) -> tuple[str, ...]:
+    """Return every metric that is compared in a stratum, in order: latencies count from a schedule if there is one."""
+    return _as_asked(registry.compared(stratum.kind), stratum)
+
+
+def watched(stratum: Stratum) -> tuple[str, ...]:
+    """Return every metric that is watched in a stratum, in order: latencies count from a schedule if there is one."""
+    return _as_asked(registry.watched(stratum.kind), stratum)
+
+
+def value(result: Result, model: ModelRun, stratum: Stratum, metric_id: str) -> float | None:
+    """Return one number of a stratum in its base unit: a statistic as in 'ttft_s.p95', else the median.
+
+    None where it is undefined, and where the run does not have the stratum. Raises KeyError for a metric or statistic
+    that such a stratum does not have.
+    """
+    if stratum.level is None and stratum.cell is None:
+        split_metric_id(metric_id, stratum.kind)
+        return model_value(result, narrowed(model, stratum), metric_id)
+    found = part(result, model, stratum)
+    return None if found is None else found.value(metric_id)
+
+
+def why_undefined(result: Result, model: ModelRun, stratum: Stratum, metric_id: str) -> str | None:
+    """Return why `value` has nothing for this metric, or None where it has something."""
+    if stratum.level is None and stratum.cell is None:
+        return summarise_model(result, narrowed(model, stratum)).why_undefined(metric_id)
+    found = part(result, model, stratum)
+    return NOT_IN_THE_RUN if found is None else found.why_undefined(metric_id)
+
+
+def asked(model: ModelRun, stratum: Stratum) -> Sequence[Sample]:
+    """Return the requests of a stratum that were measured, failed ones included, in the order of sending."""
+    if stratum.level is not None:
+        level = next((one for one in model.load if level_key(one) == stratum.level), None)
+        return () if level is None else tuple(one for one in level.samples if one.phase == "measured")
+    return narrowed(model, stratum).samples
+
+
+def measure(result: Result, model: ModelRun, stratum: Stratum, metric_id: str) -> Measurement:
     """Return what was measured of 'ttft_s', 'ttft_s.p95', 'score' and so on; the median unless a statistic is named.
 
     Throughput is the mean of tokens / time over the requests, where the time of one is from its start to that of the
-    next, failed ones included. Raises KeyError for a metric or statistic that does not exist.
+    next, failed ones included; at a level it is a single reading, as are gaps that were counted in bins. Raises
+    KeyError for a metric or statistic that such a stratum does not have.
     """
-    metric, statistic = split_metric_id(metric_id)
-    if isinstance(metric, SampleMetric | GapMetric):
+    metric, statistic = split_metric_id(metric_id, stratum.kind)
+    if stratum.level is not None:
+        return _at_level(model, stratum, metric, statistic)
+    model = narrowed(model, stratum)
+    if metric.of_samples:
         return Measurement(metric, statistic, "requests", _requests(result, model, metric))
-    if metric is THROUGHPUT:
+    if metric.id == "throughput_tokens_per_s":
         return Measurement(metric, "mean", "requests", _rates(result, model))
-    if metric is SCORE:
+    if metric.id == "score":
         scores = prompt_scores(result, model).items()
         known: dict[str, tuple[RequestValues, ...]] = {
             prompt: (_one(score),) for prompt, score in scores if score is not None
@@ -61,17 +149,62 @@ def measured(result: Result, model: ModelRun, metric_id: str) -> Measurement:
     return Measurement(metric, "p50", "reading", {})
 
 
-def _requests(
-    result: Result, model: ModelRun, metric: SampleMetric | GapMetric
-) -> dict[str, tuple[RequestValues, ...]]:
-    by_prompt = _by_prompt(sample_arrays(model), metric.id)
-    return {prompt.id: by_prompt[prompt.id] for prompt in result.prompt_set.prompts if prompt.id in by_prompt}
+def narrowed(model: ModelRun, stratum: Stratum) -> ModelRun:
+    """Return a model as if it had been asked a stratum's prompt, or for its cell of lengths, alone."""
+    if stratum.cell is not None:
+        cells = [one.samples for one in model.lengths if (one.prompt_tokens, one.output_tokens) == stratum.cell]
+        return model.model_copy(update={"samples": cells[0] if cells else ()})
+    if stratum.prompt is None:
+        return model
+    samples = tuple(one for one in model.samples if one.prompt == stratum.prompt)
+    return model.model_copy(update={"samples": samples})
+
+
+def part(result: Result, model: ModelRun, stratum: Stratum) -> LevelSummary | CellSummary | None:
+    """Return the level or cell of a stratum, the first of equal ones; None where the run does not have it."""
+    if stratum.level is not None:
+        levels = (level for level in model.load if level_key(level) == stratum.level)
+        return next((summarise_level(result, model, level) for level in levels), None)
+    cells = (cell for cell in model.lengths if (cell.prompt_tokens, cell.output_tokens) == stratum.cell)
+    return next((summarise_cell(cell) for cell in cells), None)
+
+
+def in_stretches(items: Sequence[Item]) -> list[Sequence[Item]]:
+    """Cut what came one after the other into STRETCHES parts, as near to equal as can be."""
+    edges = [len(items) * place // STRETCHES for place in range(STRETCHES + 1)]
+    return [items[start:end] for start, end in pairwise(edges)]
+
+
+def _as_asked(metric_ids: Iterable[str], stratum: Stratum) -> tuple[str, ...]:
+    scheduled = stratum.level is not None and stratum.level.rate_per_s is not None
+    return tuple(on_schedule(metric_id) if scheduled else metric_id for metric_id in metric_ids)
+
+
+def _at_level(model: ModelRun, stratum: Stratum, metric: Metric, statistic: str) -> Measurement:
+    binned = any(one.gaps is not None for one in model.load if level_key(one) == stratum.level)
+    if not metric.of_samples or metric.of_level is not None or (metric.scope == "gap" and binned):
+        return Measurement(metric, statistic, "reading", {})
+    requests = [
+        RequestValues(np.asarray(values, dtype=np.float64))
+        for sample in asked(model, stratum)
+        if (values := metric.values(sample))
+    ]
+    stretches = enumerate(in_stretches(requests), start=1)
+    return Measurement(
+        metric, statistic, "requests", {f"stretch {place}": tuple(some) for place, some in stretches if some}
+    )
+
+
+def _requests(result: Result, model: ModelRun, metric: Metric) -> dict[str, tuple[RequestValues, ...]]:
+    by_prompt = _by_prompt(sample_arrays(model), sample_values(model, metric))
+    prompts = dict.fromkeys([*(prompt.id for prompt in result.prompt_set.prompts), *by_prompt])
+    return {prompt: by_prompt[prompt] for prompt in prompts if prompt in by_prompt}
 
 
 @lru_cache(maxsize=REQUESTS_KEPT)
-def _by_prompt(arrays: SampleArrays, metric_id: str) -> dict[str, tuple[RequestValues, ...]]:
+def _by_prompt(arrays: SampleArrays, known: SampleValues) -> dict[str, tuple[RequestValues, ...]]:
     found: dict[str, list[RequestValues]] = {}
-    for prompt, values in zip(arrays.prompts, values_of(arrays, metric_id).by_sample(), strict=True):
+    for prompt, values in zip(arrays.prompts, known.by_sample(), strict=True):
         if len(values):
             found.setdefault(prompt, []).append(RequestValues(values))
     return {prompt: tuple(requests) for prompt, requests in found.items()}

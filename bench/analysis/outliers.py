@@ -10,7 +10,7 @@ from statistics import fmean, median
 from typing import Final
 
 from bench.analysis.summary import prompt_distributions
-from bench.metrics.registry import SampleMetric, sample_metric
+from bench.metrics.registry import Metric, sample_metric
 from bench.metrics.timing import good_samples
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -110,13 +110,13 @@ def deviation(distances: Sequence[float]) -> float:
     return fmean(distances) / MEAN_AD_TO_DEVIATION
 
 
-def _groups(result: Result, selected: SampleMetric) -> Iterator[_Group]:
+def _groups(result: Result, selected: Metric) -> Iterator[_Group]:
     for model in result.models:
         for prompt in result.prompt_set.prompts:
             yield _group(model, prompt.id, selected)
 
 
-def _group(model: ModelRun, prompt_id: str, selected: SampleMetric) -> _Group:
+def _group(model: ModelRun, prompt_id: str, selected: Metric) -> _Group:
     samples = []
     values = []
     for sample in good_samples(model):

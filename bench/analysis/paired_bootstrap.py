@@ -14,7 +14,6 @@ from typing import Final, Literal
 import numpy as np
 
 from bench.analysis.measurements import Measurement
-from bench.metrics.registry import SCORE
 from bench.stats.bootstrap import (
     LIKE_THESE,
     REPEATS_NEEDED,
@@ -58,8 +57,8 @@ class PairedChange:
 
 
 def scale_of(side: Measurement) -> Scale:
-    """Return how changes of what was measured are told: scores in points, everything else as a ratio."""
-    return "points" if side.metric is SCORE else "ratio"
+    """Return how changes of what was measured are told: scores and failures in points, everything else as a ratio."""
+    return "points" if side.metric.in_points else "ratio"
 
 
 def change(before: Measurement, after: Measurement, *, seed: int, about: About | None = None) -> PairedChange | str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from bench.analysis.intervals import Estimate, Interval
 from bench.analysis.paired_bootstrap import NO_RATIO, NOTHING_SHARED
-from bench.metrics.registry import SampleMetric, sample_metric
+from bench.metrics.registry import Metric, sample_metric
 from bench.metrics.timing import good_samples
 from bench.schema.model_run import ModelRun
 from bench.stats.bootstrap import LIKE_THESE, PROMPTS_NEEDED_OF_TWO, THESE, About, Floats
@@ -103,7 +103,7 @@ def paired(a: ModelRun, b: ModelRun, metric_id: str, *, floor: float = FLOOR) ->
         known = Estimate(exp(float(ratios.mean())), None, found)
         return replace(told, ratio=known, verdict="unresolved", why=found, more=More(None, found))
     interval = Interval(exp(found.low), exp(found.high), found.about, found.why)
-    outcome = judged(found.value, found.low, found.high, log1p(floor), metric.better)
+    outcome = judged(found.value, found.low, found.high, log1p(floor), metric.direction)
     return replace(
         told,
         ratio=Estimate(exp(found.value), interval, None),
@@ -136,7 +136,7 @@ def crossed(table: Floats) -> Crossed | str:
     return Crossed(mean, mean - half, mean + half, LIKE_THESE, None, of_pairs, reach)
 
 
-def _values(side: ModelRun, metric: SampleMetric) -> dict[tuple[int, str], float]:
+def _values(side: ModelRun, metric: Metric) -> dict[tuple[int, str], float]:
     """Return the value of each block and prompt, the median where a prompt was asked several times in the block."""
     found: dict[tuple[int, str], list[float]] = {}
     for sample in good_samples(side):

@@ -19,10 +19,9 @@ from math import log, log1p
 from typing import Final
 
 from bench.analysis.intervals import Estimate, estimate
-from bench.analysis.measurements import Measurement, measured
+from bench.analysis.measurements import WHOLE, Measurement, measure
 from bench.analysis.paired_bootstrap import NO_RATIO, PairedChange, change, scale_of
-from bench.analysis.summary import split_metric_id
-from bench.metrics.registry import SCORE
+from bench.metrics.registry import split_metric_id
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 from bench.stats.equivalence import FLOOR, SCORE_FLOOR
@@ -76,13 +75,13 @@ def ranks(
     _check(models)
     estimated = [(result, model, estimate(result, model, metric_id, seed=seed)) for result, model in models]
     entrants = [
-        _Entrant(model.name, found.value, found, measured(result, model, metric_id))
+        _Entrant(model.name, found.value, found, measure(result, model, WHOLE, metric_id))
         for result, model, found in estimated
         if found.value is not None
     ]
     entrants.sort(key=lambda one: one.value if metric.better == "lower" else -one.value)
     pairs = _pairs(entrants, seed)
-    apart = _apart(pairs, score_floor if metric is SCORE else log1p(floor))
+    apart = _apart(pairs, score_floor if metric.in_points else log1p(floor))
     ranked = [_ranked(one, entrants, apart, pairs) for one in entrants]
     ranked.sort(key=lambda one: one.rank or 0)
     unranked = [

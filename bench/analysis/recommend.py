@@ -7,7 +7,8 @@ from typing import Final, Literal
 from bench.analysis.contexts import context_key
 from bench.analysis.intervals import Estimate, estimate
 from bench.analysis.licences import LicenceClass, commercial_use
-from bench.analysis.summary import model_value, oldest_first, split_metric_id
+from bench.analysis.summary import model_value, oldest_first
+from bench.metrics.registry import split_metric_id
 from bench.metrics.timing import good_samples
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result

@@ -1,18 +1,16 @@
 """How much a metric differs from one run to the next though nothing changed: the noise of a series."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import log, sqrt
 from statistics import median
 from typing import Final
 
-from bench.analysis.compare import COMPARED, COMPARED_AT_LOAD, FAILED_SHARE, by_key, noise_key
+from bench.analysis.compare import noise_key
 from bench.analysis.contexts import context_key
-from bench.analysis.history import at_level
-from bench.analysis.summary import model_value, oldest_first
-from bench.metrics.levels import level_value
-from bench.metrics.load import LevelKey, summarise_level
-from bench.schema.model_run import ModelRun
+from bench.analysis.measurements import WHOLE, compared, levels, value
+from bench.analysis.summary import oldest_first
+from bench.metrics.registry import split_metric_id
 from bench.schema.result import Result
 
 RUNS_NEEDED: Final = 5
@@ -54,29 +52,12 @@ def run_noise(history: Iterable[Result], before: Result, after: Result) -> dict[
             for one in result.models
             if one.name == model.name and context_key(result, one) == context
         ]
-        for row in COMPARED:
-            level = None if row.metric_id == FAILED_SHARE or not row.varies else noise(_values(alike, row.metric_id))
-            if level is not None:
-                found[noise_key(model.name, row.metric_id, None)] = level
-        for key in by_key(model):
-            found |= _at_level(alike, model.name, key)
+        for stratum in (WHOLE, *levels(model)):
+            for metric_id in compared(stratum):
+                if not split_metric_id(metric_id, stratum.kind)[0].varies:
+                    continue
+                values = (value(result, one, stratum, metric_id) for result, one in alike)
+                deviation = noise([known for known in values if known])
+                if deviation is not None:
+                    found[noise_key(model.name, metric_id, stratum.words)] = deviation
     return found
-
-
-def _at_level(alike: Sequence[tuple[Result, ModelRun]], name: str, key: LevelKey) -> Mapping[tuple[str, ...], float]:
-    levels = [
-        summarise_level(result, model, found)
-        for result, model in alike
-        if (found := by_key(model).get(key)) is not None
-    ]
-    known: dict[tuple[str, ...], float] = {}
-    for metric_id in (at_level(row.metric_id, key) for row in COMPARED_AT_LOAD if row.varies):
-        deviation = noise([value for level in levels if (value := level_value(level, metric_id))])
-        if deviation is not None:
-            known[noise_key(name, metric_id, key.words)] = deviation
-    return known
-
-
-def _values(alike: Iterable[tuple[Result, ModelRun]], metric_id: str) -> list[float]:
-    values = (model_value(result, model, metric_id) for result, model in alike)
-    return [value for value in values if value]

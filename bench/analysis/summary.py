@@ -1,29 +1,20 @@
 """One run in short: for each model its distributions, its score, its failures, and why a number is missing."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import numpy as np
 
 from bench.analysis.trust import Steadiness, steadiness
 from bench.metrics.client_error import ClientError, client_error
 from bench.metrics.load import LevelKey, Limits
-from bench.metrics.registry import (
-    COST,
-    ITL,
-    MODEL_METRICS,
-    SAMPLE_METRICS,
-    SCORE,
-    THROUGHPUT,
-    GapMetric,
-    Metric,
-    ModelMetric,
-    SampleMetric,
-    metric,
-)
-from bench.metrics.resources import cost_per_1000_answers, why_no_cost
+from bench.metrics.registry import NOT_STREAMED, Metric, measured_in, metric, split_metric_id
+from bench.metrics.sample_arrays import SampleValues
 from bench.metrics.scores import mean_score, prompt_scores, score_why
 from bench.metrics.timing import (
-    NANOSECONDS_PER_SECOND,
+    GAP_METRIC,
+    OF_ALL_SAMPLES,
     good_samples,
     measured_before_version_2,
     sample_arrays,
@@ -32,32 +23,17 @@ from bench.metrics.timing import (
 from bench.schema.migrate import NOT_YET
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
-from bench.schema.sample import Sample
 from bench.stats.distribution import Distribution, distribution, too_few
 
-STATISTICS = ("p50", "p90", "p95", "p99", "mean", "minimum", "maximum")
-"""What may follow the dot of a metric's name, as in 'ttft_s.p95'."""
-
-NOT_STREAMED = "the answers were not streamed"
 NO_GOOD_SAMPLE = "no good sample"
 NO_CLIENT = "no client stands before a model in the same process"
-
-OF_A_CLIENT = ("connect_s", "sent_s", "sent_share")
-"""Metrics of what a client does."""
-
-OF_READS = ("shared_reads_count", "shared_reads_share")
-"""Metrics of how chunks were read, which a record of schema version 1 does not hold; nor does it those of a client."""
-
-_OF_SAMPLES: tuple[SampleMetric | GapMetric, ...] = (*SAMPLE_METRICS, ITL)
 
 
 @dataclass(frozen=True)
 class LevelPoint:
-    """What a history needs of one level of load in one run: counts of measured requests, and each watched metric."""
+    """What a history needs of one level of load in one run: each watched metric, and the limits of its goodput."""
 
     key: LevelKey
-    good: int
-    measured: int
     limits: Limits | None
     values: dict[str, float | None]
 
@@ -108,7 +84,7 @@ class ModelSummary:
         Raises KeyError for a metric or statistic that does not exist.
         """
         selected, statistic = split_metric_id(metric_id)
-        if isinstance(selected, SampleMetric | GapMetric):
+        if selected.of_samples:
             return _statistic(self.distributions[selected.id], statistic)
         return self.values[selected.id]
 
@@ -119,7 +95,7 @@ class ModelSummary:
             return None
         values = self.distributions.get(selected.id)
         if values is not None:
-            return too_few(values.count, statistic, "gap" if selected.scope == "gap" else "sample")
+            return too_few(values.count, statistic, selected.scope)
         return self.undefined[selected.id]
 
 
@@ -140,23 +116,27 @@ def summarise(result: Result) -> RunSummary:
 def summarise_model(result: Result, model: ModelRun) -> ModelSummary:
     """Return the summary of one model of a run."""
     good = good_samples(model)
-    distributions = {selected.id: _distribution(model, selected) for selected in _OF_SAMPLES}
+    distributions = {one.id: _distribution(model, one) for one in measured_in("whole", "sample", "gap")}
     scores = prompt_scores(result, model)
-    values = _model_values(result, model, mean_score(scores))
-    why = score_why(result, model, scores)
+    known = {"score": mean_score(scores)}
+    values = {
+        one.id: known[one.id] if one.id in known else _of_model(result, model, one)
+        for one in measured_in("whole", "model")
+    }
+    missing = [one for one in measured_in("whole") if (values | distributions)[one.id] is None]
     kinds = Counter(sample.failure.kind for sample in model.samples if sample.failure is not None)
     return ModelSummary(
         result=result,
         model=model,
         distributions=distributions,
         values=values,
-        score=values[SCORE.id],
-        score_why=why,
+        score=values["score"],
+        score_why=score_why(result, model, scores),
         prompt_scores=scores,
         failed_samples=kinds.total(),
         good_samples=len(good),
         failure_kinds=dict(kinds.most_common()),
-        undefined=_undefined(result, model, distributions, values, why),
+        undefined={one.id: why_none(result, model, one) for one in missing},
         client_error=client_error(result, model),
     )
 
@@ -167,13 +147,28 @@ def model_value(result: Result, model: ModelRun, metric_id: str) -> float | None
     Raises KeyError for a metric or statistic that does not exist.
     """
     selected, statistic = split_metric_id(metric_id)
-    if isinstance(selected, SampleMetric | GapMetric):
+    if selected.of_samples:
         return _statistic(_distribution(model, selected), statistic)
-    if isinstance(selected, ModelMetric):
-        return selected.value(model)
-    if selected is COST:
-        return cost_per_1000_answers(result, model)
-    return mean_score(prompt_scores(result, model)) if selected is SCORE else _throughput(result, model)
+    return _of_model(result, model, selected)
+
+
+def why_none(result: Result, model: ModelRun, selected: Metric) -> str:
+    """Return why a whole run has no value of a metric, given that it has none."""
+    if selected.of_client and model.transport == "in-process":
+        return NO_CLIENT
+    if selected.since_version > 1 and measured_before_version_2(model) and good_samples(model):
+        return NOT_YET
+    if selected.recorded is not None:
+        return model.unmeasured.get(selected.recorded, selected.undefined)
+    if selected.why_none is not None:
+        return selected.why_none(result, model) or selected.undefined
+    if not selected.of_samples:
+        return selected.undefined
+    good = good_samples(model)
+    if not good:
+        return NO_GOOD_SAMPLE
+    streamed = any(sample.chunk_ns for sample in good)
+    return NOT_STREAMED if selected.needs_stream and not streamed else selected.undefined
 
 
 def latest_by_machine(results: Iterable[Result]) -> dict[str, RunSummary]:
@@ -193,35 +188,13 @@ def oldest_first(results: Iterable[Result]) -> list[Result]:
     return sorted(results, key=lambda result: (result.run.started_utc, result.run.id))
 
 
-def run_throughput(model: ModelRun, in_turns: bool = False) -> float | None:
-    """Return the output tokens of all good samples per second of wall time.
-
-    Wall time runs from the start of the first measured request to the last thing known of any, failed ones included:
-    it is not a mean of the requests' rates. `in_turns` adds up the rounds' own wall times, and leaves out the other
-    side's. None without a good sample, or where the tokens of one were not counted.
-    """
-    good = good_samples(model)
-    counts = [sample.output_tokens for sample in good if sample.output_tokens]
-    if not good or len(counts) < len(good):
-        return None
-    turns: dict[int, list[Sample]] = {}
-    for sample in model.samples:
-        turns.setdefault(sample.round if in_turns else 0, []).append(sample)
-    wall_ns = sum(
-        max(_last_known_ns(sample) for sample in turn) - min(sample.start_ns for sample in turn)
-        for turn in turns.values()
-    )
-    return None if wall_ns == 0 else sum(counts) / (wall_ns / NANOSECONDS_PER_SECOND)
-
-
-def metric_values(samples: Iterable[Sample], selected: SampleMetric | GapMetric) -> tuple[float, ...]:
-    """Return the values of a metric over samples, in their order and in base units.
-
-    Samples that failed or have no value are left out.
-    """
-    if isinstance(selected, GapMetric):
-        return tuple([gap for sample in samples for gap in selected.values(sample)])
-    return tuple([value for sample in samples if (value := selected.value(sample)) is not None])
+def sample_values(model: ModelRun, selected: Metric) -> SampleValues:
+    """Return the values of a metric of samples, or of gaps, of each good sample of a model, in order of sending."""
+    if selected.id in OF_ALL_SAMPLES or selected.id == GAP_METRIC:
+        return values_of(sample_arrays(model), selected.id)
+    each = [selected.values(sample) for sample in good_samples(model)]
+    values = np.array([value for some in each for value in some], dtype=np.float64)
+    return SampleValues(values, np.array([len(some) for some in each], dtype=np.int64))
 
 
 def prompt_distributions(result: Result, model: ModelRun, metric_id: str) -> dict[str, Distribution | None]:
@@ -230,70 +203,20 @@ def prompt_distributions(result: Result, model: ModelRun, metric_id: str) -> dic
     None for a prompt without a value. Raises KeyError for a metric that samples do not have.
     """
     selected = metric(metric_id)
-    if not isinstance(selected, SampleMetric | GapMetric):
+    if not selected.of_samples or "prompt" not in selected.strata:
         raise KeyError(f"{metric_id!r} is not a metric of samples")
     arrays = sample_arrays(model)
-    by_prompt = values_of(arrays, selected.id).by_prompt(arrays.prompts)
-    noun = _noun(selected)
-    return {prompt.id: distribution(by_prompt.get(prompt.id, ()), noun) for prompt in result.prompt_set.prompts}
+    by_prompt = sample_values(model, selected).by_prompt(arrays.prompts)
+    of_each = ((prompt.id, by_prompt.get(prompt.id, ())) for prompt in result.prompt_set.prompts)
+    return {prompt_id: distribution(values, selected.scope) for prompt_id, values in of_each}
 
 
-def split_metric_id(metric_id: str) -> tuple[Metric, str]:
-    """Return the metric of 'ttft_s' or 'ttft_s.p95' and the statistic, the median unless one is named.
-
-    Raises KeyError for a metric or statistic that does not exist, or a statistic of a metric with one value.
-    """
-    name, dot, statistic = metric_id.partition(".")
-    selected = metric(name)
-    if not dot:
-        return selected, "p50"
-    if statistic not in STATISTICS or selected.scope == "model":
-        raise KeyError(f"unknown statistic in {metric_id!r}; metrics of samples have {', '.join(STATISTICS)}")
-    return selected, statistic
+def _of_model(result: Result, model: ModelRun, selected: Metric) -> float | None:
+    return None if selected.of_model is None else selected.of_model(result, model)
 
 
-def _distribution(model: ModelRun, selected: SampleMetric | GapMetric) -> Distribution | None:
-    return distribution(values_of(sample_arrays(model), selected.id).values, _noun(selected))
-
-
-def _model_values(result: Result, model: ModelRun, score: float | None) -> dict[str, float | None]:
-    values: dict[str, float | None] = {selected.id: selected.value(model) for selected in MODEL_METRICS}
-    more = {THROUGHPUT.id: _throughput(result, model), SCORE.id: score, COST.id: cost_per_1000_answers(result, model)}
-    return values | more
-
-
-def _undefined(
-    result: Result,
-    model: ModelRun,
-    distributions: Mapping[str, Distribution | None],
-    values: Mapping[str, float | None],
-    score_why: str | None,
-) -> dict[str, str]:
-    good = good_samples(model)
-    streamed = any(sample.chunk_ns for sample in good)
-    reasons: dict[str, str] = {}
-    for selected in _OF_SAMPLES:
-        if distributions[selected.id] is None:
-            reason = NOT_STREAMED if selected.needs_stream and not streamed else selected.undefined
-            reasons[selected.id] = reason if good else NO_GOOD_SAMPLE
-    for recorded in MODEL_METRICS:
-        if values[recorded.id] is None:
-            reasons[recorded.id] = model.unmeasured.get(recorded.field or "", recorded.undefined)
-    if measured_before_version_2(model) and good:
-        reasons |= {metric_id: NOT_YET for metric_id in (*OF_A_CLIENT, *OF_READS) if metric_id in reasons}
-    if model.transport == "in-process":
-        reasons |= {metric_id: NO_CLIENT for metric_id in OF_A_CLIENT if metric_id in reasons}
-    if values[THROUGHPUT.id] is None:
-        reasons[THROUGHPUT.id] = THROUGHPUT.undefined if good else NO_GOOD_SAMPLE
-    if values[SCORE.id] is None:
-        reasons[SCORE.id] = score_why or SCORE.undefined
-    if values[COST.id] is None:
-        reasons[COST.id] = why_no_cost(result, model)
-    return reasons
-
-
-def _throughput(result: Result, model: ModelRun) -> float | None:
-    return run_throughput(model, in_turns=result.run.pairing is not None)
+def _distribution(model: ModelRun, selected: Metric) -> Distribution | None:
+    return distribution(sample_values(model, selected).values, selected.scope)
 
 
 def _statistic(values: Distribution | None, statistic: str) -> float | None:
@@ -301,13 +224,3 @@ def _statistic(values: Distribution | None, statistic: str) -> float | None:
         return None
     chosen: float | None = getattr(values, statistic)
     return chosen
-
-
-def _noun(selected: Metric) -> str:
-    return "gap" if selected.scope == "gap" else "sample"
-
-
-def _last_known_ns(sample: Sample) -> int:
-    if sample.end_ns is not None:
-        return sample.start_ns + sample.end_ns
-    return sample.start_ns + (sample.chunk_ns[-1] if sample.chunk_ns else 0)

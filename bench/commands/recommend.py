@@ -180,7 +180,7 @@ def _show(made: Any, limits: Any, machine: str, prefer: str, found: "Candidates"
             continue
         table = Table(title=Text(f"{heading}: {len(group)}"), title_justify="left", box=box.SIMPLE_HEAD)
         table.add_column("model", overflow="fold")
-        table.add_column(preferred.symbol.lower(), justify="right", no_wrap=True)
+        table.add_column(preferred.name.lower(), justify="right", no_wrap=True)
         table.add_column("front", no_wrap=True)
         table.add_column("because", overflow="fold")
         for one in group:
@@ -213,7 +213,7 @@ def _because(finding: Any, limits: Any) -> str:
         return f"licence: {finding.why}"
     name, _, statistic = finding.what.partition(".")
     chosen = metric(name)
-    label = f"{chosen.symbol} {statistic}".strip() if statistic else chosen.label.lower()
+    label = f"{chosen.name} {statistic}".strip() if statistic else chosen.label.lower()
     if finding.estimate.value is None:
         return f"{label} is not known: {finding.why}"
     bound = next(limit.bound for limit in limits if limit.metric_id == finding.what)
@@ -221,7 +221,7 @@ def _because(finding: Any, limits: Any) -> str:
     interval = finding.estimate.interval
     if interval is not None:
         value += f" ({with_unit(interval.low, chosen.unit)} to {with_unit(interval.high, chosen.unit)})"
-    return f"{label} {value}, {WORDS[chosen.better][finding.verdict]} {with_unit(bound, chosen.unit)}"
+    return f"{label} {value}, {WORDS[chosen.direction][finding.verdict]} {with_unit(bound, chosen.unit)}"
 
 
 def _row(one: Any) -> dict[str, Any]:

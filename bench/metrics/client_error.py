@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from bench.metrics.registry import metric
 from bench.metrics.timing import NANOSECONDS_PER_SECOND
 from bench.schema.machine import ClientCheck
 from bench.schema.model_run import ModelRun
@@ -14,13 +15,6 @@ from bench.stats.distribution import PERCENTILE_METHOD, VALUES_NEEDED
 
 TIMES_THE_ERROR: Final = 3
 """A latency below this many times the client's error is not resolvable: a third of it or more may be the client."""
-
-FROM_START = ("ttft_s", "ttfo_s", "e2e_s", "first_request_s")
-"""Latencies that count from the request's start: the client errs on them as on TTFT."""
-
-BETWEEN_CHUNKS = ("itl_s", "longest_stall_s")
-"""Latencies between two chunks: the client errs on them as on gaps. TPOT is none of them, since the error of its two
-ends is spread over all tokens."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +65,8 @@ def smallest_resolvable_s(metric_id: str, error: ClientError | None) -> float | 
     """Return the latency of this metric below which the client cannot tell; None where there is no such limit."""
     if error is None:
         return None
-    name = metric_id.partition(".")[0]
-    size = error.ttft if name in FROM_START else error.gap if name in BETWEEN_CHUNKS else None
+    limited_by = metric(metric_id.partition(".")[0]).resolvable_from
+    size = error.ttft if limited_by == "ttft" else error.gap if limited_by == "gap" else None
     return None if size is None else size.resolvable_s
 
 

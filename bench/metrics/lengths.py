@@ -1,15 +1,14 @@
 """The matrix of prompt and answer lengths: how fast a model reads and writes, cell by cell."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from bench.metrics.timing import NO_TPOT, decode_tokens_per_s, e2e_s, prefill_tokens_per_s, ttft_s
+from bench.metrics.registry import NOT_STREAMED, measured_in, split_metric_id
 from bench.schema.load import LengthCell
 from bench.schema.model_run import ModelRun
-from bench.schema.sample import Sample
 
 REMEMBERED_PROMPT: Final = 4.0
 """How many times longer the longest prompt must be than the shortest one before their TTFTs tell anything."""
@@ -19,9 +18,6 @@ REMEMBERED_TTFT: Final = 1.25
 times as much takes longer, unless it has kept what it read before."""
 
 NO_GOOD: Final = "no good sample"
-NOT_STREAMED: Final = "the answers were not streamed"
-NO_PROMPT_COUNT: Final = "nobody counted the prompt tokens"
-NO_TPOT: Final = NO_TPOT
 
 
 @dataclass(frozen=True)
@@ -33,13 +29,18 @@ class Spread:
     minimum: float
     maximum: float
 
+    @property
+    def p50(self) -> float:
+        """The median, as metrics call it."""
+        return self.median
+
 
 @dataclass(frozen=True)
 class CellSummary:
     """One cell in short. `prompt_tokens` and `output_tokens` are what was aimed at; `read` and `written` what came.
 
-    `prefill` is prompt tokens / TTFT, `decode` 1 / TPOT, both in tokens/s over the good repeats; `ttft` and `e2e` are
-    in seconds. `undefined` says why 'prefill', 'decode', 'ttft' or 'e2e' is None. A skipped cell has no samples.
+    `spreads` has each metric of a cell over the good repeats, by id in its base unit; None where none has a value, for
+    which `undefined` says why. A skipped cell has no samples.
     """
 
     record: LengthCell
@@ -50,11 +51,22 @@ class CellSummary:
     failure_kinds: dict[str, int]
     read: Spread | None
     written: Spread | None
-    prefill: Spread | None
-    decode: Spread | None
-    ttft: Spread | None
-    e2e: Spread | None
+    spreads: dict[str, Spread | None]
     undefined: dict[str, str]
+
+    def value(self, metric_id: str) -> float | None:
+        """Return one number in its base unit: the median, or a statistic as in 'ttft_s.maximum'.
+
+        Raises KeyError for a metric or statistic that a cell does not have.
+        """
+        selected, statistic = split_metric_id(metric_id, "cell")
+        spread = self.spreads[selected.id]
+        value: float | None = None if spread is None else getattr(spread, statistic)
+        return value
+
+    def why_undefined(self, metric_id: str) -> str | None:
+        """Return why `value` has nothing for this metric, or None where it has something."""
+        return self.undefined.get(split_metric_id(metric_id, "cell")[0].id)
 
     @property
     def failed(self) -> int:
@@ -86,7 +98,11 @@ class LengthMatrix:
 
         Prefill speed then says how fast a prompt is found again, not how fast one is read.
         """
-        lengths = [(cell.read.median, cell.ttft.median) for cell in self.cells.values() if cell.read and cell.ttft]
+        lengths = [
+            (cell.read.median, ttft)
+            for cell in self.cells.values()
+            if cell.read and (ttft := cell.value("ttft_s")) is not None
+        ]
         if not lengths:
             return False
         shortest, longest = min(lengths), max(lengths)
@@ -112,17 +128,14 @@ def summarise_cell(cell: LengthCell) -> CellSummary:
     """Return the summary of one cell; failed repeats are counted and in nothing else."""
     good = [sample for sample in cell.samples if sample.failure is None]
     kinds = Counter(sample.failure.kind for sample in cell.samples if sample.failure is not None)
-    prefill, decode = _of(prefill_tokens_per_s, good), _of(decode_tokens_per_s, good)
-    ttft, e2e = _of(ttft_s, good), _of(e2e_s, good)
-    undefined = {}
-    if prefill is None:
-        undefined["prefill"] = NO_PROMPT_COUNT if ttft is not None else NOT_STREAMED
-    if decode is None:
-        undefined["decode"] = NO_TPOT if ttft is not None else NOT_STREAMED
-    if ttft is None:
-        undefined["ttft"] = NOT_STREAMED
-    if not good:
-        undefined = dict.fromkeys(("prefill", "decode", "ttft", "e2e"), cell.skipped or NO_GOOD)
+    streamed = any(sample.chunk_ns for sample in good)
+    metrics = measured_in("cell", "sample")
+    spreads = {one.id: _spread(one.all_values(good)) for one in metrics}
+    undefined = {
+        one.id: NOT_STREAMED if one.needs_stream and not streamed else one.undefined
+        for one in metrics
+        if spreads[one.id] is None
+    }
     return CellSummary(
         record=cell,
         prompt_tokens=cell.prompt_tokens,
@@ -132,16 +145,9 @@ def summarise_cell(cell: LengthCell) -> CellSummary:
         failure_kinds=dict(kinds.most_common()),
         read=_spread(float(sample.prompt_tokens) for sample in good if sample.prompt_tokens),
         written=_spread(float(sample.output_tokens) for sample in good if sample.output_tokens),
-        prefill=prefill,
-        decode=decode,
-        ttft=ttft,
-        e2e=e2e,
-        undefined=undefined,
+        spreads=spreads,
+        undefined=undefined if good else dict.fromkeys(undefined, cell.skipped or NO_GOOD),
     )
-
-
-def _of(value: Callable[[Sample], float | None], samples: Iterable[Sample]) -> Spread | None:
-    return _spread(found for sample in samples if (found := value(sample)) is not None)
 
 
 def _spread(values: Iterable[float]) -> Spread | None:

@@ -1,12 +1,25 @@
-"""A level of load in short: throughput, latencies, gaps, goodput and failures, and what the client did meanwhile."""
+"""A level of load in short: throughput, latencies, gaps, goodput, failures, the client, and whether a rate is kept."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from functools import cached_property
+from statistics import median
+from typing import Final, Literal, NamedTuple
 
 from bench.metrics.client_error import ClientError, error_of
-from bench.metrics.timing import NANOSECONDS_PER_SECOND, STALL_NS, e2e_s, itl_s, tpot_s, ttft_s
+from bench.metrics.registry import NOT_STREAMED, Metric, metric, split_metric_id
+from bench.metrics.timing import (
+    NANOSECONDS_PER_SECOND,
+    REQUESTS_DUE_NEEDED,
+    STALL_NS,
+    e2e_s,
+    itl_s,
+    last_known_ns,
+    tpot_s,
+    ttft_s,
+    waited_s,
+)
 from bench.schema.load import Arrivals, GapHistogram, LoadLevel, LoadSample
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -90,6 +103,8 @@ def _centre_ns(histogram: GapHistogram, number: int) -> float:
     return centre
 
 
+CLOSED: Final = "a closed loop has no schedule"
+NO_GOOD_ANSWER: Final = "no good answer among the measured requests"
 NO_LIMITS = "the config sets no limits (load.goodput)"
 NO_REQUEST = "no request was measured"
 NO_TTFT = "the limit is one of TTFT, and the answers were not streamed"
@@ -154,11 +169,6 @@ def goodput(measured: Sequence[LoadSample], limits: Limits | None, window_s: flo
     return Goodput(kept, kept / len(measured), kept / window_s, limits)
 
 
-def waited_s(sample: LoadSample) -> float:
-    """Return how long after its scheduled time a request was sent, in seconds; 0 where there is no schedule."""
-    return 0.0 if sample.scheduled_ns is None else (sample.start_ns - sample.scheduled_ns) / NANOSECONDS_PER_SECOND
-
-
 def _keeps(sample: LoadSample, limits: Limits) -> bool:
     waited = waited_s(sample)
     found = ((ttft_s(sample), waited, limits.ttft_s), (tpot_s(sample), 0.0, limits.tpot_s))
@@ -199,45 +209,95 @@ class LevelKey(NamedTuple):
         return (0, self.streams) if self.rate_per_s is None else (1, self.rate_per_s, self.streams)
 
 
-@dataclass(frozen=True)
-class LevelSummary:
-    """One level of load in short; durations in seconds, None for what is undefined.
+KEPT_SHARE: Final = 0.97
+"""Share of the requests due that a sustained rate answers. Three in a hundred is the finest step that a window of some
+30 requests can show at all, and more is felt within minutes: at 3% too little a queue grows by 2 s a minute."""
 
-    `measured` counts the requests that the statistics are of, `failure_kinds` the failed of them, most frequent first.
-    `throughput_tokens_per_s` and `answers_per_s` are of the window, `due_per_s` is what the schedule drew for it.
-    `scheduled_ttft` and `scheduled_e2e` count from the schedule and are None in a closed loop, as `lateness` is: by how
-    much later than scheduled a request was sent. `under_way` is how many requests were under way on average,
-    `by_little` the same by Little's law. `client_share` is the client's processor time / the window.
+GROWTH_LIMIT: Final = 0.03
+"""Seconds that the latency from the schedule may grow in a second. A model that answers 97 of 100 requests due falls
+behind by 1/0.97 - 1 = 0.03 s a second: the same limit, seen from the latencies."""
+
+VerdictWord = Literal["sustained", "overloaded", "failing", "unknown"]
+
+
+@dataclass(frozen=True)
+class RateVerdict:
+    """Whether a model keeps up with a rate; `why` says so in words.
+
+    `answered_share` is the good answers that ended inside the window / the requests due in it, `growth` by how many
+    seconds the latency from the schedule grew in a second.
+    """
+
+    word: VerdictWord
+    why: str
+    answered_share: float | None
+    growth: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class LevelSummary:
+    """One level of load of a model in a run; each number is worked out when it is first asked for.
+
+    Durations are in seconds; None for what is undefined.
     """
 
     result: Result
     model: ModelRun
     record: LoadLevel
-    key: LevelKey
-    window_s: float
-    measured: int
-    good: int
-    failure_kinds: dict[str, int]
-    throughput_tokens_per_s: float | None
-    answers_per_s: float | None
-    due_per_s: float | None
-    ttft: Distribution | None
-    tpot: Distribution | None
-    e2e: Distribution | None
-    scheduled_ttft: Distribution | None
-    scheduled_e2e: Distribution | None
-    lateness: Distribution | None
-    gaps: Gaps | None
-    under_way: float | None
-    by_little: float | None
-    goodput: Goodput | NoGoodput
-    client_share: float | None
-    client_error: ClientError | None
+
+    def value(self, metric_id: str) -> float | None:
+        """Return one number in its base unit: 'under_way', or a statistic as in 'ttft_s.p95'; else the median.
+
+        Raises KeyError for a metric or statistic that a level does not have.
+        """
+        selected, statistic = split_metric_id(metric_id, "level")
+        found = self.found(selected)
+        if found is None or isinstance(found, int | float):
+            return found
+        value: float | None = getattr(found, statistic)
+        return value
+
+    def why_undefined(self, metric_id: str) -> str | None:
+        """Return why `value` has nothing for this metric, or None where it has something."""
+        if self.value(metric_id) is not None:
+            return None
+        selected, statistic = split_metric_id(metric_id, "level")
+        if selected.needs_schedule and self.closed:
+            return CLOSED
+        found = self.found(selected)
+        if isinstance(found, Distribution | Gaps):
+            return too_few(found.count, statistic, "gap" if selected.scope == "gap" else "request")
+        if selected.why_level is not None:
+            return selected.why_level(self)
+        if selected.needs_good and not self.good:
+            return NO_GOOD_ANSWER if self.measured else NO_REQUEST
+        if selected.needs_stream and not any(sample.chunk_ns for sample in self.answers):
+            return NOT_STREAMED
+        return selected.level_undefined or selected.undefined
+
+    def found(self, selected: Metric) -> Distribution | Gaps | float | None:
+        """Return what was found of a metric: of one of samples its distribution over the good measured requests."""
+        if selected.id not in self._found:
+            self._found[selected.id] = self._worked_out(selected)
+        return self._found[selected.id]
+
+    def _worked_out(self, selected: Metric) -> Distribution | Gaps | float | None:
+        if selected.needs_schedule and self.closed:
+            return None
+        if selected.of_level is not None:
+            return selected.of_level(self)
+        if selected.scope == "gap":
+            return self.gaps
+        return distribution(selected.all_values(self.answers), "request")
+
+    @cached_property
+    def _found(self) -> dict[str, Distribution | Gaps | float | None]:
+        return {}
 
     @property
-    def failed(self) -> int:
-        """The number of measured requests that failed."""
-        return self.measured - self.good
+    def key(self) -> LevelKey:
+        """What identifies the level across runs."""
+        return level_key(self.record)
 
     @property
     def closed(self) -> bool:
@@ -245,9 +305,140 @@ class LevelSummary:
         return self.record.arrivals == "closed"
 
     @property
+    def window_s(self) -> float:
+        """The length of the window in seconds."""
+        return (self.record.window_end_ns - self.record.window_start_ns) / NANOSECONDS_PER_SECOND
+
+    @cached_property
+    def asked(self) -> tuple[LoadSample, ...]:
+        """The requests that the statistics are of, failed ones included, in the order of sending."""
+        return tuple(sample for sample in self.record.samples if sample.phase == "measured")
+
+    @cached_property
+    def answers(self) -> tuple[LoadSample, ...]:
+        """Those of them that were answered well."""
+        return tuple(sample for sample in self.asked if sample.failure is None)
+
+    @property
+    def measured(self) -> int:
+        """The number of requests that the statistics are of."""
+        return len(self.asked)
+
+    @property
+    def good(self) -> int:
+        """The number of those that were answered well."""
+        return len(self.answers)
+
+    @property
+    def failed(self) -> int:
+        """The number of measured requests that failed."""
+        return self.measured - self.good
+
+    @property
+    def failure_kinds(self) -> dict[str, int]:
+        """The failed of them by kind, most frequent first."""
+        kinds = Counter(sample.failure.kind for sample in self.asked if sample.failure is not None)
+        return dict(kinds.most_common())
+
+    @cached_property
+    def throughput_tokens_per_s(self) -> float | None:
+        """The output tokens that arrived inside the window, per second of it.
+
+        Every good answer counts, whenever it was sent, by the part of its text that came inside the window; its tokens
+        are taken to come evenly from its first text to its last. So an answer that ends after the window counts by its
+        part before it, and one that a warm-up request began by its part after it: counting whole answers would be off
+        by up to one answer a stream at each end, which is most of it where an answer takes as long as the window. The
+        tokens of a failed answer are lost. What is left of bias: an answer that does not flow evenly is put a little
+        early or late.
+
+        None where no good answer has text in the window, or where the tokens of one that has were not counted.
+        """
+        start_ns, end_ns = self.record.window_start_ns, self.record.window_end_ns
+        good = [sample for sample in self.record.samples if sample.failure is None]
+        shares = [(sample.output_tokens, _share_inside(sample, start_ns, end_ns)) for sample in good]
+        inside = [(tokens, share) for tokens, share in shares if share > 0]
+        if not inside or end_ns == start_ns or not all(tokens for tokens, _ in inside):
+            return None
+        return sum(tokens * share for tokens, share in inside if tokens) / self.window_s
+
+    @cached_property
+    def answered(self) -> int:
+        """How many good answers ended inside the window, whenever they were sent."""
+        return sum(
+            sample.failure is None
+            and sample.end_ns is not None
+            and self.record.window_start_ns < sample.start_ns + sample.end_ns <= self.record.window_end_ns
+            for sample in self.record.samples
+        )
+
+    @property
+    def answers_per_s(self) -> float | None:
+        """The same per second of the window; None for a window of no length.
+
+        Answers under way at the window's start count whole, those under way at its end not at all: in a steady load the
+        two cancel, give or take one answer a stream.
+        """
+        return None if self.window_s == 0 else self.answered / self.window_s
+
+    @property
+    def due_per_s(self) -> float | None:
+        """What the schedule drew for the window, per second of it."""
+        return None if self.closed or self.window_s <= 0 else self.measured / self.window_s
+
+    @cached_property
+    def lateness(self) -> Distribution | None:
+        """By how much later than scheduled the measured requests were sent, failed ones included."""
+        return None if self.closed else distribution([waited_s(sample) for sample in self.asked], "request")
+
+    @cached_property
+    def gaps(self) -> Gaps | None:
+        """The gaps between chunks of the good answers."""
+        histogram = self.record.gaps
+        return gaps_of_samples(self.answers) if histogram is None else gaps_of_histogram(histogram)
+
+    @cached_property
+    def under_way(self) -> float | None:
+        """How many requests were under way on average over the window: sent, and not yet ended.
+
+        A failed request counts until the last thing known of it. None for a window of no length.
+        """
+        start_ns, end_ns = self.record.window_start_ns, self.record.window_end_ns
+        if end_ns == start_ns:
+            return None
+        spans = ((sample.start_ns, sample.start_ns + last_known_ns(sample)) for sample in self.record.samples)
+        return sum(max(0, min(end, end_ns) - max(start, start_ns)) for start, end in spans) / (end_ns - start_ns)
+
+    @property
+    def by_little(self) -> float | None:
+        """The same by Little's law."""
+        e2e, answers = self.found(metric("e2e_s")), self.answers_per_s
+        return answers * e2e.mean if isinstance(e2e, Distribution) and answers is not None else None
+
+    @cached_property
+    def goodput(self) -> Goodput | NoGoodput:
+        """The measured requests that kept the config's limits, or why nobody can tell."""
+        return goodput(self.asked, limits_of(self.result), self.window_s)
+
+    @property
+    def client_share(self) -> float | None:
+        """The client's processor time / the window; None where it was not read, and for a window of no length."""
+        cpu_ns, window_ns = self.record.client_cpu_ns, self.record.window_end_ns - self.record.window_start_ns
+        return None if cpu_ns is None or window_ns == 0 else cpu_ns / window_ns
+
+    @property
     def client_bound(self) -> bool:
         """Whether the client was so busy that it may be what limited this level."""
         return self.client_share is not None and self.client_share >= CLIENT_LIMIT
+
+    @property
+    def client_error(self) -> ClientError | None:
+        """The client's error with the fewest streams that are no fewer than the level's, or with the most."""
+        return _client_error(self.result, self.model, self.record.streams)
+
+    @cached_property
+    def verdict(self) -> RateVerdict | None:
+        """Whether the model keeps up with the level's rate; None for a closed loop."""
+        return rate_verdict(self)
 
 
 def level_key(level: LoadLevel) -> LevelKey:
@@ -262,103 +453,54 @@ def level_summaries(result: Result, model: ModelRun) -> tuple[LevelSummary, ...]
 
 def summarise_level(result: Result, model: ModelRun, level: LoadLevel) -> LevelSummary:
     """Return the summary of one level. Warm-up and cool-down are in nothing but throughput and what was under way."""
-    window_s = (level.window_end_ns - level.window_start_ns) / NANOSECONDS_PER_SECOND
-    measured = measured_samples(level)
-    good = [sample for sample in measured if sample.failure is None]
-    kinds = Counter(sample.failure.kind for sample in measured if sample.failure is not None)
-    scheduled = level.arrivals != "closed"
-    answers = answers_per_s(level)
-    e2e = _of(e2e_s(sample) for sample in good)
-    return LevelSummary(
-        result=result,
-        model=model,
-        record=level,
-        key=level_key(level),
-        window_s=window_s,
-        measured=len(measured),
-        good=len(good),
-        failure_kinds=dict(kinds.most_common()),
-        throughput_tokens_per_s=throughput_tokens_per_s(level),
-        answers_per_s=answers,
-        due_per_s=len(measured) / window_s if scheduled and window_s > 0 else None,
-        ttft=_of(ttft_s(sample) for sample in good),
-        tpot=_of(tpot_s(sample) for sample in good),
-        e2e=e2e,
-        scheduled_ttft=_of(_later(ttft_s(sample), sample) for sample in good) if scheduled else None,
-        scheduled_e2e=_of(_later(e2e_s(sample), sample) for sample in good) if scheduled else None,
-        lateness=_of(waited_s(sample) for sample in measured) if scheduled else None,
-        gaps=gaps_of_samples(good) if level.gaps is None else gaps_of_histogram(level.gaps),
-        under_way=under_way(level),
-        by_little=None if answers is None or e2e is None else answers * e2e.mean,
-        goodput=goodput(measured, limits_of(result), window_s),
-        client_share=client_share(level),
-        client_error=_client_error(result, model, level.streams),
-    )
+    return LevelSummary(result, model, level)
 
 
-def measured_samples(level: LoadLevel) -> tuple[LoadSample, ...]:
-    """Return the samples that the statistics of a level are of, failed ones included, in the order of sending."""
-    return tuple(sample for sample in level.samples if sample.phase == "measured")
+def rate_verdict(level: LevelSummary) -> RateVerdict | None:
+    """Return whether a model keeps up with the rate of an open-loop level; None for a closed loop.
 
+    A rate is *failing* where more than 3% of the requests due in the window failed. It is *overloaded* where the model
+    falls behind, of which there are two signs: fewer than 97% as many good answers ended in the window as requests were
+    due in it, and latency from the schedule grew by more than 0.03 s a second. It takes both, for each alone is often
+    chance: a few requests more under way at the window's end than at its start, or a few long answers late in it. In a
+    simulated queue at 70% of its capacity, with 100 requests due at random times, one of the signs or the other came up
+    in a fifth of the windows and both in one or two of a hundred; at 125%, both in 91 to 95. Otherwise it is
+    *sustained*.
 
-def throughput_tokens_per_s(level: LoadLevel) -> float | None:
-    """Return the output tokens that arrived inside the window, per second of it.
-
-    Every good answer counts, whenever it was sent, by the part of its text that came inside the window; its tokens are
-    taken to come evenly from its first text to its last. So an answer that ends after the window counts by its part
-    before it, and one that a warm-up request began by its part after it: counting whole answers would be off by up to
-    one answer a stream at each end, which is most of it where an answer takes as long as the window. The tokens of a
-    failed answer are lost. What is left of bias: an answer that does not flow evenly is put a little early or late.
-
-    None where no good answer has text in the window, or where the tokens of one that has were not counted.
+    The growth is the slope of a resistant line (Tukey, Exploratory Data Analysis, 1977): between the medians of the
+    first and of the last third of the requests, by their scheduled times.
     """
-    start_ns, end_ns = level.window_start_ns, level.window_end_ns
-    shares = [(sample, _share_inside(sample, start_ns, end_ns)) for sample in level.samples if sample.failure is None]
-    inside = [(sample.output_tokens, share) for sample, share in shares if share > 0]
-    if not inside or end_ns == start_ns or not all(tokens for tokens, _ in inside):
+    if level.closed:
         return None
-    tokens_inside = sum(tokens * share for tokens, share in inside if tokens)
-    return tokens_inside / ((end_ns - start_ns) / NANOSECONDS_PER_SECOND)
+    due = level.asked
+    if len(due) < REQUESTS_DUE_NEEDED:
+        noun = "request was" if len(due) == 1 else "requests were"
+        return RateVerdict("unknown", f"{len(due)} {noun} due; it takes {REQUESTS_DUE_NEEDED} to tell", None, None)
+    share = level.answered / len(due)
+    if level.good < KEPT_SHARE * len(due):
+        return RateVerdict("failing", f"{level.failed} of {len(due)} requests failed", share, None)
+    points = [
+        (sample.scheduled_ns / NANOSECONDS_PER_SECOND, latency + waited_s(sample))
+        for sample in level.answers
+        if sample.scheduled_ns is not None and (latency := e2e_s(sample)) is not None
+    ]
+    growth = resistant_slope(points)
+    why = f"{level.answered} answers for {len(due)} requests due"
+    if share < KEPT_SHARE and growth is not None and growth > GROWTH_LIMIT:
+        return RateVerdict("overloaded", why, share, growth)
+    return RateVerdict("sustained", why, share, growth)
 
 
-def answers_per_s(level: LoadLevel) -> float | None:
-    """Return the good answers that ended inside the window, whenever they were sent, per second of it.
-
-    Answers under way at the window's start count whole, those under way at its end not at all: in a steady load the two
-    cancel, give or take one answer a stream. None for a window of no length.
-    """
-    if level.window_end_ns == level.window_start_ns:
+def resistant_slope(points: Sequence[tuple[float, float]]) -> float | None:
+    """Return the slope between the medians of the outer thirds of (x, y) points; None where x does not move."""
+    third = len(points) // 3
+    if not third:
         return None
-    return answered(level) / ((level.window_end_ns - level.window_start_ns) / NANOSECONDS_PER_SECOND)
-
-
-def answered(level: LoadLevel) -> int:
-    """Return how many good answers ended inside the window, whenever they were sent."""
-    return sum(
-        sample.failure is None
-        and sample.end_ns is not None
-        and level.window_start_ns < sample.start_ns + sample.end_ns <= level.window_end_ns
-        for sample in level.samples
-    )
-
-
-def under_way(level: LoadLevel) -> float | None:
-    """Return how many requests were under way on average over the window: sent, and not yet ended.
-
-    A failed request counts until the last thing known of it. None for a window of no length.
-    """
-    start_ns, end_ns = level.window_start_ns, level.window_end_ns
-    if end_ns == start_ns:
-        return None
-    spans = ((sample.start_ns, sample.start_ns + _last_known_ns(sample)) for sample in level.samples)
-    return sum(max(0, min(end, end_ns) - max(start, start_ns)) for start, end in spans) / (end_ns - start_ns)
-
-
-def client_share(level: LoadLevel) -> float | None:
-    """Return the client's processor time / the window; None where it was not read, and for a window of no length."""
-    if level.client_cpu_ns is None or level.window_end_ns == level.window_start_ns:
-        return None
-    return level.client_cpu_ns / (level.window_end_ns - level.window_start_ns)
+    ordered = sorted(points)
+    first, last = ordered[:third], ordered[-third:]
+    run = median(x for x, _ in last) - median(x for x, _ in first)
+    rise = median(y for _, y in last) - median(y for _, y in first)
+    return rise / run if run > 0 else None
 
 
 def _share_inside(sample: LoadSample, start_ns: int, end_ns: int) -> float:
@@ -367,20 +509,6 @@ def _share_inside(sample: LoadSample, start_ns: int, end_ns: int) -> float:
     if first_ns == last_ns:
         return float(start_ns < last_ns <= end_ns)
     return max(0, min(last_ns, end_ns) - max(first_ns, start_ns)) / (last_ns - first_ns)
-
-
-def _last_known_ns(sample: LoadSample) -> int:
-    if sample.end_ns is not None:
-        return sample.end_ns
-    return sample.chunk_ns[-1] if sample.chunk_ns else 0
-
-
-def _later(value_s: float | None, sample: LoadSample) -> float | None:
-    return None if value_s is None else value_s + waited_s(sample)
-
-
-def _of(values: Iterable[float | None]) -> Distribution | None:
-    return distribution([value for value in values if value is not None], "request")
 
 
 def _client_error(result: Result, model: ModelRun, streams: int) -> ClientError | None:

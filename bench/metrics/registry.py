@@ -1,25 +1,38 @@
-"""The metrics: a literal table of name, unit, which way is better, and how to get each from what was recorded.
+"""The registry of all metrics: one literal table, and every list of metrics as a query of it.
 
-Nothing is rounded or converted here: seconds, bytes, tokens/s. What is undefined is None.
+Nothing is rounded or converted here: seconds, bytes, tokens/s. What is undefined is None. A new metric is a row here
+and the function that gets it; each list that its flags name has it then.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
 
-from bench.metrics.resources import energy_per_1000_tokens_j, energy_per_answer_j
+from bench.metrics.resources import (
+    cost_per_1000_answers,
+    energy_per_1000_tokens_j,
+    energy_per_answer_j,
+    why_no_cost,
+)
+from bench.metrics.scores import mean_score, prompt_scores, score_why
 from bench.metrics.timing import (
     NO_TPOT,
+    REQUESTS_DUE_NEEDED,
     STALL,
     cold_load_s,
     connect_s,
     decode_tokens_per_s,
     e2e_s,
+    failed_share,
     first_request_s,
+    from_schedule,
+    good_samples,
+    good_share,
     itl_s,
     longest_stall_s,
     output_tokens_per_s,
     prefill_tokens_per_s,
+    run_throughput,
     sent_s,
     sent_share,
     shared_reads,
@@ -32,443 +45,886 @@ from bench.metrics.timing import (
 )
 from bench.quality.grading import SCALE_WORDS
 from bench.schema.model_run import ModelRun
+from bench.schema.result import Result
 from bench.schema.sample import Sample
 
+if TYPE_CHECKING:
+    from bench.metrics.load import Gaps, LevelSummary
+    from bench.stats.distribution import Distribution
 
-@dataclass(frozen=True)
+Scope = Literal["sample", "gap", "model", "level"]
+StratumKind = Literal["whole", "prompt", "level", "cell"]
+Unit = Literal["s", "s/token", "tokens/s", "1/s", "s/s", "bytes", "score", "J", "count", "streams", "share", "money"]
+Better = Literal["lower", "higher"]
+
+STATISTICS: Final[Mapping[StratumKind, tuple[str, ...]]] = {
+    "whole": ("p50", "p90", "p95", "p99", "mean", "minimum", "maximum"),
+    "prompt": ("p50", "p90", "p95", "p99", "mean", "minimum", "maximum"),
+    "level": ("p50", "p95", "p99", "maximum"),
+    "cell": ("p50", "minimum", "maximum"),
+}
+"""What may follow the dot of a metric's id, as in 'ttft_s.p95', by what it is measured in."""
+
+STRATA: Final[Mapping[Scope, tuple[StratumKind, ...]]] = {
+    "sample": ("whole", "prompt"),
+    "gap": ("whole", "prompt"),
+    "model": ("whole",),
+    "level": ("level",),
+}
+"""What a metric is measured in where its row does not say."""
+
+NOT_STREAMED: Final = "the answers were not streamed"
+NO_TEXT_INSIDE: Final = "no text of a good answer came inside the window, or nobody counted its tokens"
+
+EVERYWHERE: Final[tuple[StratumKind, ...]] = ("whole", "prompt", "level", "cell")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Metric:
-    """What is measured, in words: how it is called, its unit, and which way is better.
+    """One metric: what it is called, where it is measured and how, and which lists have it.
 
-    `symbol` is the short form for a table's header. `undefined` says when there is no value, for a reader. A unit of
-    'money' stands for the currency of a run's config.
-    `needs_stream` marks what only a streamed answer shows. A `scope` of 'sample' has one value for each request, 'gap'
-    several for each request, 'model' one for each model of a run.
+    `symbol` is the short form for a table's header, the label where there is none. A unit of 'money' stands for the
+    currency of a run's config. `better` is None for what is neither. `scope` is what has one value: each request
+    ('sample'), each gap of a request, each model of a run, or each level of load alone. `strata` are what it is
+    measured in: whole runs, single prompts, levels of load, cells of the matrix of lengths.
+
+    `definition` and `undefined` (when there is no value) are for a reader, as are those of a level where they differ.
+    `why_none` and `why_level` say it of a single model or level. `needs_stream` marks what only a streamed answer
+    shows, `needs_schedule` what a closed loop cannot have, and `needs_good` what a level without a good answer cannot.
+    `recorded` is a field whose null has a reason, `since_version` the first schema that records it.
+
+    `of_sample`, `of_gaps` and `of_model` give values; `of_level` that of a level where it is not that of its samples.
+    `windowed` marks a number a second of a level's window, which each part of the window has as well. `from_send` is
+    the metric that it stands for where a schedule asks: the same, counted from the send.
+
+    `of_client` marks what only a client does, `from_energy` what is an estimate where the energy is one.
+    `resolvable_from` is which error of the client limits it. `in_points` marks what changes by so much, and not by a
+    share of itself. `varies` is whether the machine's state moves it from run to run; `assumed_noise` stands for that
+    where no history tells it, as a relative standard deviation. `compared` and `watched` have its statistics by
+    stratum ('' is its median, or its only value), `exported` its columns and the statistic in each.
     """
-
-    scope: ClassVar[Literal["sample", "gap", "model"]] = "model"
 
     id: str
     label: str
-    symbol: str
-    unit: Literal["s", "s/token", "tokens/s", "bytes", "score", "J", "count", "share", "money"]
-    better: Literal["lower", "higher"]
+    symbol: str = ""
+    unit: Unit
+    better: Better | None
+    scope: Scope
+    strata: tuple[StratumKind, ...] = ()
     definition: str
     undefined: str
-    needs_stream: bool
+    level_label: str = ""
+    level_definition: str = ""
+    level_undefined: str = ""
+    needs_stream: bool = False
+    needs_schedule: bool = False
+    needs_good: bool = True
+    recorded: str | None = None
+    since_version: int = 1
+    of_sample: Callable[[Sample], float | None] | None = None
+    of_gaps: Callable[[Sample], tuple[float, ...]] | None = None
+    of_model: Callable[[Result, ModelRun], float | None] | None = None
+    of_level: Callable[["LevelSummary"], "Distribution | Gaps | float | None"] | None = None
+    why_none: Callable[[Result, ModelRun], str | None] | None = None
+    why_level: Callable[["LevelSummary"], str] | None = None
+    windowed: bool = False
+    from_send: str | None = None
+    of_client: bool = False
+    from_energy: bool = False
+    resolvable_from: Literal["ttft", "gap"] | None = None
+    in_points: bool = False
+    varies: bool = True
+    assumed_noise: float | None = None
+    compared: Mapping[StratumKind, tuple[str, ...]] = field(default_factory=dict)
+    watched: Mapping[StratumKind, tuple[str, ...]] = field(default_factory=dict)
+    exported: Mapping[StratumKind, Mapping[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.strata:
+            object.__setattr__(self, "strata", STRATA[self.scope])
+
+    @property
+    def name(self) -> str:
+        """What a table's header calls it."""
+        return self.symbol or self.label
+
+    @property
+    def direction(self) -> Better:
+        """Which way is better; raises ValueError for what is neither better nor worse."""
+        if self.better is None:
+            raise ValueError(f"{self.id} is neither better nor worse")
+        return self.better
+
+    @property
+    def of_samples(self) -> bool:
+        """Whether it has values for each request, and so statistics over them."""
+        return self.scope in ("sample", "gap")
+
+    def value(self, sample: Sample) -> float | None:
+        """Return the one value of a request; None for a failed one, where it is undefined, and for another scope."""
+        return None if self.of_sample is None else self.of_sample(sample)
+
+    def values(self, sample: Sample) -> tuple[float, ...]:
+        """Return all values of a request in order; empty for a failed one and for a metric of another scope."""
+        return tuple(self.all_values((sample,)))
+
+    def all_values(self, samples: Iterable[Sample]) -> list[float]:
+        """Return the values of requests, in their order; those that failed or have no value are left out."""
+        if self.of_gaps is not None:
+            return [gap for sample in samples for gap in self.of_gaps(sample)]
+        if self.of_sample is None:
+            return []
+        return [value for sample in samples if (value := self.of_sample(sample)) is not None]
 
 
-@dataclass(frozen=True)
-class SampleMetric(Metric):
-    """A metric with one value for each request; `value` is None for a failed sample and where it is undefined."""
-
-    scope: ClassVar[Literal["sample", "gap", "model"]] = "sample"
-
-    value: Callable[[Sample], float | None]
-
-
-@dataclass(frozen=True)
-class GapMetric(Metric):
-    """A metric with several values for each request, in order of arrival; `values` is empty for a failed sample."""
-
-    scope: ClassVar[Literal["sample", "gap", "model"]] = "gap"
-
-    values: Callable[[Sample], tuple[float, ...]]
-
-
-@dataclass(frozen=True)
-class ModelMetric(Metric):
-    """A metric with one value for each model; `field` is a recorded field that it needs, whose null has a reason."""
-
-    value: Callable[[ModelRun], float | None]
-    field: str | None
-
-
-SAMPLE_METRICS: tuple[SampleMetric, ...] = (
-    SampleMetric(
+METRICS: Final[tuple[Metric, ...]] = (
+    Metric(
         id="ttft_s",
         label="Time to first token",
         symbol="TTFT",
         unit="s",
         better="lower",
+        scope="sample",
+        strata=EVERYWHERE,
         definition="Request start to the first chunk that carries text; reasoning text counts.",
         undefined="no good sample",
+        level_label="TTFT from the send",
+        level_definition="Sending a measured request to the first chunk of its text.",
+        level_undefined="the answers were not streamed",
         needs_stream=True,
-        value=ttft_s,
+        of_sample=ttft_s,
+        resolvable_from="ttft",
+        compared={"whole": ("",), "level": ("", "p95")},
+        watched={"whole": ("",), "level": ("", "p95")},
+        exported={
+            "whole": {"ttft_p50_s": "p50", "ttft_p95_s": "p95"},
+            "level": {"ttft_p50_s": "p50", "ttft_p95_s": "p95", "ttft_p99_s": "p99"},
+            "cell": {"ttft_p50_s": "p50", "ttft_min_s": "minimum", "ttft_max_s": "maximum"},
+        },
     ),
-    SampleMetric(
+    Metric(
+        id="scheduled_ttft_s",
+        label="TTFT from the schedule",
+        symbol="TTFT",
+        unit="s",
+        better="lower",
+        scope="sample",
+        strata=("level",),
+        definition="The scheduled time of a request to the first chunk of its text: with the time that it waited "
+        "until it was sent.",
+        undefined="the answers were not streamed",
+        needs_stream=True,
+        needs_schedule=True,
+        of_sample=lambda sample: from_schedule(ttft_s(sample), sample),
+        from_send="ttft_s",
+        resolvable_from="ttft",
+        exported={
+            "level": {
+                "scheduled_ttft_p50_s": "p50",
+                "scheduled_ttft_p95_s": "p95",
+                "scheduled_ttft_p99_s": "p99",
+            }
+        },
+    ),
+    Metric(
         id="ttfo_s",
         label="Time to first output",
         symbol="TTFO",
         unit="s",
         better="lower",
+        scope="sample",
         definition="Request start to the first chunk of the answer itself; reasoning text does not count.",
         undefined="no sample has answer text apart from reasoning",
         needs_stream=True,
-        value=ttfo_s,
+        of_sample=ttfo_s,
+        resolvable_from="ttft",
+        exported={"whole": {"ttfo_p50_s": "p50"}},
     ),
-    SampleMetric(
+    Metric(
         id="tpot_s",
         label="Time per output token",
         symbol="TPOT",
         unit="s/token",
         better="lower",
+        scope="sample",
+        strata=("whole", "prompt", "level"),
         definition="(Last text chunk - first text chunk) / (output tokens - 1); tokens that came in one read with the "
         "first one are left out.",
         undefined=NO_TPOT,
+        level_label="TPOT of a level",
+        level_definition="(Last text chunk - first text chunk) / (output tokens - 1) of a measured request.",
         needs_stream=True,
-        value=tpot_s,
+        of_sample=tpot_s,
+        exported={
+            "whole": {"tpot_p50_s": "p50"},
+            "level": {"tpot_p50_s": "p50", "tpot_p95_s": "p95", "tpot_p99_s": "p99"},
+        },
     ),
-    SampleMetric(
+    Metric(
         id="decode_tokens_per_s",
         label="Decode speed",
         symbol="Decode",
         unit="tokens/s",
         better="higher",
+        scope="sample",
+        strata=("whole", "prompt", "cell"),
         definition="1 / TPOT: output tokens per second once the answer has begun.",
         undefined=NO_TPOT,
         needs_stream=True,
-        value=decode_tokens_per_s,
+        of_sample=decode_tokens_per_s,
+        compared={"whole": ("",)},
+        watched={"whole": ("",)},
+        exported={
+            "whole": {"decode_p50_tokens_per_s": "p50"},
+            "cell": {
+                "decode_p50_tokens_per_s": "p50",
+                "decode_min_tokens_per_s": "minimum",
+                "decode_max_tokens_per_s": "maximum",
+            },
+        },
     ),
-    SampleMetric(
+    Metric(
+        id="itl_s",
+        label="Inter-chunk gap",
+        symbol="ITL",
+        unit="s",
+        better="lower",
+        scope="gap",
+        strata=("whole", "prompt", "level"),
+        definition="Gaps between successive text chunks of a request, all gaps together; a chunk is not always a "
+        "token.",
+        undefined="every answer came in a single chunk",
+        level_label="Inter-chunk gap of a level",
+        level_definition="Gaps between successive text chunks of a request, all gaps of the measured ones together.",
+        needs_stream=True,
+        of_gaps=itl_s,
+        resolvable_from="gap",
+        compared={"whole": ("p99",), "level": ("p99",)},
+        watched={"whole": ("p99",), "level": ("p99",)},
+        exported={
+            "whole": {"itl_p50_s": "p50", "itl_p95_s": "p95", "itl_p99_s": "p99"},
+            "level": {"itl_p50_s": "p50", "itl_p95_s": "p95", "itl_p99_s": "p99", "itl_longest_s": "maximum"},
+        },
+    ),
+    Metric(
         id="e2e_s",
         label="Latency",
+        unit="s",
+        better="lower",
+        scope="sample",
+        strata=EVERYWHERE,
+        definition="Request start to the last byte of the answer.",
+        undefined="no good sample",
+        level_label="Latency from the send",
+        level_definition="Sending a measured request to the last byte of its answer.",
+        level_undefined="no good answer among the measured requests",
+        of_sample=e2e_s,
+        resolvable_from="ttft",
+        compared={"whole": ("",), "level": ("", "p95")},
+        watched={"whole": ("", "p95"), "prompt": ("",), "level": ("", "p95")},
+        exported={
+            "whole": {"latency_mean_s": "mean", "latency_p50_s": "p50", "latency_p95_s": "p95"},
+            "level": {"latency_p50_s": "p50", "latency_p95_s": "p95", "latency_p99_s": "p99"},
+            "cell": {"latency_p50_s": "p50", "latency_min_s": "minimum", "latency_max_s": "maximum"},
+        },
+    ),
+    Metric(
+        id="scheduled_e2e_s",
+        label="Latency from the schedule",
         symbol="Latency",
         unit="s",
         better="lower",
-        definition="Request start to the last byte of the answer.",
-        undefined="no good sample",
-        needs_stream=False,
-        value=e2e_s,
+        scope="sample",
+        strata=("level",),
+        definition="The scheduled time of a request to the last byte of its answer: what a user waits who comes when "
+        "the schedule says, whether or not the request could be sent at once.",
+        undefined="no good answer among the measured requests",
+        needs_schedule=True,
+        of_sample=lambda sample: from_schedule(e2e_s(sample), sample),
+        from_send="e2e_s",
+        resolvable_from="ttft",
+        exported={
+            "level": {
+                "scheduled_latency_p50_s": "p50",
+                "scheduled_latency_p95_s": "p95",
+                "scheduled_latency_p99_s": "p99",
+            }
+        },
     ),
-    SampleMetric(
+    Metric(
+        id="lateness_s",
+        label="Lateness",
+        unit="s",
+        better="lower",
+        scope="sample",
+        strata=("level",),
+        definition="Sending a request - its scheduled time: the client was late, or as many requests were under way as "
+        "the config allows.",
+        undefined="no request was measured",
+        needs_schedule=True,
+        of_level=lambda level: level.lateness,
+        needs_good=False,
+        exported={"level": {"lateness_p50_s": "p50", "lateness_p99_s": "p99", "lateness_worst_s": "maximum"}},
+    ),
+    Metric(
+        id="latency_growth",
+        label="Growth of latency",
+        symbol="Growth",
+        unit="s/s",
+        better="lower",
+        scope="level",
+        definition="By how much the latency from the schedule grew over the window, per second of it: the slope "
+        "between the medians of the first and the last third of the requests.",
+        undefined=f"fewer than {REQUESTS_DUE_NEEDED} requests were due, or too many of them failed",
+        needs_schedule=True,
+        of_level=lambda level: None if level.verdict is None else level.verdict.growth,
+        exported={"level": {"latency_growth": ""}},
+    ),
+    Metric(
         id="output_tokens_per_s",
         label="Output throughput of a request",
         symbol="Output",
         unit="tokens/s",
         better="higher",
+        scope="sample",
         definition="Output tokens / latency of the request; the prompt's tokens never count.",
         undefined="nobody counted the output tokens",
-        needs_stream=False,
-        value=output_tokens_per_s,
+        of_sample=output_tokens_per_s,
     ),
-    SampleMetric(
+    Metric(
         id="prefill_tokens_per_s",
         label="Prefill speed",
         symbol="Prefill",
         unit="tokens/s",
         better="higher",
+        scope="sample",
+        strata=("whole", "prompt", "cell"),
         definition="Prompt tokens / TTFT.",
         undefined="nobody counted the prompt tokens",
         needs_stream=True,
-        value=prefill_tokens_per_s,
+        of_sample=prefill_tokens_per_s,
+        exported={
+            "whole": {"prefill_p50_tokens_per_s": "p50"},
+            "cell": {
+                "prefill_p50_tokens_per_s": "p50",
+                "prefill_min_tokens_per_s": "minimum",
+                "prefill_max_tokens_per_s": "maximum",
+            },
+        },
     ),
-    SampleMetric(
+    Metric(
         id="longest_stall_s",
         label="Longest stall",
-        symbol="Longest stall",
         unit="s",
         better="lower",
+        scope="sample",
         definition="The longest gap between two successive text chunks of the request.",
         undefined="every answer came in a single chunk",
         needs_stream=True,
-        value=longest_stall_s,
+        of_sample=longest_stall_s,
+        resolvable_from="gap",
+        exported={"whole": {"longest_stall_s": "maximum"}},
     ),
-    SampleMetric(
+    Metric(
         id="request_stalls_count",
         label="Stalls of a request",
-        symbol="Stalls of a request",
         unit="count",
         better="lower",
+        scope="sample",
         definition=f"Gaps between successive text chunks of the request that are {STALL}.",
         undefined="every answer came in a single chunk",
         needs_stream=True,
-        value=stalls,
+        of_sample=stalls,
     ),
-    SampleMetric(
+    Metric(
         id="sent_s",
         label="Sending the request",
         symbol="Sent",
         unit="s",
         better="lower",
+        scope="sample",
         definition="Request start to the whole request handed to the operating system: the client's own part of TTFT.",
         undefined="the client did not note when it had sent the request",
-        needs_stream=False,
-        value=sent_s,
+        of_sample=sent_s,
+        of_client=True,
+        since_version=2,
+        exported={"whole": {"sent_p50_s": "p50"}},
     ),
-    SampleMetric(
+    Metric(
         id="sent_share",
         label="Share of TTFT spent in sending",
         symbol="Sent / TTFT",
         unit="share",
         better="lower",
+        scope="sample",
         definition="Sending the request / TTFT.",
         undefined="the client did not note when it had sent the request",
         needs_stream=True,
-        value=sent_share,
+        of_sample=sent_share,
+        of_client=True,
+        since_version=2,
+        exported={"whole": {"sent_share": "p50"}},
     ),
-)
-
-ITL = GapMetric(
-    id="itl_s",
-    label="Inter-chunk gap",
-    symbol="ITL",
-    unit="s",
-    better="lower",
-    definition="Gaps between successive text chunks of a request, all gaps together; a chunk is not always a token.",
-    undefined="every answer came in a single chunk",
-    needs_stream=True,
-    values=itl_s,
-)
-
-
-MODEL_METRICS: tuple[ModelMetric, ...] = (
-    ModelMetric(
+    Metric(
+        id="throughput_tokens_per_s",
+        label="Output throughput",
+        symbol="Throughput",
+        unit="tokens/s",
+        better="higher",
+        scope="model",
+        strata=("whole", "prompt", "level"),
+        definition="Output tokens of all good samples / wall time of all requests, failed ones included.",
+        undefined="no good sample, or nobody counted the output tokens",
+        level_label="Throughput of a level",
+        level_definition="Output tokens of good answers that arrived inside the window / the window's length. An "
+        "answer that lies partly inside counts by that part, whenever it was sent.",
+        level_undefined=NO_TEXT_INSIDE,
+        why_none=lambda _, model: None if good_samples(model) else "no good sample",
+        of_model=lambda result, model: run_throughput(model, in_turns=result.run.pairing is not None),
+        of_level=lambda level: level.throughput_tokens_per_s,
+        windowed=True,
+        why_level=lambda _: NO_TEXT_INSIDE,
+        compared={"whole": ("",), "level": ("",)},
+        watched={"whole": ("",), "level": ("",)},
+        exported={"whole": {"throughput_tokens_per_s": ""}, "level": {"throughput_tokens_per_s": ""}},
+    ),
+    Metric(
+        id="answers_per_s",
+        label="Answers per second",
+        symbol="Answers",
+        unit="1/s",
+        better="higher",
+        scope="level",
+        definition="Good answers that ended inside the window / the window's length.",
+        undefined="the level ended before its window began",
+        of_level=lambda level: level.answers_per_s,
+        windowed=True,
+        needs_good=False,
+        exported={"level": {"answers_per_s": ""}},
+    ),
+    Metric(
+        id="due_per_s",
+        label="Requests due per second",
+        unit="1/s",
+        better=None,
+        scope="level",
+        definition="Requests that the schedule drew for the window / the window's length: of Poisson arrivals, not "
+        "quite the rate that was asked for.",
+        undefined="the level ended before its window began",
+        needs_schedule=True,
+        of_level=lambda level: level.due_per_s,
+        needs_good=False,
+        exported={"level": {"due_per_s": ""}},
+    ),
+    Metric(
+        id="goodput_share",
+        label="Goodput, share",
+        symbol="Goodput",
+        unit="share",
+        better="higher",
+        scope="level",
+        definition="Measured requests that were answered well and within the config's limits (load.goodput) / all "
+        "measured requests, failed ones included. TTFT and latency count from the schedule where there is one.",
+        undefined="the config sets no limits (load.goodput)",
+        of_level=lambda level: getattr(level.goodput, "share", None),
+        why_level=lambda level: getattr(level.goodput, "why", ""),
+        watched={"level": ("",)},
+        exported={"level": {"goodput_share": ""}},
+    ),
+    Metric(
+        id="goodput_per_s",
+        label="Goodput",
+        unit="1/s",
+        better="higher",
+        scope="level",
+        definition="Measured requests that were answered well and within the config's limits / the window's length.",
+        undefined="the config sets no limits (load.goodput)",
+        of_level=lambda level: getattr(level.goodput, "per_s", None),
+        why_level=lambda level: getattr(level.goodput, "why", ""),
+        exported={"level": {"goodput_per_s": ""}},
+    ),
+    Metric(
+        id="under_way",
+        label="Under way on average",
+        unit="streams",
+        better=None,
+        scope="level",
+        definition="Requests that were sent and had not ended, averaged over the window.",
+        undefined="the level ended before its window began",
+        of_level=lambda level: level.under_way,
+        needs_good=False,
+        exported={"level": {"under_way": ""}},
+    ),
+    Metric(
+        id="under_way_by_little",
+        label="Under way by Little's law",
+        symbol="By Little’s law",
+        unit="streams",
+        better=None,
+        scope="level",
+        definition="Answers per second * mean latency from the send. In a steady load it is what was under way on "
+        "average; far from it, the window was too short or the load not steady.",
+        undefined="no good answer among the measured requests",
+        of_level=lambda level: level.by_little,
+        exported={"level": {"under_way_by_little": ""}},
+    ),
+    Metric(
+        id="client_share",
+        label="Client's processor time",
+        unit="share",
+        better="lower",
+        scope="level",
+        definition="Processor time of the asking process in the window / the window's length, of one core.",
+        undefined="the model runs in the asking process, or its processor time was not read",
+        of_level=lambda level: level.client_share,
+        needs_good=False,
+        exported={"level": {"client_share": ""}},
+    ),
+    Metric(
         id="cold_load_s",
         label="Cold load",
-        symbol="Cold load",
         unit="s",
         better="lower",
+        scope="model",
         definition="Asking for a model on disk but not in memory, to ready; the median of all loads of the run.",
         undefined="not measured",
-        needs_stream=False,
-        value=cold_load_s,
-        field="cold_load_ns",
+        of_model=lambda _, model: cold_load_s(model),
+        recorded="cold_load_ns",
+        compared={"whole": ("",)},
+        watched={"whole": ("",)},
+        exported={"whole": {"cold_load_s": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="first_request_s",
         label="First request",
-        symbol="First request",
         unit="s",
         better="lower",
+        scope="model",
         definition="Latency of the first request after the load, be it a warm-up or a measured one.",
         undefined="the first request after the load failed, or there was none",
-        needs_stream=False,
-        value=first_request_s,
-        field=None,
+        of_model=lambda _, model: first_request_s(model),
+        resolvable_from="ttft",
+        exported={"whole": {"first_request_s": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="memory_before_bytes",
         label="Resident memory before load",
         symbol="Memory before",
         unit="bytes",
         better="lower",
+        scope="model",
         definition="Resident memory of the process that holds the model, before the load.",
         undefined="not measured",
-        needs_stream=False,
-        value=lambda model: model.memory_before_bytes,
-        field="memory_before_bytes",
+        of_model=lambda _, model: model.memory_before_bytes,
+        recorded="memory_before_bytes",
+        exported={"whole": {"memory_before_bytes": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="memory_loaded_bytes",
         label="Resident memory after load",
         symbol="Memory loaded",
         unit="bytes",
         better="lower",
+        scope="model",
         definition="Resident memory of the process that holds the model, after the load.",
         undefined="not measured",
-        needs_stream=False,
-        value=lambda model: model.memory_loaded_bytes,
-        field="memory_loaded_bytes",
+        of_model=lambda _, model: model.memory_loaded_bytes,
+        recorded="memory_loaded_bytes",
+        exported={"whole": {"memory_loaded_bytes": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="memory_peak_bytes",
         label="Peak resident memory",
         symbol="Memory peak",
         unit="bytes",
         better="lower",
+        scope="model",
+        strata=("whole", "level"),
         definition="The highest resident memory of the process that holds the model, while loading and answering.",
         undefined="not measured",
-        needs_stream=False,
-        value=lambda model: model.memory_peak_bytes,
-        field="memory_peak_bytes",
+        level_label="Peak memory of a level",
+        level_definition="The highest resident memory of the process that holds the model, during the level.",
+        level_undefined="not read",
+        of_model=lambda _, model: model.memory_peak_bytes,
+        recorded="memory_peak_bytes",
+        of_level=lambda level: level.record.memory_peak_bytes,
+        needs_good=False,
+        assumed_noise=0.01,
+        compared={"whole": ("",)},
+        watched={"whole": ("",), "level": ("",)},
+        exported={"whole": {"memory_peak_bytes": ""}, "level": {"memory_peak_bytes": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="memory_unique_bytes",
         label="Unique memory",
         symbol="Memory unique",
         unit="bytes",
         better="lower",
+        scope="model",
         definition="Of the memory after the load, what the process shares with no other: what unloading would free.",
         undefined="not measured",
-        needs_stream=False,
-        value=lambda model: model.memory_unique_bytes,
-        field="memory_unique_bytes",
+        of_model=lambda _, model: model.memory_unique_bytes,
+        recorded="memory_unique_bytes",
+        exported={"whole": {"memory_unique_bytes": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="gpu_memory_peak_bytes",
         label="Peak GPU memory",
         symbol="GPU memory",
         unit="bytes",
         better="lower",
+        scope="model",
         definition="The highest memory of the process that holds the model on all GPUs together.",
         undefined="not measured",
-        needs_stream=False,
-        value=lambda model: model.gpu_memory_peak_bytes,
-        field="gpu_memory_peak_bytes",
+        of_model=lambda _, model: model.gpu_memory_peak_bytes,
+        recorded="gpu_memory_peak_bytes",
+        exported={"whole": {"gpu_memory_peak_bytes": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="footprint_bytes",
         label="Footprint",
-        symbol="Footprint",
         unit="bytes",
         better="lower",
+        scope="model",
         definition="Bytes on disk of everything that the model needs to run.",
         undefined="not measured",
-        needs_stream=False,
-        value=lambda model: model.footprint_bytes,
-        field="footprint_bytes",
+        of_model=lambda _, model: model.footprint_bytes,
+        recorded="footprint_bytes",
+        varies=False,
+        compared={"whole": ("",)},
+        watched={"whole": ("",)},
+        exported={"whole": {"footprint_bytes": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="connect_s",
         label="Connection set-up",
         symbol="Connect",
         unit="s",
         better="lower",
+        scope="model",
         definition="Setting up a connection to the endpoint, before the request's start and so in no latency: the "
         "median of the requests that needed one, warm-up included.",
         undefined="no connection was set up for a request",
-        needs_stream=False,
-        value=connect_s,
-        field=None,
+        of_model=lambda _, model: connect_s(model),
+        of_client=True,
+        since_version=2,
+        exported={"whole": {"connect_s": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="stalls_count",
         label="Stalls",
-        symbol="Stalls",
         unit="count",
         better="lower",
+        scope="model",
+        strata=("whole", "level"),
         definition=f"Gaps between text chunks {STALL}, over all good samples.",
         undefined="no good sample has two chunks",
+        level_label="Stalls of a level",
+        level_definition=f"Gaps between text chunks {STALL}, over the measured requests.",
+        level_undefined="every answer came in a single chunk",
         needs_stream=True,
-        value=stalls_in_all,
-        field=None,
+        of_model=lambda _, model: stalls_in_all(model),
+        of_level=lambda level: None if level.gaps is None else level.gaps.stalls,
+        exported={"whole": {"stalls_count": ""}, "level": {"stalls_count": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="shared_reads_count",
         label="Shared reads",
-        symbol="Shared reads",
         unit="count",
         better="lower",
+        scope="model",
         definition="Text chunks that came in one read with the chunk before them, over all good samples: when they "
         "came apart, nobody saw it, and their gap counts as zero.",
         undefined="no good sample has two chunks",
         needs_stream=True,
-        value=shared_reads,
-        field=None,
+        of_model=lambda _, model: shared_reads(model),
+        since_version=2,
+        exported={"whole": {"shared_reads_count": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="shared_reads_share",
         label="Share of gaps inside one read",
         symbol="Shared / gaps",
         unit="share",
         better="lower",
+        scope="model",
         definition="Shared reads / all gaps between text chunks.",
         undefined="no good sample has two chunks",
         needs_stream=True,
-        value=shared_reads_share,
-        field=None,
+        of_model=lambda _, model: shared_reads_share(model),
+        since_version=2,
+        exported={"whole": {"shared_reads_share": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="energy_per_answer_j",
         label="Energy per answer",
         symbol="Energy / answer",
         unit="J",
         better="lower",
+        scope="model",
         definition="Energy over all measured requests, failed ones included / good samples. An estimate is a stated "
         "wattage times the time, and says so.",
         undefined="no good sample",
-        needs_stream=False,
-        value=energy_per_answer_j,
-        field="energy",
+        of_model=lambda _, model: energy_per_answer_j(model),
+        recorded="energy",
+        from_energy=True,
+        exported={"whole": {"energy_per_answer_j": ""}},
     ),
-    ModelMetric(
+    Metric(
         id="energy_per_1000_tokens_j",
         label="Energy per 1,000 output tokens",
         symbol="Energy / 1,000 tokens",
         unit="J",
         better="lower",
+        scope="model",
         definition="Energy over all measured requests, failed ones included / output tokens of good samples * 1,000.",
         undefined="no good sample, or nobody counted the output tokens",
-        needs_stream=False,
-        value=energy_per_1000_tokens_j,
-        field="energy",
+        of_model=lambda _, model: energy_per_1000_tokens_j(model),
+        recorded="energy",
+        from_energy=True,
+        exported={"whole": {"energy_per_1000_tokens_j": ""}},
+    ),
+    Metric(
+        id="score",
+        label="Quality",
+        unit="score",
+        better="higher",
+        scope="model",
+        strata=("whole", "prompt"),
+        definition=f"Mean over the prompts of the rubric score of the answers, {SCALE_WORDS}.",
+        undefined="no graded answer",
+        of_model=lambda result, model: mean_score(prompt_scores(result, model)),
+        why_none=lambda result, model: score_why(result, model, prompt_scores(result, model)),
+        in_points=True,
+        varies=False,
+        compared={"whole": ("",)},
+        watched={"whole": ("",), "prompt": ("",)},
+        exported={"whole": {"score": ""}},
+    ),
+    Metric(
+        id="cost_per_1000_answers",
+        label="Cost of 1,000 answers",
+        symbol="Cost / 1,000 answers",
+        unit="money",
+        better="lower",
+        scope="model",
+        definition="Energy per answer at the config's price of a kWh, and where the config has it the device's price, "
+        "spread over its life as if it answered all the time; times 1,000.",
+        undefined="no energy, no good sample, or the config has no price of a kWh (energy.price_per_kwh)",
+        of_model=cost_per_1000_answers,
+        why_none=why_no_cost,
+        from_energy=True,
+        exported={"whole": {"cost_per_1000_answers": ""}},
+    ),
+    Metric(
+        id="failed_share",
+        label="Share of failed samples",
+        symbol="Failed samples",
+        unit="share",
+        better="lower",
+        scope="model",
+        strata=("whole", "prompt", "level"),
+        definition="Failed samples / samples.",
+        undefined="nothing was asked",
+        of_model=lambda _, model: failed_share(model.samples),
+        of_level=lambda level: failed_share(level.asked),
+        needs_good=False,
+        in_points=True,
+        varies=False,
+        compared={"whole": ("",), "level": ("",)},
+    ),
+    Metric(
+        id="good_share",
+        label="Share of good samples",
+        symbol="Good samples",
+        unit="share",
+        better="higher",
+        scope="model",
+        strata=("whole", "prompt", "level"),
+        definition="Good samples / samples of a run. Watched in place of the share that failed: a shift is a ratio, "
+        "and most runs have no failed sample at all.",
+        undefined="nothing was asked",
+        of_model=lambda _, model: good_share(model.samples),
+        of_level=lambda level: good_share(level.asked),
+        needs_good=False,
+        watched={"whole": ("",), "level": ("",)},
     ),
 )
+"""Every metric, in the order in which a reader meets them."""
 
-
-__all__ = [
-    "COST",
-    "ITL",
-    "METRICS",
-    "MODEL_METRICS",
-    "SAMPLE_METRICS",
-    "SCORE",
-    "THROUGHPUT",
-    "GapMetric",
-    "Metric",
-    "ModelMetric",
-    "SampleMetric",
-    "decode_tokens_per_s",
-    "e2e_s",
-    "itl_s",
-    "metric",
-    "output_tokens_per_s",
-    "prefill_tokens_per_s",
-    "sample_metric",
-    "tpot_s",
-    "ttfo_s",
-    "ttft_s",
-]
-
-THROUGHPUT = Metric(
-    id="throughput_tokens_per_s",
-    label="Output throughput",
-    symbol="Throughput",
-    unit="tokens/s",
-    better="higher",
-    definition="Output tokens of all good samples / wall time of all requests, failed ones included.",
-    undefined="no good sample, or nobody counted the output tokens",
-    needs_stream=False,
-)
-
-SCORE = Metric(
-    id="score",
-    label="Quality",
-    symbol="Quality",
-    unit="score",
-    better="higher",
-    definition=f"Mean over the prompts of the rubric score of the answers, {SCALE_WORDS}.",
-    undefined="no graded answer",
-    needs_stream=False,
-)
-
-COST = Metric(
-    id="cost_per_1000_answers",
-    label="Cost of 1,000 answers",
-    symbol="Cost / 1,000 answers",
-    unit="money",
-    better="lower",
-    definition="Energy per answer at the config's price of a kWh, and where the config has it the device's price, "
-    "spread over its life as if it answered all the time; times 1,000.",
-    undefined="no energy, no good sample, or the config has no price of a kWh (energy.price_per_kwh)",
-    needs_stream=False,
-)
-
-METRICS: tuple[Metric, ...] = (*SAMPLE_METRICS, ITL, *MODEL_METRICS, THROUGHPUT, SCORE, COST)
-"""Every metric. THROUGHPUT, SCORE and COST need more than one record: `bench.analysis.summary` works them out."""
+_BY_ID: Final = {one.id: one for one in METRICS}
 
 
 def metric(metric_id: str) -> Metric:
     """Return the metric of this id; raises KeyError with the known ids."""
-    for candidate in METRICS:
-        if candidate.id == metric_id:
-            return candidate
-    raise KeyError(f"unknown metric {metric_id!r}; known: {', '.join(known.id for known in METRICS)}")
+    if metric_id not in _BY_ID:
+        raise KeyError(f"unknown metric {metric_id!r}; known: {', '.join(_BY_ID)}")
+    return _BY_ID[metric_id]
 
 
-def sample_metric(metric_id: str) -> SampleMetric:
+def measured_in(kind: StratumKind, *scopes: Scope) -> tuple[Metric, ...]:
+    """Return the metrics that a stratum of this kind has, in order; those of some scopes where they are named."""
+    return tuple(one for one in METRICS if kind in one.strata and (not scopes or one.scope in scopes))
+
+
+def sample_metric(metric_id: str) -> Metric:
     """Return the metric of one value a request of this id; raises KeyError with the known ids."""
-    for candidate in SAMPLE_METRICS:
-        if candidate.id == metric_id:
-            return candidate
-    raise KeyError(f"unknown sample metric {metric_id!r}; known: {', '.join(known.id for known in SAMPLE_METRICS)}")
+    known = {one.id: one for one in measured_in("whole", "sample")}
+    if metric_id not in known:
+        raise KeyError(f"unknown sample metric {metric_id!r}; known: {', '.join(known)}")
+    return known[metric_id]
+
+
+def split_metric_id(metric_id: str, kind: StratumKind = "whole") -> tuple[Metric, str]:
+    """Return the metric of 'ttft_s' or 'ttft_s.p95' and the statistic, the median unless one is named.
+
+    Raises KeyError for a metric that a stratum of this kind does not have, or a statistic that the metric does not.
+    """
+    name, dot, statistic = metric_id.partition(".")
+    selected = _BY_ID.get(name)
+    if selected is None or kind not in selected.strata:
+        known = ", ".join(one.id for one in measured_in(kind))
+        raise KeyError(f"unknown metric{_OF[kind]} {name!r}; known: {known}")
+    if not dot:
+        return selected, "p50"
+    if not selected.of_samples:
+        raise KeyError(f"unknown statistic in {metric_id!r}: {name} is a single number")
+    if statistic not in STATISTICS[kind]:
+        raise KeyError(f"unknown statistic in {metric_id!r}; metrics of samples have {', '.join(STATISTICS[kind])}")
+    return selected, statistic
+
+
+def header(metric_id: str) -> str:
+    """Return what a table's header calls a metric with its statistic: 'TTFT p95'. Raises KeyError as `metric` does."""
+    name, _, statistic = metric_id.partition(".")
+    return f"{metric(name).name} {statistic}".strip()
+
+
+def compared(kind: StratumKind) -> tuple[str, ...]:
+    """Return every metric that is compared in a stratum of this kind, with its statistic where that is no median."""
+    return tuple(_with(one, statistic) for one in METRICS for statistic in one.compared.get(kind, ()))
+
+
+def watched(kind: StratumKind) -> tuple[str, ...]:
+    """Return every metric that is watched in a stratum of this kind, with its statistic where that is no median."""
+    return tuple(_with(one, statistic) for one in METRICS for statistic in one.watched.get(kind, ()))
+
+
+def exported(kind: StratumKind) -> dict[str, str]:
+    """Return the columns of a stratum of this kind in an export, in order, with the metric and statistic in each."""
+    return {
+        column: _with(one, statistic) for one in METRICS for column, statistic in one.exported.get(kind, {}).items()
+    }
+
+
+def on_schedule(metric_id: str) -> str:
+    """Return which metric counts where a schedule asks: latencies count from it."""
+    name, dot, statistic = metric_id.partition(".")
+    return next((one.id for one in METRICS if one.from_send == name), name) + dot + statistic
+
+
+_OF: Final[Mapping[StratumKind, str]] = {"whole": "", "prompt": "", "level": " of a level", "cell": " of a cell"}
+
+
+def _with(one: Metric, statistic: str) -> str:
+    return f"{one.id}.{statistic}" if statistic else one.id

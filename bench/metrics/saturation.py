@@ -1,13 +1,10 @@
-"""Where a model has enough: the knee of closed-loop levels, why a sweep ended, and which rates it sustains."""
+"""Where a model has enough: the knee of closed-loop levels, and why a sweep ended."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Final, Literal
 
-from bench.metrics.load import LevelSummary, answered, measured_samples, waited_s
-from bench.metrics.timing import NANOSECONDS_PER_SECOND, e2e_s
-from bench.schema.load import LoadLevel
+from bench.metrics.load import LevelSummary
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 
@@ -16,19 +13,6 @@ KNEE_SHARE: Final = 0.9
 
 KNEE_LEVELS: Final = 3
 """Closed-loop levels that a knee needs: two points make a line, and a line has no knee."""
-
-KEPT_SHARE: Final = 0.97
-"""Share of the requests due that a sustained rate answers. Three in a hundred is the finest step that a window of some
-30 requests can show at all, and more is felt within minutes: at 3% too little a queue grows by 2 s a minute."""
-
-GROWTH_LIMIT: Final = 0.03
-"""Seconds that the latency from the schedule may grow in a second. A model that answers 97 of 100 requests due falls
-behind by 1/0.97 - 1 = 0.03 s a second: the same limit, seen from the latencies."""
-
-REQUESTS_NEEDED: Final = 20
-"""Requests that must be due inside the window: with fewer, each third of them has no median to speak of."""
-
-VerdictWord = Literal["sustained", "overloaded", "failing", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -61,20 +45,6 @@ class SweepEnd:
 
     kind: Literal["saturated", "most-streams", "cut-short"]
     streams: int
-    growth: float | None
-
-
-@dataclass(frozen=True)
-class RateVerdict:
-    """Whether a model keeps up with a rate; `why` says so in words.
-
-    `answered_share` is the good answers that ended inside the window / the requests due in it, `growth` by how many
-    seconds the latency from the schedule grew in a second.
-    """
-
-    word: VerdictWord
-    why: str
-    answered_share: float | None
     growth: float | None
 
 
@@ -117,54 +87,6 @@ def sweep_end(result: Result, model: ModelRun, levels: Sequence[LevelSummary]) -
         return SweepEnd("most-streams", last.key.streams, growth)
     cut = last.record.ended_early is not None or model.failure is not None or result.run.status == "partial"
     return SweepEnd("cut-short" if cut or growth is None else "saturated", last.key.streams, growth)
-
-
-def rate_verdict(level: LoadLevel) -> RateVerdict | None:
-    """Return whether a model keeps up with the rate of an open-loop level; None for a closed loop.
-
-    A rate is *failing* where more than 3% of the requests due in the window failed. It is *overloaded* where the model
-    falls behind, of which there are two signs: fewer than 97% as many good answers ended in the window as requests were
-    due in it, and latency from the schedule grew by more than 0.03 s a second. It takes both, for each alone is often
-    chance: a few requests more under way at the window's end than at its start, or a few long answers late in it. In a
-    simulated queue at 70% of its capacity, with 100 requests due at random times, one of the signs or the other came up
-    in a fifth of the windows and both in one or two of a hundred; at 125%, both in 91 to 95. Otherwise it is
-    *sustained*.
-
-    The growth is the slope of a resistant line (Tukey, Exploratory Data Analysis, 1977): between the medians of the
-    first and of the last third of the requests, by their scheduled times.
-    """
-    if level.arrivals == "closed":
-        return None
-    due = measured_samples(level)
-    if len(due) < REQUESTS_NEEDED:
-        noun = "request was" if len(due) == 1 else "requests were"
-        return RateVerdict("unknown", f"{len(due)} {noun} due; it takes {REQUESTS_NEEDED} to tell", None, None)
-    good = [sample for sample in due if sample.failure is None]
-    share = answered(level) / len(due)
-    if len(good) < KEPT_SHARE * len(due):
-        return RateVerdict("failing", f"{len(due) - len(good)} of {len(due)} requests failed", share, None)
-    points = [
-        (sample.scheduled_ns / NANOSECONDS_PER_SECOND, latency + waited_s(sample))
-        for sample in good
-        if sample.scheduled_ns is not None and (latency := e2e_s(sample)) is not None
-    ]
-    growth = resistant_slope(points)
-    why = f"{answered(level)} answers for {len(due)} requests due"
-    if share < KEPT_SHARE and growth is not None and growth > GROWTH_LIMIT:
-        return RateVerdict("overloaded", why, share, growth)
-    return RateVerdict("sustained", why, share, growth)
-
-
-def resistant_slope(points: Sequence[tuple[float, float]]) -> float | None:
-    """Return the slope between the medians of the outer thirds of (x, y) points; None where x does not move."""
-    third = len(points) // 3
-    if not third:
-        return None
-    ordered = sorted(points)
-    first, last = ordered[:third], ordered[-third:]
-    run = median(x for x, _ in last) - median(x for x, _ in first)
-    rise = median(y for _, y in last) - median(y for _, y in first)
-    return rise / run if run > 0 else None
 
 
 def _throughputs(

@@ -5,7 +5,7 @@ once more for all good samples of a model together, in one go: a test holds the 
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from operator import sub
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.sample_arrays import Counts, Floats, SampleArrays, SampleValues, arrays_of, in_each
-from bench.schema.load import LONG_GAP_MS
+from bench.schema.load import LONG_GAP_MS, LoadSample
 from bench.schema.migrate import NOT_YET
 from bench.schema.model_run import ModelRun
 from bench.schema.sample import Sample
@@ -37,6 +37,10 @@ STALL_NS = LONG_GAP_MS * NANOSECONDS_PER_MILLISECOND
 
 STALL = f"longer than {LONG_GAP_MS} ms"
 """What a gap is that counts as a stall, in words."""
+
+REQUESTS_DUE_NEEDED = 20
+"""Requests that must be due inside a window before a rate is judged: with fewer, a third of them has no median to speak
+of."""
 
 MODELS_KEPT: Final = 32
 """Models whose good samples and arrays are kept: those of one run are asked for many times over."""
@@ -171,6 +175,18 @@ def sent_share(sample: Sample) -> float | None:
     return None if sent is None or not first else sent / first
 
 
+def waited_s(sample: Sample) -> float:
+    """Return how long after its scheduled time a request was sent, in seconds; 0 where there is no schedule."""
+    if not isinstance(sample, LoadSample) or sample.scheduled_ns is None:
+        return 0.0
+    return (sample.start_ns - sample.scheduled_ns) / NANOSECONDS_PER_SECOND
+
+
+def from_schedule(value_s: float | None, sample: Sample) -> float | None:
+    """Return a latency as it counts from the scheduled time of its request."""
+    return None if value_s is None else value_s + waited_s(sample)
+
+
 def _gaps_ns(sample: Sample) -> Iterator[int]:
     return map(sub, sample.chunk_ns[1:], sample.chunk_ns)
 
@@ -236,6 +252,44 @@ def shared_reads_share(model: ModelRun) -> float | None:
     """Return the share of the gaps that lie inside one read."""
     shared = shared_reads(model)
     return None if shared is None else shared / _gaps(model)
+
+
+def failed_share(samples: Sequence[Sample]) -> float | None:
+    """Return failed samples / samples; None where there is none."""
+    return sum(sample.failure is not None for sample in samples) / len(samples) if samples else None
+
+
+def good_share(samples: Sequence[Sample]) -> float | None:
+    """Return good samples / samples; None where there is none."""
+    return sum(sample.failure is None for sample in samples) / len(samples) if samples else None
+
+
+def run_throughput(model: ModelRun, in_turns: bool = False) -> float | None:
+    """Return the output tokens of all good samples per second of wall time.
+
+    Wall time runs from the start of the first measured request to the last thing known of any, failed ones included:
+    it is not a mean of the requests' rates. `in_turns` adds up the rounds' own wall times, and leaves out the other
+    side's. None without a good sample, or where the tokens of one were not counted.
+    """
+    good = good_samples(model)
+    counts = [sample.output_tokens for sample in good if sample.output_tokens]
+    if not good or len(counts) < len(good):
+        return None
+    turns: dict[int, list[Sample]] = {}
+    for sample in model.samples:
+        turns.setdefault(sample.round if in_turns else 0, []).append(sample)
+    wall_ns = sum(
+        max(sample.start_ns + last_known_ns(sample) for sample in turn) - min(sample.start_ns for sample in turn)
+        for turn in turns.values()
+    )
+    return None if wall_ns == 0 else sum(counts) / (wall_ns / NANOSECONDS_PER_SECOND)
+
+
+def last_known_ns(sample: Sample) -> int:
+    """Return when the last thing known of a request happened, from its own start."""
+    if sample.end_ns is not None:
+        return sample.end_ns
+    return sample.chunk_ns[-1] if sample.chunk_ns else 0
 
 
 @lru_cache(maxsize=MODELS_KEPT * METRICS_KEPT)

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.analysis.answers import AnswerChange, word_diff
-from bench.analysis.compare import FAILED_SHARE, Comparison, Difference
-from bench.analysis.history import without_load
+from bench.analysis.compare import Comparison, Difference
 from bench.analysis.pairwise import Paired, paired
-from bench.metrics.registry import sample_metric
+from bench.metrics.registry import header, metric
 from bench.quality.checks.tokenise import one_line
 from bench.report import format as form
 from bench.report.markdown import escaped, table
@@ -146,17 +145,14 @@ def _unresolved(some: Sequence[Difference]) -> Grid:
 
 
 def _row(one: Difference) -> tuple[str, str, str, str, str]:
-    unit = "share" if one.metric_id == FAILED_SHARE else without_load(one.metric_id).unit
+    unit = metric(one.metric_id.partition(".")[0]).unit
     before, after = (form.with_unit(value, unit) for value in (one.before, one.after))
     return one.model, _label(one), before, after, change_text(one)
 
 
 def _label(one: Difference) -> str:
     load = "" if one.level is None else f" ({one.level})"
-    if one.metric_id == FAILED_SHARE:
-        return f"Failed samples{load}"
-    symbol, statistic = without_load(one.metric_id).symbol, one.metric_id.partition(".")[2]
-    return f"{symbol} {statistic}".strip() + load
+    return header(one.metric_id) + load
 
 
 def _more(one: Difference) -> str:
@@ -249,4 +245,4 @@ def _paired_row(name: str, one: Paired) -> tuple[str, ...]:
     if one.more is not None:
         why = f"{why}; {one.more.rounds} more rounds would tell" if one.more.rounds else one.more.why or why
     signs = f"{one.above} above, {one.below} below"
-    return name, sample_metric(one.metric_id).symbol, shown, signs, ARROWS.get(one.verdict, one.verdict), why
+    return name, metric(one.metric_id).name, shown, signs, ARROWS.get(one.verdict, one.verdict), why

@@ -2,7 +2,7 @@
 
 from bench.analysis.compare import Comparison
 from bench.analysis.trust import Reason
-from bench.metrics.saturation import RateVerdict
+from bench.metrics.load import RateVerdict
 from bench.report import format as form
 
 

@@ -17,7 +17,6 @@ from rich.text import Text
 from bench.analysis.summary import ModelSummary, summarise
 from bench.config.settings import Config
 from bench.metrics.lengths import CellSummary, length_matrix
-from bench.metrics.levels import level_value
 from bench.metrics.load import LevelSummary, level_summaries
 from bench.metrics.registry import metric
 from bench.metrics.saturation import Knee, knee
@@ -85,15 +84,15 @@ def quantile_s(errors_ns: Sequence[int], share: float) -> float:
     return sizes[max(0, math.ceil(share * len(sizes)) - 1)] / NANOSECONDS_PER_SECOND
 
 
-LEVEL_COLUMNS = (
-    ("throughput_tokens_per_s", "throughput", "tokens/s"),
-    ("ttft_s.p50", "TTFT p50", "s"),
-    ("ttft_s.p95", "TTFT p95", "s"),
-    ("e2e_s.p95", "lat. p95", "s"),
-    ("scheduled_e2e_s.p95", "from schedule", "s"),
-    ("goodput_share", "goodput", "share"),
-)
-"""Metrics of a level, in order, with their headers and base units."""
+LEVEL_COLUMNS = {
+    "throughput_tokens_per_s": "throughput",
+    "ttft_s.p50": "TTFT p50",
+    "ttft_s.p95": "TTFT p95",
+    "e2e_s.p95": "lat. p95",
+    "scheduled_e2e_s.p95": "from schedule",
+    "goodput_share": "goodput",
+}
+"""Metrics of a level, in order, with their headers."""
 
 
 def level_tables(result: Result) -> Iterator[Table]:
@@ -116,18 +115,18 @@ def level_tables(result: Result) -> Iterator[Table]:
 def _levels(result: Result, levels: list[LevelSummary]) -> Table:
     table = _table("Under load")
     table.add_column("level")
-    values = {name: [level_value(one, name) for one in levels] for name, _, _ in LEVEL_COLUMNS}
+    values = {name: [one.value(name) for one in levels] for name in LEVEL_COLUMNS}
     # A column of a schedule has nothing to say of closed loops.
-    shown = [column for column in LEVEL_COLUMNS if any(value is not None for value in values[column[0]])]
-    units = {name: scale(unit, values[name]) for name, _, unit in shown}
-    for name, label, _ in shown:
-        table.add_column(f"{label}\n{units[name].unit}", justify="right", no_wrap=True)
+    shown = [name for name in LEVEL_COLUMNS if any(value is not None for value in values[name])]
+    units = {name: scale(metric(name.partition(".")[0]).unit, values[name]) for name in shown}
+    for name in shown:
+        table.add_column(f"{LEVEL_COLUMNS[name]}\n{units[name].unit}", justify="right", no_wrap=True)
     table.add_column("good\nof all", justify="right", no_wrap=True)
     knees = {model.name: knee(level_summaries(result, model)) for model in result.models}
     for place, one in enumerate(levels):
         found = knees[one.model.name]
         mark = " (knee)" if isinstance(found, Knee) and found.level.key == one.key else ""
-        cells = [quantity(values[name][place], units[name]) for name, _, _ in shown]
+        cells = [quantity(values[name][place], units[name]) for name in shown]
         table.add_row(Text(one.model.name), f"{one.key.words}{mark}", *cells, f"{one.good}/{one.measured}")
     return table
 
@@ -138,14 +137,11 @@ def _lengths(cells: list[tuple[str, CellSummary]]) -> Table:
         table.add_column(label, justify="right", no_wrap=True)
     table.add_column("")
     for name, cell in cells:
-        read, written, prefill, decode = (
-            "–" if spread is None else number(spread.median)
-            for spread in (cell.read, cell.written, cell.prefill, cell.decode)
-        )
+        read, written = (None if spread is None else spread.median for spread in (cell.read, cell.written))
+        speeds = (cell.value("prefill_tokens_per_s"), cell.value("decode_tokens_per_s"))
+        texts = ["–" if value is None else number(value) for value in (read, written, *speeds)]
         why = f"skipped: {cell.skipped}" if cell.skipped is not None else ""
-        table.add_row(
-            Text(name), f"{cell.prompt_tokens:,} × {cell.output_tokens:,}", read, written, prefill, decode, why
-        )
+        table.add_row(Text(name), f"{cell.prompt_tokens:,} × {cell.output_tokens:,}", *texts, why)
     return table
 
 

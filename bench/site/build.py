@@ -18,8 +18,7 @@ from markupsafe import Markup
 
 from bench.report import format as form
 from bench.report.export import (
-    LENGTH_COLUMNS,
-    LOAD_COLUMNS,
+    ALL_COLUMNS,
     SCORE_COLUMNS,
     csv_text,
     json_text,
@@ -269,8 +268,8 @@ def _data_files(site: Site, index: RunIndex) -> Iterator[tuple[str, bytes]]:
     yield "runs.csv", to_csv(site.summaries).encode()
     yield "runs.json", to_json(site.summaries).encode()
     for name, columns, rows in (
-        ("load", LOAD_COLUMNS, [row for one in index.runs for row in one.load_rows]),
-        ("lengths", LENGTH_COLUMNS, [row for one in index.runs for row in one.length_rows]),
+        ("load", ALL_COLUMNS["load"], [row for one in index.runs for row in one.load_rows]),
+        ("lengths", ALL_COLUMNS["lengths"], [row for one in index.runs for row in one.length_rows]),
     ):
         yield f"{name}.csv", csv_text(columns, rows).encode()
         yield f"{name}.json", json_text(rows).encode()

@@ -7,7 +7,7 @@ from functools import cached_property
 from bench.analysis.changes import Shifts, shifts
 from bench.analysis.condensed import condensed, with_shared_parts
 from bench.analysis.contexts import context_key
-from bench.analysis.summary import OF_A_CLIENT, ModelSummary, RunSummary, summarise
+from bench.analysis.summary import ModelSummary, RunSummary, summarise
 from bench.metrics.client_error import TIMES_THE_ERROR, resolvable, smallest_resolvable_s
 from bench.metrics.registry import metric
 from bench.metrics.resources import is_estimate, prices
@@ -22,9 +22,6 @@ from bench.site.urls import metric_page, model_page
 from bench.store.cache import Cache
 from bench.store.files import Ledger, Refused
 from bench.store.reviews import Reviews
-
-ESTIMATED = ("energy_per_answer_j", "energy_per_1000_tokens_j", "cost_per_1000_answers")
-"""Metrics that are an estimate where the energy is one."""
 
 LAST_RUNS = 8
 """Whole runs that are kept in memory beside those of boards."""
@@ -306,12 +303,12 @@ def measured(summary: ModelSummary, metric_id: str) -> CellValue:
     if summary.model.skipped is not None:
         return CellValue(None, "skipped", summary.model.skipped)
     why = summary.why_undefined(metric_id) or ""
-    if summary.model.transport == "in-process" and metric_id.partition(".")[0] in OF_A_CLIENT:
+    chosen = metric(metric_id.partition(".")[0])
+    if summary.model.transport == "in-process" and chosen.of_client:
         return CellValue(None, "absent", why)
-    name = metric_id.partition(".")[0]
-    if summary.distributions.get(name) is not None:
+    if summary.distributions.get(chosen.id) is not None:
         return CellValue(None, "few", why)
-    from_samples = metric(name).scope != "model" or name == "score"
+    from_samples = chosen.of_samples or chosen.id == "score"
     if from_samples and not summary.good_samples:
         return CellValue(None, "failed", failure_text(summary))
     return CellValue(None, "none", why)
@@ -325,7 +322,7 @@ def judged(summary: ModelSummary, metric_id: str, value: float) -> CellValue:
         limit = form.with_unit(smallest_resolvable_s(metric_id, summary.client_error), "s")
         why = f"below {limit}, which is {form.in_words(TIMES_THE_ERROR)} times the client’s own error on this machine"
         return CellValue(value, "coarse", why, small="not resolvable", unit=unit)
-    if metric_id in ESTIMATED and is_estimate(summary.model):
+    if chosen.from_energy and is_estimate(summary.model):
         why = "estimated from a wattage that the config states, not measured"
         return CellValue(value, why=why, small="estimate", unit=unit)
     return CellValue(value, unit=unit)

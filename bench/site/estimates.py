@@ -14,7 +14,8 @@ from bench.analysis.history import Series
 from bench.analysis.intervals import Estimate, Interval, estimates, intervals
 from bench.analysis.outliers import Interaction, interactions
 from bench.analysis.ranking import Ranked, ranks
-from bench.analysis.summary import ModelSummary, RunSummary, prompt_distributions, split_metric_id
+from bench.analysis.summary import ModelSummary, RunSummary, prompt_distributions
+from bench.metrics.registry import split_metric_id
 from bench.schema.result import Result
 from bench.stats.bootstrap import LIKE_THESE, THESE, RequestValues
 from bench.stats.distribution import Distribution

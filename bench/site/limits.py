@@ -5,8 +5,8 @@ A number stands in a sentence because the program uses it: the sentence has it f
 
 from bench.analysis.changes import FALSE_CONFIRMED, FALSE_SUSPECTED, RUNS_TO_SUSPECT
 from bench.analysis.changes import FLOOR as CHANGE_FLOOR
-from bench.analysis.compare import STRETCHES
-from bench.analysis.level_intervals import VALUES_NEEDED as LEVEL_VALUES_NEEDED
+from bench.analysis.intervals import VALUES_NEEDED_AT_LOAD
+from bench.analysis.measurements import STRETCHES
 from bench.analysis.outliers import (
     INTERACTION_FLOOR,
     MINIMUM_PEERS,
@@ -19,9 +19,9 @@ from bench.analysis.ranking import LEVEL
 from bench.analysis.run_noise import RUNS_NEEDED
 from bench.analysis.trust import DRIFT_LIMIT, LATE_MEDIAN_LIMIT_S, LATE_WORST_LIMIT_S, STEAL_LIMIT
 from bench.metrics.client_error import TIMES_THE_ERROR
-from bench.metrics.load import CLIENT_LIMIT
-from bench.metrics.saturation import GROWTH_LIMIT, KEPT_SHARE, KNEE_LEVELS, KNEE_SHARE, REQUESTS_NEEDED
-from bench.metrics.timing import NANOSECONDS_PER_SECOND, STALL_NS
+from bench.metrics.load import CLIENT_LIMIT, GROWTH_LIMIT, KEPT_SHARE
+from bench.metrics.saturation import KNEE_LEVELS, KNEE_SHARE
+from bench.metrics.timing import NANOSECONDS_PER_SECOND, REQUESTS_DUE_NEEDED, STALL_NS
 from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
 from bench.report import format as form
 from bench.schema.migrate import NOT_YET
@@ -49,7 +49,7 @@ def limits() -> dict[str, str]:
         "confidence": form.confidence(),
         "confirm": form.short(RUNS_TO_CONFIRM),
         "drift": form.share(DRIFT_LIMIT),
-        "due": form.short(REQUESTS_NEEDED),
+        "due": form.short(REQUESTS_DUE_NEEDED),
         "false_confirmed": form.share(FALSE_CONFIRMED),
         "false_suspected": form.share(FALSE_SUSPECTED),
         "few": form.short(FEW_SAMPLES),
@@ -66,7 +66,7 @@ def limits() -> dict[str, str]:
         "knee_levels": form.short(KNEE_LEVELS),
         "late_median": form.with_unit(LATE_MEDIAN_LIMIT_S, "s"),
         "late_worst": form.with_unit(LATE_WORST_LIMIT_S, "s"),
-        **{f"level_{name}": form.short(needed) for name, needed in LEVEL_VALUES_NEEDED.items()},
+        **{f"level_{name}": form.short(needed) for name, needed in VALUES_NEEDED_AT_LOAD.items()},
         "log_from": form.in_words(LOG_FROM_RATIO),
         "lost": form.share(1 - KEPT_SHARE),
         "lowest_score": str(LOWEST_SCORE),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bench.analysis.summary import RunSummary
-from bench.metrics.registry import SAMPLE_METRICS
+from bench.metrics.registry import measured_in
 from bench.report.export import FORMULA_STARTS
 from bench.report.text import run_key
 from bench.schema.result import Result
@@ -64,8 +64,9 @@ def samples_csv(result: Result) -> str:
     """Return every measured sample of a run, one a row, unrounded and in base units; empty where undefined."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    names = [one.id for one in SAMPLE_METRICS]
-    functions = [one.value for one in SAMPLE_METRICS]
+    metrics = measured_in("whole", "sample")
+    names = [one.id for one in metrics]
+    functions = [one.of_sample for one in metrics if one.of_sample is not None]
     writer.writerow(["model", "prompt", "round", "position", *names, "output_tokens", "finish_reason", "failure"])
     for model in result.models:
         name = _text(model.name)

@@ -59,7 +59,7 @@ def test_a_level_that_both_runs_have_is_compared_by_its_own_metrics() -> None:
     found = at_levels(made)
 
     # 80 chunks make 40 gaps: too few for a p99 on either side, so that it is left out.
-    assert list(found) == ["throughput_tokens_per_s", "ttft_s", "ttft_s.p95", "e2e_s", "e2e_s.p95", "failed_share"]
+    assert list(found) == ["ttft_s", "ttft_s.p95", "e2e_s", "e2e_s.p95", "throughput_tokens_per_s", "failed_share"]
     assert {one.level for one in found.values()} == {SIXTEEN}
     p95 = found["ttft_s.p95"]
     assert [p95.before, p95.after] == pytest.approx([0.4, 0.5])

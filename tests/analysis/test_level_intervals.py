@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.intervals import Estimate
-from bench.analysis.level_intervals import level_estimate
+from bench.analysis.intervals import Estimate, level_estimate
 from bench.metrics.load import summarise_level
 from bench.schema.load import LoadLevel
 from tests import builders

@@ -7,10 +7,9 @@ import pytest
 
 from bench.analysis.changes import LevelShift, Shifts, shifts
 from bench.analysis.contexts import Differing
-from bench.analysis.history import AT_LOAD, GOOD_SHARE, at_level, watched_at, without_load
+from bench.analysis.measurements import Stratum, watched
 from bench.analysis.summary import summarise
-from bench.metrics.levels import level_value
-from bench.metrics.load import LevelKey, level_key, summarise_level
+from bench.metrics.load import LevelKey
 from bench.schema.load import LoadLevel
 from bench.schema.result import Result
 from tests import builders
@@ -94,7 +93,7 @@ def test_each_level_has_a_history_beside_that_of_the_model() -> None:
     ]
     assert [one.level for one in some.histories] == [None, LevelKey("closed", 4, None), SIXTEEN]
     assert list(some.histories[2].values("ttft_s.p95")) == pytest.approx([0.4] * 3)
-    assert some.histories[2].values(GOOD_SHARE.id) == (1.0, 1.0, 1.0)
+    assert some.histories[2].values("good_share") == (1.0, 1.0, 1.0)
 
 
 def test_a_history_of_a_level_has_the_runs_with_that_level_alone() -> None:
@@ -154,7 +153,7 @@ def test_failures_at_a_level_are_a_share_that_shifts() -> None:
 
     some = found(*loaded(stepping((good,), (half,))))
 
-    share = of_metric(some, GOOD_SHARE.id)
+    share = of_metric(some, "good_share")
     assert [share.change.before, share.change.after] == pytest.approx([1.0, 0.5])
     assert share.verdict == "worse"
 
@@ -169,31 +168,15 @@ def test_goodput_is_only_compared_under_the_newest_limits() -> None:
     assert some.histories[1].values("goodput_share") == (None, None, 1.0, 1.0)
 
 
-def test_what_is_watched_at_a_level() -> None:
-    assert watched_at(SIXTEEN) == (*AT_LOAD, GOOD_SHARE.id)
-    assert watched_at(A_RATE) == (
-        "throughput_tokens_per_s",
-        "scheduled_ttft_s",
-        "scheduled_ttft_s.p95",
-        "itl_s.p99",
-        "scheduled_e2e_s",
-        "scheduled_e2e_s.p95",
-        "memory_peak_bytes",
-        "goodput_share",
-        GOOD_SHARE.id,
-    )
+def test_latencies_are_watched_from_the_schedule_where_there_is_one() -> None:
+    closed, scheduled = watched(Stratum(level=SIXTEEN)), watched(Stratum(level=A_RATE))
 
-
-@pytest.mark.parametrize("key", [SIXTEEN, A_RATE])
-def test_every_metric_that_is_watched_is_one_of_a_level_and_has_a_name_and_a_direction(key: LevelKey) -> None:
-    level = asked(0.4, streams=16) if key is SIXTEEN else late(0.1)
-    model = builders.model_run(load=(level,))
-    summary = summarise_level(builders.result(), model, level)
-
-    assert level_key(level) == key
-    for metric_id in (at_level(one, key) for one in AT_LOAD):
-        level_value(summary, metric_id)
-        assert without_load(metric_id).better in ("lower", "higher")
+    assert dict(zip(closed, scheduled, strict=True)) == {one: one for one in closed} | {
+        "ttft_s": "scheduled_ttft_s",
+        "ttft_s.p95": "scheduled_ttft_s.p95",
+        "e2e_s": "scheduled_e2e_s",
+        "e2e_s.p95": "scheduled_e2e_s.p95",
+    }
 
 
 def test_levels_stand_by_their_streams_and_then_by_their_rate() -> None:

@@ -6,7 +6,7 @@ from math import exp, log
 import numpy as np
 import pytest
 
-from bench.analysis.measurements import Measurement, measured
+from bench.analysis.measurements import WHOLE, Measurement, measure
 from bench.analysis.paired_bootstrap import PairedChange, change
 from bench.metrics.registry import metric
 from bench.schema.result import Result
@@ -22,7 +22,7 @@ def timed(*latencies_s: Sequence[float]) -> Result:
 
 
 def of(run: Result, metric_id: str = "e2e_s") -> Measurement:
-    return measured(run, run.models[0], metric_id)
+    return measure(run, run.models[0], WHOLE, metric_id)
 
 
 def changed(before: Result, after: Result, metric_id: str = "e2e_s", seed: int = 1) -> PairedChange:

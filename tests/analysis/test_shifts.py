@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bench.analysis.changes import LevelShift, Shifts, shifts, suspects
-from bench.analysis.contexts import Differing, context_key
-from bench.analysis.history import GOOD_SHARE, PROMPT_RUNS, WATCHED, WATCHED_BY_PROMPT, SeriesKey
+from bench.analysis.contexts import Differing
+from bench.analysis.history import PROMPT_RUNS
 from bench.analysis.missing_models import missing
 from bench.analysis.summary import oldest_first, summarise
 from bench.schema.result import Pairing, Result
@@ -257,7 +257,7 @@ def test_more_failed_samples_are_a_lower_share_of_good_ones() -> None:
 
     some = found(*(some_failing(result) for result in daily_runs(range(20), prompts=1, rounds=8)))
 
-    (share,) = of_metric(some, GOOD_SHARE.id)
+    (share,) = of_metric(some, "good_share")
     assert share.verdict == "worse"
     assert share.change.before == pytest.approx(1.0)
     assert share.change.after == pytest.approx(0.75)
@@ -313,13 +313,6 @@ def test_what_is_known_of_a_run_stays_when_another_machine_runs() -> None:
     kiosk = daily_runs(range(20), seed=2, run=lambda day: {"machine_name": "kiosk"})
 
     assert found(*laptop).all == found(*laptop, *kiosk).all
-
-
-def test_every_series_is_of_a_known_metric() -> None:
-    context = context_key(*(lambda run: (run, run.models[0]))(builders.result()))
-
-    named = [SeriesKey(context, "tiny", metric_id).metric.id for metric_id in (*WATCHED, *WATCHED_BY_PROMPT)]
-    assert named == [metric_id.partition(".")[0] for metric_id in (*WATCHED, *WATCHED_BY_PROMPT)]
 
 
 def test_suspects_are_those_of_the_model_in_order() -> None:

@@ -9,11 +9,11 @@ from bench.analysis.summary import (
     latest_runs,
     model_value,
     prompt_distributions,
-    run_throughput,
     summarise,
     summarise_model,
 )
-from bench.metrics.registry import METRICS
+from bench.metrics.registry import measured_in
+from bench.metrics.timing import run_throughput
 from bench.schema.model_run import ModelRun
 from bench.stats.distribution import Distribution
 from tests import builders
@@ -84,7 +84,7 @@ def test_every_missing_value_has_its_reason() -> None:
         unmeasured={"memory_peak_bytes": "the endpoint runs on another machine"},
     )
     summary = summarise(result([model])).models[0]
-    reasons = {metric.id: summary.why_undefined(metric.id) for metric in METRICS}
+    reasons = {metric.id: summary.why_undefined(metric.id) for metric in measured_in("whole")}
 
     assert {metric_id: why for metric_id, why in reasons.items() if why is not None} == {
         "ttfo_s": "no sample has answer text apart from reasoning",
@@ -162,7 +162,7 @@ def test_one_value_alone_is_the_summary_s_value() -> None:
     run = result([model_run(samples=samples([1, 2, 6]))], grades=(grade(),))
     summary = summarise(run).models[0]
 
-    for metric in METRICS:
+    for metric in measured_in("whole"):
         assert model_value(run, run.models[0], metric.id) == summary.value(metric.id)
     assert model_value(run, run.models[0], "e2e_s.mean") == 3
 

@@ -13,7 +13,7 @@ from statistics import NormalDist, fmean
 
 import numpy as np
 
-from bench.analysis.level_intervals import VALUES_NEEDED, level_estimate
+from bench.analysis.intervals import VALUES_NEEDED_AT_LOAD, level_estimate
 from bench.metrics.load import LevelSummary, summarise_level
 from bench.schema.load import LoadLevel
 from bench.stats.bootstrap import Floats
@@ -49,7 +49,7 @@ def true_percentile(lengths: Floats, share: float) -> float:
 
 def held(requests: int, correlation: float) -> dict[str, float]:
     """Return in what share of levels the interval of each percentile holds the truth."""
-    known = [name for name, needed in VALUES_NEEDED.items() if requests >= needed]
+    known = [name for name, needed in VALUES_NEEDED_AT_LOAD.items() if requests >= needed]
     counted = dict.fromkeys(known, 0)
     for number in range(LEVELS):
         rng = np.random.default_rng([number, requests, round(10 * correlation)])

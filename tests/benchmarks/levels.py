@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.analysis.compare import STRETCHES
-from bench.analysis.measurements import Measurement
+from bench.analysis.measurements import STRETCHES, Measurement
 from bench.analysis.paired_bootstrap import PairedChange, change
 from bench.metrics.registry import metric
 from bench.stats.bootstrap import Floats, RequestValues, limits

@@ -6,6 +6,8 @@ from bench.metrics.lengths import Spread, length_matrix, summarise_cell
 from tests.builders import failed_sample, model_run
 from tests.load_builders import SECOND_NS, cell, cell_sample
 
+IDS = ("ttft_s", "decode_tokens_per_s", "e2e_s", "prefill_tokens_per_s")
+
 
 def numbers(spread: Spread | None) -> list[float]:
     """Return the numbers of a spread, for a comparison within rounding."""
@@ -19,11 +21,11 @@ def test_a_cell_has_the_median_of_its_repeats_and_their_range() -> None:
         cell([cell_sample(120, 16, 0.5, 0.01), cell_sample(120, 16, 1.0, 0.02), cell_sample(120, 16, 2.0, 0.04)])
     )
 
-    assert found.prefill == Spread(3, 120, 60, 240)
-    assert numbers(found.decode) == pytest.approx([3, 50, 25, 100])
-    assert found.ttft == Spread(3, 1.0, 0.5, 2.0)
+    assert found.spreads["prefill_tokens_per_s"] == Spread(3, 120, 60, 240)
+    assert numbers(found.spreads["decode_tokens_per_s"]) == pytest.approx([3, 50, 25, 100])
+    assert found.spreads["ttft_s"] == Spread(3, 1.0, 0.5, 2.0)
     # 15 further tokens each: 0.15, 0.3 and 0.6 s more.
-    assert numbers(found.e2e) == pytest.approx([3, 1.3, 0.65, 2.6])
+    assert numbers(found.spreads["e2e_s"]) == pytest.approx([3, 1.3, 0.65, 2.6])
     assert found.undefined == {}
 
 
@@ -43,21 +45,22 @@ def test_failed_repeats_are_counted_and_in_nothing_else() -> None:
     found = summarise_cell(cell([*failed, cell_sample(120, 16, 0.5, 0.01)]))
 
     assert (found.good, found.failed, found.failure_kinds) == (1, 3, {"too-long": 2, "timeout": 1})
-    assert found.prefill == Spread(1, 240, 240, 240)
+    assert found.spreads["prefill_tokens_per_s"] == Spread(1, 240, 240, 240)
 
 
 def test_a_cell_without_a_good_repeat_says_so() -> None:
     found = summarise_cell(cell([failed_sample()]))
 
-    assert (found.prefill, found.decode, found.ttft, found.e2e, found.read) == (None, None, None, None, None)
-    assert found.undefined == dict.fromkeys(("prefill", "decode", "ttft", "e2e"), "no good sample")
+    assert found.spreads == dict.fromkeys(IDS)
+    assert found.read is None
+    assert found.undefined == dict.fromkeys(IDS, "no good sample")
     assert not found.ended_short
 
 
 def test_a_skipped_cell_has_its_reason() -> None:
     found = summarise_cell(cell(skipped="longer than the context"))
 
-    assert found.undefined == dict.fromkeys(("prefill", "decode", "ttft", "e2e"), "longer than the context")
+    assert found.undefined == dict.fromkeys(IDS, "longer than the context")
 
 
 def test_answers_that_were_not_streamed_or_not_counted_say_so() -> None:
@@ -65,11 +68,11 @@ def test_answers_that_were_not_streamed_or_not_counted_say_so() -> None:
     uncounted = cell_sample(120, 16, 1, 0.01).model_copy(update={"prompt_tokens": None, "output_tokens": None})
 
     assert summarise_cell(cell([whole])).undefined == dict.fromkeys(
-        ("prefill", "decode", "ttft"), "the answers were not streamed"
+        ("ttft_s", "decode_tokens_per_s", "prefill_tokens_per_s"), "the answers were not streamed"
     )
     assert summarise_cell(cell([uncounted])).undefined == {
-        "prefill": "nobody counted the prompt tokens",
-        "decode": "needs at least 2 counted output tokens that came at different times",
+        "prefill_tokens_per_s": "nobody counted the prompt tokens",
+        "decode_tokens_per_s": "needs at least 2 counted output tokens that came at different times",
     }
 
 

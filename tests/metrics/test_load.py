@@ -4,20 +4,17 @@ from typing import Any
 
 import pytest
 
-from bench.metrics.levels import LEVEL_METRICS, level_metric, level_value, why_undefined
 from bench.metrics.load import (
     Goodput,
     LevelKey,
     LevelSummary,
     Limits,
     NoGoodput,
-    answers_per_s,
     gaps_of_histogram,
     level_key,
     level_summaries,
-    throughput_tokens_per_s,
-    under_way,
 )
+from bench.metrics.registry import measured_in
 from bench.schema.load import GapHistogram, LoadLevel
 from bench.schema.machine import ClientCheck
 from tests.builders import config, model_run, result
@@ -45,7 +42,7 @@ ACROSS = load_level(
 
 def test_an_answer_across_an_edge_of_the_window_counts_by_the_part_inside() -> None:
     # A half of the first, all of the second, a quarter of the third: 5 + 10 + 2.5 tokens in 10 s.
-    assert throughput_tokens_per_s(ACROSS) == pytest.approx(1.75)
+    assert summary(ACROSS).throughput_tokens_per_s == pytest.approx(1.75)
 
 
 def test_an_answer_that_was_not_streamed_counts_where_it_ends() -> None:
@@ -54,13 +51,13 @@ def test_an_answer_that_was_not_streamed_counts_where_it_ends() -> None:
         load_sample(9.5, chunk_ns=(), first_answer_chunk=None, end_ns=SECOND_NS, output_tokens=30),
     ]
 
-    assert throughput_tokens_per_s(load_level(samples)) == 3
+    assert summary(load_level(samples)).throughput_tokens_per_s == 3
 
 
 def test_tokens_of_failed_answers_are_lost() -> None:
     cut_off = failed_load_sample(4, "cut-off", chunk_ns=(SECOND_NS,), first_answer_chunk=0, output_tokens=50)
 
-    assert throughput_tokens_per_s(load_level([load_sample(1), cut_off])) == pytest.approx(1.1)
+    assert summary(load_level([load_sample(1), cut_off])).throughput_tokens_per_s == pytest.approx(1.1)
 
 
 @pytest.mark.parametrize(
@@ -75,23 +72,23 @@ def test_tokens_of_failed_answers_are_lost() -> None:
     ids=["not counted", "failed", "empty", "no window", "outside"],
 )
 def test_a_throughput_that_nobody_can_tell_is_none(level: LoadLevel) -> None:
-    assert throughput_tokens_per_s(level) is None
+    assert summary(level).throughput_tokens_per_s is None
 
 
 def test_answers_count_where_they_end() -> None:
     # Ends at 3, 8 and 13.5 s: two of them in the 10 s from 2 to 12 s.
-    assert answers_per_s(ACROSS) == 0.2
-    assert answers_per_s(load_level([load_sample(1)], window_s=(3, 3))) is None
-    assert answers_per_s(load_level([failed_load_sample(1)])) == 0
+    assert summary(ACROSS).answers_per_s == 0.2
+    assert summary(load_level([load_sample(1)], window_s=(3, 3))).answers_per_s is None
+    assert summary(load_level([failed_load_sample(1)])).answers_per_s == 0
 
 
 def test_requests_under_way_are_averaged_over_the_window() -> None:
     # From 0 to 3, 5 to 8 and 11 to 13.5 s: 1 + 3 + 1 s of the 10 s from 2 to 12 s.
-    assert under_way(ACROSS) == pytest.approx(0.5)
-    assert under_way(load_level([], window_s=(3, 3))) is None
+    assert summary(ACROSS).under_way == pytest.approx(0.5)
+    assert summary(load_level([], window_s=(3, 3))).under_way is None
     # A failed request counts until the last thing known of it.
     broken = failed_load_sample(4, "connection", chunk_ns=(2 * SECOND_NS,), first_answer_chunk=0)
-    assert under_way(load_level([broken])) == pytest.approx(0.2)
+    assert summary(load_level([broken])).under_way == pytest.approx(0.2)
 
 
 def test_little_s_law() -> None:
@@ -120,10 +117,10 @@ def test_only_measured_requests_are_in_latencies_and_counts() -> None:
 
     assert (found.measured, found.good, found.failed) == (5, 2, 3)
     assert found.failure_kinds == {"reset": 2, "timeout": 1}
-    assert level_value(found, "ttft_s") == 1
-    assert level_value(found, "e2e_s.maximum") == 2.5
+    assert found.value("ttft_s") == 1
+    assert found.value("e2e_s.maximum") == 2.5
     # (1.5 - 0.5) s and (2.5 - 1.5) s for 10 further tokens each.
-    assert level_value(found, "tpot_s") == pytest.approx(0.1)
+    assert found.value("tpot_s") == pytest.approx(0.1)
 
 
 def test_latency_from_the_schedule_holds_what_the_client_waited() -> None:
@@ -131,20 +128,20 @@ def test_latency_from_the_schedule_holds_what_the_client_waited() -> None:
     found = summary(load_level(samples, rate_per_s=1.0))
 
     # Sent 0, 0.1, 0.2, 0.3 and 0.4 s late.
-    assert level_value(found, "lateness_s") == pytest.approx(0.2)
-    assert level_value(found, "lateness_s.maximum") == pytest.approx(0.4)
-    assert level_value(found, "e2e_s.maximum") == 1.0
-    assert level_value(found, "scheduled_e2e_s.maximum") == pytest.approx(1.4)
-    assert level_value(found, "scheduled_ttft_s") == pytest.approx(0.7)
-    assert level_value(found, "due_per_s") == 0.5
+    assert found.value("lateness_s") == pytest.approx(0.2)
+    assert found.value("lateness_s.maximum") == pytest.approx(0.4)
+    assert found.value("e2e_s.maximum") == 1.0
+    assert found.value("scheduled_e2e_s.maximum") == pytest.approx(1.4)
+    assert found.value("scheduled_ttft_s") == pytest.approx(0.7)
+    assert found.value("due_per_s") == 0.5
 
 
 def test_a_closed_loop_has_no_schedule() -> None:
     found = summary(load_level([load_sample(1)]))
 
     for metric_id in ("scheduled_e2e_s", "scheduled_ttft_s.p95", "lateness_s", "due_per_s", "latency_growth"):
-        assert level_value(found, metric_id) is None
-        assert why_undefined(found, metric_id) == "a closed loop has no schedule"
+        assert found.value(metric_id) is None
+        assert found.why_undefined(metric_id) == "a closed loop has no schedule"
 
 
 def test_percentiles_need_as_many_requests_as_anywhere() -> None:
@@ -152,11 +149,11 @@ def test_percentiles_need_as_many_requests_as_anywhere() -> None:
     found = summary(load_level([load_sample(place / 10, took_s=(place + 51) / 100) for place in range(21)]))
     few = summary(load_level([load_sample(place) for place in range(7)]))
 
-    assert level_value(found, "e2e_s.p95") == pytest.approx(0.7)
-    assert level_value(found, "e2e_s.p99") is None
-    assert why_undefined(found, "e2e_s.p99") == "21 requests; a p99 needs 100"
-    assert why_undefined(few, "ttft_s.p95") == "7 requests; a p95 needs 20"
-    assert why_undefined(few, "itl_s.p95") == "7 gaps; a p95 needs 20"
+    assert found.value("e2e_s.p95") == pytest.approx(0.7)
+    assert found.value("e2e_s.p99") is None
+    assert found.why_undefined("e2e_s.p99") == "21 requests; a p99 needs 100"
+    assert few.why_undefined("ttft_s.p95") == "7 requests; a p95 needs 20"
+    assert few.why_undefined("itl_s.p95") == "7 gaps; a p95 needs 20"
 
 
 # Four requests: text after 0.5 s and done after 1 s; after 0.5 and 3 s; after 2 and 2.5 s; failed.
@@ -190,13 +187,13 @@ def test_goodput_counts_from_the_schedule() -> None:
     samples = [load_sample(1, scheduled_s=1), load_sample(2.8, scheduled_s=2)]
     found = summary(load_level(samples, rate_per_s=1.0), {"ttft_s": 1.0})
 
-    assert level_value(found, "goodput_share") == 0.5
+    assert found.value("goodput_share") == 0.5
 
 
 def test_an_answer_of_one_token_keeps_any_limit_of_tpot() -> None:
     level = load_level([load_sample(1, 0.5, 0.5, output_tokens=1)])
 
-    assert level_value(summary(level, {"tpot_s": 0.001}), "goodput_share") == 1
+    assert summary(level, {"tpot_s": 0.001}).value("goodput_share") == 1
 
 
 @pytest.mark.parametrize(
@@ -225,8 +222,8 @@ def test_goodput_that_nobody_can_tell_says_why(
     found = summary(level, limits)
 
     assert found.goodput == NoGoodput(why)
-    assert level_value(found, "goodput_share") is None
-    assert why_undefined(found, "goodput_per_s") == why
+    assert found.value("goodput_share") is None
+    assert found.why_undefined("goodput_per_s") == why
 
 
 def test_gaps_of_samples_are_exact() -> None:
@@ -270,8 +267,8 @@ def test_a_level_with_a_histogram_takes_its_gaps_from_there() -> None:
     histogram = GapHistogram(counts={"1": 200}, **(WIDE | {"over_200_ms": 4}))
     found = summary(load_level([load_sample(1)], gaps=histogram))
 
-    assert level_value(found, "itl_s.p99") == pytest.approx(1_500e-9)
-    assert level_value(found, "stalls_count") == 4
+    assert found.value("itl_s.p99") == pytest.approx(1_500e-9)
+    assert found.value("stalls_count") == 4
 
 
 def test_a_client_near_one_core_may_be_what_limits() -> None:
@@ -282,7 +279,7 @@ def test_a_client_near_one_core_may_be_what_limits() -> None:
     assert (bound.client_share, bound.client_bound) == (0.8, True)
     assert (idle.client_share, idle.client_bound) == (0.7, False)
     assert (unknown.client_share, unknown.client_bound) == (None, False)
-    assert why_undefined(unknown, "client_share") == (
+    assert unknown.why_undefined("client_share") == (
         "the model runs in the asking process, or its processor time was not read"
     )
 
@@ -302,10 +299,10 @@ def test_a_level_of_failures_has_reasons_for_what_it_lacks() -> None:
     found = summary(load_level([failed_load_sample(1, "refused")], ended_early="every request failed"))
 
     assert found.answers_per_s == 0
-    assert level_value(found, "e2e_s") is None
-    assert why_undefined(found, "e2e_s.p95") == "no good answer among the measured requests"
-    assert why_undefined(found, "under_way_by_little") == "no good answer among the measured requests"
-    assert why_undefined(summary(load_level([])), "ttft_s") == "no request was measured"
+    assert found.value("e2e_s") is None
+    assert found.why_undefined("e2e_s.p95") == "no good answer among the measured requests"
+    assert found.why_undefined("under_way_by_little") == "no good answer among the measured requests"
+    assert summary(load_level([])).why_undefined("ttft_s") == "no request was measured"
 
 
 def test_every_metric_has_a_value_or_a_reason() -> None:
@@ -317,9 +314,9 @@ def test_every_metric_has_a_value_or_a_reason() -> None:
         load_level([load_sample(1, chunk_ns=(), first_answer_chunk=None, end_ns=SECOND_NS)]),
     ]
     for level in levels:
-        for one in LEVEL_METRICS:
+        for one in measured_in("level"):
             found = summary(level)
-            assert (level_value(found, one.id) is None) == (why_undefined(found, one.id) is not None), one.id
+            assert (found.value(one.id) is None) == (found.why_undefined(one.id) is not None), one.id
 
 
 def test_levels_are_the_same_by_arrivals_and_streams_or_rate() -> None:
@@ -335,9 +332,11 @@ def test_levels_are_the_same_by_arrivals_and_streams_or_rate() -> None:
 def test_an_unknown_metric_or_statistic_is_refused() -> None:
     found = summary(load_level([load_sample(1)]))
 
-    with pytest.raises(KeyError, match="unknown metric of a level 'latency'"):
-        level_metric("latency")
+    with pytest.raises(KeyError, match="unknown metric of a level 'latency'; known: ttft_s, scheduled_ttft_s, tpot_s,"):
+        found.value("latency")
+    with pytest.raises(KeyError, match="unknown metric of a level 'cold_load_s'"):
+        found.value("cold_load_s")
     with pytest.raises(KeyError, match=r"unknown statistic in 'ttft_s\.p42'"):
-        level_value(found, "ttft_s.p42")
-    with pytest.raises(KeyError, match="'under_way' is a single number, and has no 'p95'"):
-        level_value(found, "under_way.p95")
+        found.value("ttft_s.p42")
+    with pytest.raises(KeyError, match=r"unknown statistic in 'under_way\.p95': under_way is a single number"):
+        found.value("under_way.p95")

@@ -2,25 +2,26 @@
 
 import pytest
 
+from bench.analysis.summary import summarise_model
 from bench.metrics import registry as metrics
-from bench.metrics.registry import (
-    ITL,
-    METRICS,
-    MODEL_METRICS,
-    SAMPLE_METRICS,
+from bench.metrics.registry import METRICS, Metric, measured_in
+from bench.metrics.timing import (
     decode_tokens_per_s,
     e2e_s,
     itl_s,
+    longest_stall_s,
     output_tokens_per_s,
     prefill_tokens_per_s,
+    sent_s,
+    sent_share,
+    stalls,
     tpot_s,
     ttfo_s,
     ttft_s,
 )
-from bench.metrics.timing import longest_stall_s, sent_s, sent_share, stalls
 from bench.schema.model_run import MEASURED_FIELDS
 from tests.builders import MILLISECOND_NS as MS
-from tests.builders import failed_sample, model_run, sample
+from tests.builders import failed_sample, model_run, result, sample
 
 
 def test_a_request_by_hand() -> None:
@@ -104,7 +105,7 @@ def test_without_counts_there_are_times_but_no_speeds() -> None:
 def test_an_answer_that_was_not_streamed_has_only_a_latency() -> None:
     one = sample(chunk_ns=(), first_answer_chunk=None, end_ns=500 * MS, output_tokens=10)
 
-    assert {metric.id: metric.value(one) for metric in SAMPLE_METRICS} == {
+    assert {metric.id: metric.value(one) for metric in measured_in("whole", "sample")} == {
         "ttft_s": None,
         "ttfo_s": None,
         "tpot_s": None,
@@ -120,8 +121,8 @@ def test_an_answer_that_was_not_streamed_has_only_a_latency() -> None:
     assert itl_s(one) == ()
 
 
-@pytest.mark.parametrize("metric", SAMPLE_METRICS, ids=lambda metric: metric.id)
-def test_a_failed_sample_has_no_value_whatever_was_measured(metric: metrics.SampleMetric) -> None:
+@pytest.mark.parametrize("metric", measured_in("whole", "sample", "gap"), ids=lambda metric: metric.id)
+def test_a_failed_sample_has_no_value_whatever_was_measured(metric: Metric) -> None:
     broken_off = failed_sample(
         "cut-off",
         "the stream ended",
@@ -131,8 +132,7 @@ def test_a_failed_sample_has_no_value_whatever_was_measured(metric: metrics.Samp
         output_tokens=2,
     )
 
-    assert metric.value(broken_off) is None
-    assert ITL.values(broken_off) == ()
+    assert metric.values(broken_off) == ()
 
 
 def test_stalls_by_hand() -> None:
@@ -165,9 +165,9 @@ def test_stamps_of_zero_do_not_divide() -> None:
 
 def test_model_metrics_in_base_units() -> None:
     model = model_run(cold_load_ns=1_500 * MS, memory_peak_bytes=75_000_000, footprint_bytes=None)
-    values = {metric.id: metric.value(model) for metric in MODEL_METRICS}
+    values = summarise_model(result([model]), model).values
 
-    assert values == {
+    expected = {
         "cold_load_s": 1.5,
         "memory_before_bytes": 60_000_000,
         "memory_loaded_bytes": 70_000_000,
@@ -182,11 +182,17 @@ def test_model_metrics_in_base_units() -> None:
         "shared_reads_share": 0,
         "energy_per_answer_j": None,
         "energy_per_1000_tokens_j": None,
+        "throughput_tokens_per_s": 20.0,
+        "score": None,
+        "cost_per_1000_answers": None,
+        "failed_share": 0.0,
+        "good_share": 1.0,
     }
+    assert {metric_id: values[metric_id] for metric_id in expected} == expected
 
 
 def test_model_metrics_name_a_field_that_has_a_reason() -> None:
-    assert {metric.field for metric in MODEL_METRICS if metric.field} <= {*MEASURED_FIELDS, "energy"}
+    assert {metric.recorded for metric in METRICS if metric.recorded} <= {*MEASURED_FIELDS, "energy"}
 
 
 def test_ids_are_unique_and_found() -> None:
@@ -197,8 +203,8 @@ def test_ids_are_unique_and_found() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.id)
-def test_a_metric_id_ends_in_its_unit(metric: metrics.Metric) -> None:
-    endings = {
+def test_a_metric_id_ends_in_its_unit(metric: Metric) -> None:
+    endings: dict[str, str | tuple[str, ...]] = {
         "s": "_s",
         "s/token": "_s",
         "tokens/s": "_tokens_per_s",
@@ -208,6 +214,9 @@ def test_a_metric_id_ends_in_its_unit(metric: metrics.Metric) -> None:
         "count": "_count",
         "share": "_share",
         "money": "cost_per_1000_answers",
+        "1/s": "_per_s",
+        "s/s": "_growth",
+        "streams": ("under_way", "under_way_by_little"),
     }
 
     assert metric.id.endswith(endings[metric.unit])
@@ -220,12 +229,16 @@ def test_speeds_and_scores_are_better_when_higher() -> None:
         "output_tokens_per_s",
         "prefill_tokens_per_s",
         "throughput_tokens_per_s",
+        "answers_per_s",
+        "goodput_share",
+        "goodput_per_s",
         "score",
+        "good_share",
     }
 
 
 def test_an_unknown_metric_names_the_known_ones() -> None:
-    with pytest.raises(KeyError, match=r"unknown metric 'ttft'; known: ttft_s, ttfo_s, tpot_s, "):
+    with pytest.raises(KeyError, match=r"unknown metric 'ttft'; known: ttft_s, scheduled_ttft_s, ttfo_s, tpot_s, "):
         metrics.metric("ttft")
     with pytest.raises(KeyError, match=r"unknown sample metric 'itl_s'; known: ttft_s, ttfo_s, "):
         metrics.sample_metric("itl_s")

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from bench.analysis.summary import metric_values, prompt_distributions, summarise_model
-from bench.metrics.registry import METRICS, GapMetric, SampleMetric
+from bench.analysis.summary import prompt_distributions, summarise_model
+from bench.metrics.registry import measured_in
 from bench.metrics.timing import (
     GAP_METRIC,
     OF_ALL_SAMPLES,
@@ -20,7 +20,7 @@ from bench.schema.sample import Failure, Sample
 from bench.stats.distribution import distribution
 from tests.builders import model_run, prompt, result, sample
 
-OF_SAMPLES = tuple(one for one in METRICS if isinstance(one, SampleMetric | GapMetric))
+OF_SAMPLES = measured_in("whole", "sample", "gap")
 PROMPTS = ("p1", "p2", "p3")
 LONGEST_NS = 2**53 - 1
 
@@ -56,11 +56,11 @@ def test_every_metric_over_all_samples_is_that_of_each(seed: int) -> None:
     summary = summarise_model(result([model]), model)
 
     for metric in OF_SAMPLES:
-        each = [metric_values((one,), metric) for one in good]
+        each = [metric.values(one) for one in good]
         noun = "gap" if metric.id == GAP_METRIC else "sample"
 
         assert [tuple(some.tolist()) for some in values_of(arrays, metric.id).by_sample()] == each
-        assert summary.distributions[metric.id] == distribution(metric_values(good, metric), noun)
+        assert summary.distributions[metric.id] == distribution(metric.all_values(good), noun)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -75,7 +75,7 @@ def test_a_prompt_has_the_values_of_its_own_samples(seed: int) -> None:
         assert [*found] == ["never asked", *PROMPTS]
         for of_prompt, values in found.items():
             asked = [one for one in model.samples if one.prompt == of_prompt]
-            assert values == distribution(metric_values(asked, metric), "gap" if metric.id == GAP_METRIC else "sample")
+            assert values == distribution(metric.all_values(asked), "gap" if metric.id == GAP_METRIC else "sample")
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bench.metrics.load import level_summaries
-from bench.metrics.saturation import Knee, NoKnee, RateVerdict, SweepEnd, knee, rate_verdict, resistant_slope, sweep_end
+from bench.metrics.load import RateVerdict, level_summaries, resistant_slope, summarise_level
+from bench.metrics.saturation import Knee, NoKnee, SweepEnd, knee, sweep_end
 from bench.report.reasons import rate_words
 from bench.schema.load import LoadLevel
 from bench.schema.result import Result
@@ -25,6 +25,11 @@ def loaded(levels: list[LoadLevel], sweep: dict[str, float] | None = None, **fie
 def knee_of(levels: list[LoadLevel]) -> Knee | NoKnee:
     run = loaded(levels)
     return knee(level_summaries(run, run.models[0]))
+
+
+def verdict_of(level: LoadLevel) -> RateVerdict | None:
+    run = loaded([level])
+    return summarise_level(run, run.models[0], level).verdict
 
 
 def end_of(run: Result) -> SweepEnd | None:
@@ -151,14 +156,14 @@ def open_level(latencies_s: list[float], rate_per_s: float, **fields: Any) -> Lo
 
 def test_a_rate_is_sustained_where_latency_does_not_grow() -> None:
     # 40 requests at 4/s, 0.2 s each: all end inside the 10 s.
-    found = rate_verdict(open_level([0.2] * 40, 4.0))
+    found = verdict_of(open_level([0.2] * 40, 4.0))
 
     assert found == RateVerdict("sustained", "40 answers for 40 requests due", 1.0, 0.0)
 
 
 def test_a_rate_is_overloaded_where_the_model_falls_behind() -> None:
     # Four a second are due, two a second answered: answer n ends at n/2 s, 20 of 40 in the 10 s; n/2 - n/4 behind.
-    found = rate_verdict(open_level([0.5 + place / 4 for place in range(40)], 4.0))
+    found = verdict_of(open_level([0.5 + place / 4 for place in range(40)], 4.0))
 
     assert found is not None
     assert found.word == "overloaded"
@@ -170,7 +175,7 @@ def test_a_rate_is_overloaded_where_the_model_falls_behind() -> None:
 
 def test_requests_under_way_at_the_window_s_end_are_no_overload() -> None:
     # Each takes 1.1 s: the last four of 40 end after the window, and nothing grows.
-    found = rate_verdict(open_level([1.1] * 40, 4.0))
+    found = verdict_of(open_level([1.1] * 40, 4.0))
 
     assert found is not None
     assert (found.word, found.answered_share) == ("sustained", 36 / 40)
@@ -179,23 +184,23 @@ def test_requests_under_way_at_the_window_s_end_are_no_overload() -> None:
 def test_a_rate_that_fails_is_not_sustained() -> None:
     level = open_level([0.2] * 40, 4.0)
     failed = [failed_load_sample(place / 4, "rate-limited", scheduled_s=place / 4) for place in range(2)]
-    found = rate_verdict(level.model_copy(update={"samples": (*failed, *level.samples[2:])}))
+    found = verdict_of(level.model_copy(update={"samples": (*failed, *level.samples[2:])}))
 
     assert found is not None
     assert (found.word, found.why) == ("failing", "2 of 40 requests failed")
 
 
 def test_few_requests_tell_nothing_about_a_rate() -> None:
-    assert rate_verdict(open_level([0.2] * 19, 4.0)) == RateVerdict(
+    assert verdict_of(open_level([0.2] * 19, 4.0)) == RateVerdict(
         "unknown", "19 requests were due; it takes 20 to tell", None, None
     )
-    assert rate_verdict(open_level([0.2], 4.0)) == RateVerdict(
+    assert verdict_of(open_level([0.2], 4.0)) == RateVerdict(
         "unknown", "1 request was due; it takes 20 to tell", None, None
     )
 
 
 def test_a_closed_loop_has_no_rate_to_sustain() -> None:
-    assert rate_verdict(steady_level(4, 100)) is None
+    assert verdict_of(steady_level(4, 100)) is None
 
 
 @pytest.mark.parametrize(("load", "words"), [(0.6, {"sustained"}), (1.4, {"overloaded"})])
@@ -211,7 +216,7 @@ def test_a_queue_below_and_above_its_capacity(load: float, words: set[str]) -> N
             phase = "warm-up" if due_s < 2 else "measured" if due_s < 32 else "cool-down"
             took_s = free_s - due_s
             samples.append(load_sample(due_s, took_s, took_s, scheduled_s=due_s, phase=phase))
-        verdict = rate_verdict(load_level(samples, (2, 32), rate_per_s=load / 0.1))
+        verdict = verdict_of(load_level(samples, (2, 32), rate_per_s=load / 0.1))
         assert verdict is not None
         found.add(verdict.word)
 

@@ -10,9 +10,7 @@ import pytest
 
 from bench.analysis.summary import summarise
 from bench.report.export import (
-    COLUMNS,
-    LENGTH_COLUMNS,
-    LOAD_COLUMNS,
+    ALL_COLUMNS,
     MARKDOWN_COLUMNS,
     Of,
     benchmark_report,
@@ -48,81 +46,82 @@ def test_a_row_by_hand() -> None:
     # Latencies of 1, 2 and 6 s with 11 tokens each; text comes at a half and at the end of each.
     run = result([model_run(samples=(*samples([1, 2, 6]), failed_sample(start_ns=9_000_000_000)))], grades=(grade(),))
 
-    assert rows([run]) == [
-        {
-            "run": "laptop/20260105T090000Z-1a2b3c4d5e-default",
-            "started_utc": "2026-01-05T09:00:00+00:00",
-            "commit": "1a2b3c4d5e",
-            "dirty": False,
-            "tool_version": "0.1.0",
-            "machine": "laptop",
-            "config": "default",
-            "prompt_set": "test",
-            "model": "tiny",
-            "provider": "foundry",
-            "variant": "tiny-generic-cpu:1",
-            "device": "CPU",
-            "execution_provider": "CPUExecutionProvider",
-            "parameters": 940_000,
-            "precision": "int8",
-            "licence": "MIT",
-            "commercial_use": "yes",
-            "transport": "in-process",
-            "run_status": "complete",
-            "resumed": 0,
-            "steadiness": "unknown",
-            "skipped": None,
-            "failure": None,
-            "good_samples": 3,
-            "failed_samples": 1,
-            "ttft_p50_s": 1.0,
-            "ttft_p95_s": None,
-            "ttfo_p50_s": 1.0,
-            "first_request_s": 1.0,
-            "itl_p50_s": 1.0,
-            "itl_p95_s": None,
-            "itl_p99_s": None,
-            "longest_stall_s": 3.0,
-            "stalls_count": 3,
-            "connect_s": None,
-            "sent_p50_s": None,
-            "sent_share": None,
-            "shared_reads_count": 0,
-            "shared_reads_share": 0,
-            "tpot_p50_s": pytest.approx(0.1),
-            "decode_p50_tokens_per_s": pytest.approx(10),
-            "prefill_p50_tokens_per_s": 12.0,
-            "latency_mean_s": 3.0,
-            "latency_p50_s": 2.0,
-            "latency_p95_s": None,
-            "throughput_tokens_per_s": pytest.approx(33 / 9),
-            "score": 5.0,
-            "cold_load_s": 0.04,
-            "memory_before_bytes": 60_000_000,
-            "memory_loaded_bytes": 70_000_000,
-            "memory_peak_bytes": 75_000_000,
-            "memory_unique_bytes": 8_000_000,
-            "gpu_memory_peak_bytes": None,
-            "footprint_bytes": 2_100_000,
-            "energy_per_answer_j": None,
-            "energy_per_1000_tokens_j": None,
-            "cost_per_1000_answers": None,
-            "energy_source": None,
-            "currency": None,
-            "resolvable_from_s": None,
-            "gaps_resolvable_from_s": None,
-            "undefined": (
-                "ttft_p95_s: 3 samples; a p95 needs 20; "
-                "itl_p95_s: 3 gaps; a p95 needs 20; itl_p99_s: 3 gaps; a p99 needs 100; "
-                "connect_s: no client stands before a model in the same process; "
-                "sent_p50_s: no client stands before a model in the same process; "
-                "sent_share: no client stands before a model in the same process; "
-                "latency_p95_s: 3 samples; a p95 needs 20; gpu_memory_peak_bytes: not measured; "
-                "energy_per_answer_j: not measured; energy_per_1000_tokens_j: not measured; "
-                "cost_per_1000_answers: the config has no price of a kWh (energy.price_per_kwh)"
-            ),
-        }
-    ]
+    expected = {
+        "run": "laptop/20260105T090000Z-1a2b3c4d5e-default",
+        "started_utc": "2026-01-05T09:00:00+00:00",
+        "commit": "1a2b3c4d5e",
+        "dirty": False,
+        "tool_version": "0.1.0",
+        "machine": "laptop",
+        "config": "default",
+        "prompt_set": "test",
+        "model": "tiny",
+        "provider": "foundry",
+        "variant": "tiny-generic-cpu:1",
+        "device": "CPU",
+        "execution_provider": "CPUExecutionProvider",
+        "parameters": 940_000,
+        "precision": "int8",
+        "licence": "MIT",
+        "commercial_use": "yes",
+        "transport": "in-process",
+        "run_status": "complete",
+        "resumed": 0,
+        "steadiness": "unknown",
+        "skipped": None,
+        "failure": None,
+        "good_samples": 3,
+        "failed_samples": 1,
+        "ttft_p50_s": 1.0,
+        "ttft_p95_s": None,
+        "ttfo_p50_s": 1.0,
+        "first_request_s": 1.0,
+        "itl_p50_s": 1.0,
+        "itl_p95_s": None,
+        "itl_p99_s": None,
+        "longest_stall_s": 3.0,
+        "stalls_count": 3,
+        "connect_s": None,
+        "sent_p50_s": None,
+        "sent_share": None,
+        "shared_reads_count": 0,
+        "shared_reads_share": 0,
+        "tpot_p50_s": pytest.approx(0.1),
+        "decode_p50_tokens_per_s": pytest.approx(10),
+        "prefill_p50_tokens_per_s": 12.0,
+        "latency_mean_s": 3.0,
+        "latency_p50_s": 2.0,
+        "latency_p95_s": None,
+        "throughput_tokens_per_s": pytest.approx(33 / 9),
+        "score": 5.0,
+        "cold_load_s": 0.04,
+        "memory_before_bytes": 60_000_000,
+        "memory_loaded_bytes": 70_000_000,
+        "memory_peak_bytes": 75_000_000,
+        "memory_unique_bytes": 8_000_000,
+        "gpu_memory_peak_bytes": None,
+        "footprint_bytes": 2_100_000,
+        "energy_per_answer_j": None,
+        "energy_per_1000_tokens_j": None,
+        "cost_per_1000_answers": None,
+        "energy_source": None,
+        "currency": None,
+        "resolvable_from_s": None,
+        "gaps_resolvable_from_s": None,
+        "undefined": (
+            "ttft_p95_s: 3 samples; a p95 needs 20; "
+            "itl_p95_s: 3 gaps; a p95 needs 20; itl_p99_s: 3 gaps; a p99 needs 100; "
+            "latency_p95_s: 3 samples; a p95 needs 20; "
+            "sent_p50_s: no client stands before a model in the same process; "
+            "sent_share: no client stands before a model in the same process; "
+            "gpu_memory_peak_bytes: not measured; "
+            "connect_s: no client stands before a model in the same process; "
+            "energy_per_answer_j: not measured; energy_per_1000_tokens_j: not measured; "
+            "cost_per_1000_answers: the config has no price of a kWh (energy.price_per_kwh)"
+        ),
+    }
+    (row,) = rows([run])
+    assert {column: row[column] for column in expected} == expected
 
 
 def test_a_run_that_is_summarised_already_gives_the_same_rows() -> None:
@@ -158,7 +157,7 @@ def test_csv_has_all_columns_and_empty_cells_for_what_is_undefined() -> None:
     text = to_csv([result([failed_model()])])
     row = parsed(text)[0]
 
-    assert tuple(row) == COLUMNS
+    assert tuple(row) == ALL_COLUMNS["models"]
     assert text.endswith("\n")
     assert "\r" not in text
     assert row["failure"] == "load: the weights are truncated"
@@ -169,7 +168,7 @@ def test_csv_has_all_columns_and_empty_cells_for_what_is_undefined() -> None:
 
 
 def test_csv_without_results_is_its_header() -> None:
-    assert to_csv([]) == ",".join(COLUMNS) + "\n"
+    assert to_csv([]) == ",".join(ALL_COLUMNS["models"]) + "\n"
 
 
 def test_csv_numbers_are_not_rounded() -> None:
@@ -201,7 +200,7 @@ def test_json_keeps_types_and_null() -> None:
     text = to_json([result([model_run(memory_peak_bytes=None)])])
     row = json.loads(text)[0]
 
-    assert tuple(row) == COLUMNS
+    assert tuple(row) == ALL_COLUMNS["models"]
     assert text.endswith("]\n")
     assert row["memory_peak_bytes"] is None
     assert row["footprint_bytes"] == 2_100_000
@@ -251,8 +250,8 @@ def test_a_row_of_a_level_by_hand() -> None:
     limits = config(resolved={"load": {"goodput": {"ttft_s": 1.0, "tpot_s": None, "e2e_s": 1.2}}})
     (row,) = rows([result([model_run(load=(level,))], config=limits)], "load")
 
-    assert tuple(row) == LOAD_COLUMNS
-    assert {name: value for name, value in row.items() if value is not None and name in LOAD_COLUMNS[12:-1]} == {
+    assert tuple(row) == ALL_COLUMNS["load"]
+    expected = {
         "load": "poisson, 0.2/s, up to 64 streams",
         "arrivals": "poisson",
         "streams": 64,
@@ -287,6 +286,8 @@ def test_a_row_of_a_level_by_hand() -> None:
         "goodput_ttft_limit_s": 1.0,
         "goodput_latency_limit_s": 1.2,
     }
+    assert {column: row[column] for column in expected} == expected
+    assert row["at_knee"] is row["ended_early"] is row["goodput_tpot_limit_s"] is None
     assert "latency_p95_s: 1 request; a p95 needs 20" in str(row["undefined"])
     assert "lateness_p99_s: 2 requests; a p99 needs 100" in str(row["undefined"])
 
@@ -304,7 +305,7 @@ def test_cells_of_the_matrix_of_lengths_have_rows_of_their_own() -> None:
     skipped = cell(prompt_tokens=4_096, skipped="longer than the model's context of 1,024 tokens")
     first, second = rows([result([model_run(lengths=(measured, skipped))])], "lengths")
 
-    assert tuple(first) == tuple(second) == LENGTH_COLUMNS
+    assert tuple(first) == tuple(second) == ALL_COLUMNS["lengths"]
     assert (first["prompt_tokens_aimed"], first["prompt_tokens"], first["output_tokens"]) == (128, 120, 16)
     assert [first[f"prefill_{part}_tokens_per_s"] for part in ("p50", "min", "max")] == [180, 120, 240]
     assert [first[f"decode_{part}_tokens_per_s"] for part in ("p50", "min", "max")] == pytest.approx([75, 50, 100])
@@ -315,7 +316,7 @@ def test_cells_of_the_matrix_of_lengths_have_rows_of_their_own() -> None:
 @pytest.mark.parametrize("of", ["load", "lengths"])
 def test_other_rows_are_exported_in_every_form(of: Of) -> None:
     run = result([model_run(name="=1|2", load=(steady_level(2, 100),), lengths=(cell([cell_sample(120, 16, 1, 1)]),))])
-    columns = {"load": LOAD_COLUMNS, "lengths": LENGTH_COLUMNS}[of]
+    columns = ALL_COLUMNS[of]
 
     assert to_csv([], of) == ",".join(columns) + "\n"
     assert parsed(to_csv([run], of))[0]["model"] == "'=1|2"

@@ -393,7 +393,7 @@ def test_the_shade_of_a_cell_is_its_share_of_the_fastest() -> None:
     matrix = length_matrix(builders.model_run(lengths=cells))
 
     assert matrix is not None
-    found = heat_map("Prefill", matrix, "prefill")
+    found = heat_map("Prefill", matrix, "prefill_tokens_per_s")
     assert [squares[0].shade for _, _, squares in found.rows] == ["5", "1", "none"]
     assert found.rows[2][2][0].text == "failed"
 
@@ -407,7 +407,7 @@ def test_the_decode_speed_of_answers_that_ended_short_has_no_shade() -> None:
     matrix = length_matrix(builders.model_run(lengths=cells))
 
     assert matrix is not None
-    (_, _, (short,)), (_, _, (whole,)) = heat_map("Decode", matrix, "decode").rows
+    (_, _, (short,)), (_, _, (whole,)) = heat_map("Decode", matrix, "decode_tokens_per_s").rows
     assert (short.text, short.small, short.shade) == ("1,000", "up to 3 tokens", "few")
     assert (whole.text, whole.shade) == ("100", "5")
     assert lengths_sentence(matrix).endswith("it writes 100\u00a0tokens/s.")

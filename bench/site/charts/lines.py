@@ -7,10 +7,9 @@ from functools import cache
 
 import altair as alt
 
-from bench.analysis.intervals import Interval
-from bench.analysis.level_intervals import level_estimate
-from bench.metrics.levels import level_metric, level_value
+from bench.analysis.intervals import Interval, level_estimate
 from bench.metrics.load import LevelSummary
+from bench.metrics.registry import metric
 from bench.metrics.saturation import Knee, NoKnee
 from bench.report import format as form
 from bench.report.palette import Mark
@@ -209,13 +208,13 @@ def lines_figure(
         (line, one, value)
         for line in lines
         for one in by_step(levels)
-        if (value := level_value(one, line.metric_id)) is not None
+        if (value := one.value(line.metric_id)) is not None
     ]
     shown = [line for line in lines if sum(one is line for one, _, _ in known) > 1]
     known = [entry for entry in known if entry[0] in shown]
     if not known:
         return None
-    unit = level_metric(lines[0].metric_id.partition(".")[0]).unit
+    unit = metric(lines[0].metric_id.partition(".")[0]).unit
     scale = form.scale(unit, [value for _, _, value in known])
     rows: list[charts.Row] = []
     bars: list[charts.Row] = []

@@ -173,7 +173,7 @@ def trade_off(site: Site, board: Board, metric_id: str, label: str) -> Figure | 
     size = _size_axis(memory)
     labels = [shortened(plain(one.name), 26) for one in candidates]
     spots = [_spot(one, text, x, scale) for one, text in zip(candidates, labels, strict=True)]
-    on_front = pareto_front(candidates, chosen.better)
+    on_front = pareto_front(candidates, chosen.direction)
     placed = place(spots, [_spot(one, "", x, scale) for one in on_front], *PLOT)
     rows: list[charts.Row] = []
     for number, (one, value) in enumerate(zip(candidates, memory, strict=True)):
@@ -188,9 +188,9 @@ def trade_off(site: Site, board: Board, metric_id: str, label: str) -> Figure | 
     bars = any(one is not None for one in (*across, *upright))
     return Figure(
         id=f"{board.anchor}-{metric_id.replace('_', '-')}",
-        sentence=_front_sentence(label.lower(), on_front, len(candidates), chosen.better),
+        sentence=_front_sentence(label.lower(), on_front, len(candidates), chosen.direction),
         caption=f"{board.context}. {_size_caption(memory)} Dashed: the front; the best corner is upper "
-        f"{_corner(chosen.better)}." + (BARS if bars else ""),
+        f"{_corner(chosen.direction)}." + (BARS if bars else ""),
         spec=charts.trade_off(
             rows,
             [_point(one, scale) for one in on_front],

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bench.analysis.contexts import context_key
-from bench.analysis.level_intervals import level_estimate
+from bench.analysis.intervals import level_estimate
 from bench.analysis.summary import ModelSummary
-from bench.metrics.levels import level_metric, level_value
 from bench.metrics.load import LevelKey, LevelSummary, level_summaries, limits_of
-from bench.metrics.saturation import Knee, NoKnee, knee, rate_verdict
+from bench.metrics.registry import metric, on_schedule
+from bench.metrics.saturation import Knee, NoKnee, knee
 from bench.report import format as form
 from bench.report.tables import Cell, CellValue, Column, Table, name_column, number_column, table, text_column
 from bench.report.text import anchor, joined, relative, shortened
@@ -29,12 +29,8 @@ from bench.site.sections.level_tables import (
 from bench.site.sections.load_levels import newest_loaded
 from bench.site.urls import level_metric_page, run_page
 
-AT_EACH_LEVEL = (
-    ("TTFT p95", "ttft_s.p95", "scheduled_ttft_s.p95"),
-    ("Latency p95", "e2e_s.p95", "scheduled_e2e_s.p95"),
-    ("Goodput", "goodput_share", "goodput_share"),
-)
-"""What is compared at each level: its name, the metric in a closed loop, and the one with a schedule."""
+AT_EACH_LEVEL = {"ttft_s.p95": "TTFT p95", "e2e_s.p95": "Latency p95", "goodput_share": "Goodput"}
+"""What is compared at each level, and its name."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +45,22 @@ def at_each_level(by_model: Mapping[str, Sequence[LevelSummary]]) -> tuple[Level
     """Return a table for each metric that one of several models has; none of a single model."""
     if len(by_model) < 2:
         return ()
-    return tuple(one for label, *ids in AT_EACH_LEVEL if (one := _compared(label, ids, by_model)) is not None)
+    found = (_compared(label, metric_id, by_model) for metric_id, label in AT_EACH_LEVEL.items())
+    return tuple(one for one in found if one is not None)
 
 
 def _compared(
-    label: str, ids: Sequence[str], by_model: Mapping[str, Sequence[LevelSummary]]
+    label: str, metric_id: str, by_model: Mapping[str, Sequence[LevelSummary]]
 ) -> LevelComparisonTable | None:
     keys = sorted({level.key for levels in by_model.values() for level in levels}, key=lambda key: key.place)
     of = {name: {level.key: level for level in reversed(levels)} for name, levels in by_model.items()}
     if not any(
-        level_value(level, _id(ids, level.key)) is not None for levels in of.values() for level in levels.values()
+        level.value(_id(metric_id, level.key)) is not None for levels in of.values() for level in levels.values()
     ):
         return None
     columns = [name_column("Load", [Cell(key_name(key)) for key in keys])]
-    chosen = level_metric(ids[0].partition(".")[0])
-    values = {name: [_value(levels.get(key), _id(ids, key)) for key in keys] for name, levels in of.items()}
+    chosen = metric(metric_id.partition(".")[0])
+    values = {name: [_value(levels.get(key), _id(metric_id, key)) for key in keys] for name, levels in of.items()}
     scale = form.scale(chosen.unit, [value.value for column in values.values() for value in column])
     columns += [number_column(shortened(name, 24), chosen.unit, column, scale=scale) for name, column in values.items()]
     return LevelComparisonTable(_compared_words(label, chosen.better), table(f"{label} at each level", columns))
@@ -80,8 +77,8 @@ def _compared_words(label: str, better: str | None) -> str:
     return f"{label} at each level; {words}. With a rate it counts from the schedule."
 
 
-def _id(ids: Sequence[str], key: LevelKey) -> str:
-    return ids[0] if key.rate_per_s is None else ids[1]
+def _id(metric_id: str, key: LevelKey) -> str:
+    return metric_id if key.rate_per_s is None else on_schedule(metric_id)
 
 
 HERE = "report/load.html"
@@ -270,7 +267,7 @@ def _ranked(values: Sequence[CellValue]) -> list[CellValue]:
 def _metric_column(
     label: str, metric_id: str, values: Sequence[CellValue], small: Sequence[str] = (), compared: bool = False
 ) -> Column:
-    chosen = level_metric(metric_id.partition(".")[0])
+    chosen = metric(metric_id.partition(".")[0])
     column = number_column(label, chosen.unit, values, chosen.better if compared else None, small)
     return replace(column, explained=level_metric_page(chosen.id))
 
@@ -290,7 +287,7 @@ def _sustained(one: LoadedModel) -> Cell:
         return Cell("not measured", kind="none", note="no level with a schedule")
     kept = None
     for level in rates:
-        verdict = rate_verdict(level.record)
+        verdict = level.verdict
         if kept is None and verdict is not None and verdict.word == "unknown":
             return Cell("too few", kind="few", note=f"at {level_name(level)}: {verdict.why}")
         if verdict is None or verdict.word != "sustained":

@@ -9,9 +9,9 @@ from bench.analysis.changes import LevelShift
 from bench.analysis.contexts import context_key
 from bench.analysis.history import SeriesKey
 from bench.analysis.summary import ModelSummary
-from bench.metrics.registry import METRICS, SAMPLE_METRICS, e2e_s, metric, ttft_s
+from bench.metrics.registry import measured_in, metric
 from bench.metrics.resources import ENERGY_SOURCES
-from bench.metrics.timing import STALL, first_request, good_samples, loads_s
+from bench.metrics.timing import STALL, e2e_s, first_request, good_samples, loads_s, ttft_s
 from bench.report import format as form
 from bench.report.tables import (
     WORDS,
@@ -187,7 +187,7 @@ HISTORY = ("decode_tokens_per_s", "ttft_s", "e2e_s", "cold_load_s", "memory_peak
 """Metrics whose history a model's page draws."""
 
 NUMBERS = tuple(
-    one for one in METRICS if one.scope != "model" and one.unit not in ("count", "share") and one.id != "sent_s"
+    one for one in measured_in("whole", "sample", "gap") if one.unit not in ("count", "share") and not one.of_client
 )
 """Metrics in the table of distributions; how a request was sent stands beside it."""
 
@@ -288,7 +288,7 @@ def _numbers(summary: ModelSummary) -> Table:
     for chosen in NUMBERS:
         known = summary.distributions[chosen.id]
         values = [_statistic(summary, chosen.id, statistic) for statistic in STATISTICS]
-        column = number_column(chosen.symbol, chosen.unit, values)
+        column = number_column(chosen.name, chosen.unit, values)
         total = Cell(f"{known.count:,}" if known else "0")
         columns.append(replace(column, cells=(*column.cells, total), explained=metric_page(chosen.id)))
     return table(f"Numbers of {summary.model.name}", columns)
@@ -321,7 +321,7 @@ def _history_figure(
     ]
     values = [form.plotted(value, scale) for _, value in known]
     first, last = known[0][1], known[-1][1]
-    median = "median " if chosen in SAMPLE_METRICS else ""
+    median = "median " if chosen.scope == "sample" else ""
     key = SeriesKey(context_key(known[-1][0].result, known[-1][0].model), name, metric_id)
     drawn = {one.result.run.id for one, _ in known}
     found = [one for one in site.shifts.of(key) if one.after.run.id in drawn]
@@ -335,7 +335,7 @@ def _history_figure(
         + _marks_explained(found),
         spec=charts.history(
             rows,
-            _axis(metric_id, f"{chosen.symbol} ({scale.unit})", values),
+            _axis(metric_id, f"{chosen.name} ({scale.unit})", values),
             site.marks[name],
             with_points=len(known) <= MOST_POINTS,
             shifts=[_shift_row(one) for one in found],

@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 from bench.analysis.changes import RUNS_TO_SUSPECT, Status
 from bench.analysis.contexts import context_key, differing
-from bench.analysis.history import WATCHED, History, SeriesKey
+from bench.analysis.history import History, SeriesKey
+from bench.analysis.measurements import WHOLE, watched
 from bench.analysis.missing_models import missing
 from bench.analysis.ranking import Ranked
 from bench.analysis.summary import ModelSummary, RunSummary
@@ -177,7 +178,7 @@ def _sentence(continued: Sequence[History], changed: bool) -> str:
         )
     loads = sum(one.level is not None for one in continued)
     models = len(continued) - loads
-    what = [f"{form.count(len(WATCHED), 'metric')} of {form.count(models, 'model')}"] if models else []
+    what = [f"{form.count(len(watched(WHOLE)), 'metric')} of {form.count(models, 'model')}"] if models else []
     what += [f"{form.count(loads, 'level')} of load"] if loads else []
     compared = f"{joined(what)} against up to {form.count(longest - 1, 'run')} before in the same context"
     return f"Compared: {compared}." if changed else f"Nothing changed. Compared: {compared}."

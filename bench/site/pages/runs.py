@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.summary import ModelSummary, RunSummary
-from bench.metrics.registry import SAMPLE_METRICS
+from bench.metrics.registry import metric
 from bench.report import format as form
 from bench.report.tables import Cell, Table, name_column, table
 from bench.report.text import relative, shortened, visible
@@ -34,7 +34,7 @@ from bench.site.urls import DATA, run_file, run_page
 
 LIST = "report/runs.html"
 DATA_OF_RUNS = f"{DATA}/runs/"
-SAMPLE_COLUMNS = ("ttft_s", "decode_tokens_per_s", "longest_stall_s", "e2e_s")
+SAMPLE_COLUMNS = ("ttft_s", "decode_tokens_per_s", "e2e_s", "longest_stall_s")
 
 
 @dataclass(frozen=True)
@@ -207,11 +207,11 @@ def _model_sections(one: ModelSummary, found: RunAnswers) -> list[Json]:
 
 
 def _sample_section(heading: str, samples: Sequence[Sample], titles: dict[str, str]) -> Json:
-    chosen = [one for one in SAMPLE_METRICS if one.id in SAMPLE_COLUMNS]
+    chosen = [metric(metric_id) for metric_id in SAMPLE_COLUMNS]
     values = [[one.value(sample) for sample in samples] for one in chosen]
     scales = [form.scale(one.unit, found) for one, found in zip(chosen, values, strict=True)]
     columns = [column("Order", numeric=True), column("Round", numeric=True), column("Prompt")]
-    columns += [column(one.symbol, scale.unit, numeric=True) for one, scale in zip(chosen, scales, strict=True)]
+    columns += [column(one.name, scale.unit, numeric=True) for one, scale in zip(chosen, scales, strict=True)]
     columns += [column("Output", "tokens", numeric=True), column("Ended")]
     tokens = [sample.output_tokens for sample in samples]
     texts = [

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from bench.analysis.summary import ModelSummary, RunSummary
-from bench.metrics.client_error import BETWEEN_CHUNKS, FROM_START, resolvable, smallest_resolvable_s
-from bench.metrics.load import CLIENT_LIMIT, client_share, level_key
+from bench.metrics.client_error import resolvable, smallest_resolvable_s
+from bench.metrics.load import level_summaries
 from bench.report import format as form
 from bench.report.reasons import reason_words
 from bench.report.text import joined
@@ -105,14 +105,14 @@ def _failed_samples(summary: RunSummary) -> list[str]:
 
 
 def _not_resolvable(one: ModelSummary) -> list[str]:
-    names = {"ttft_s": "time to first token", "itl_s": "gap between chunks", "e2e_s": "latency"}
+    names = {"ttft_s": "time to first token", "e2e_s": "latency", "itl_s": "gap between chunks"}
     found = []
-    for metric_id in (*FROM_START, *BETWEEN_CHUNKS):
-        value = one.value(metric_id) if metric_id in names else None
+    for metric_id, name in names.items():
+        value = one.value(metric_id)
         if value is not None and not resolvable(metric_id, value, one.client_error):
             limit = form.with_unit(smallest_resolvable_s(metric_id, one.client_error), "s")
             shown = form.with_unit(value, "s")
-            found.append(f"{one.model.name}: the median {names[metric_id]} ({shown}) is not resolvable below {limit}")
+            found.append(f"{one.model.name}: the median {name} ({shown}) is not resolvable below {limit}")
     return found
 
 
@@ -124,12 +124,11 @@ def _shared_reads(one: ModelSummary) -> list[str]:
 
 
 def _busy_client(one: ModelSummary) -> list[str]:
-    shares = [(level, share) for level in one.model.load if (share := client_share(level)) is not None]
-    bound = [(level, share) for level, share in shares if share >= CLIENT_LIMIT]
+    bound = [level for level in level_summaries(one.result, one.model) if level.client_bound]
     if not bound:
         return []
-    at = joined([key_name(level_key(level)) for level, _ in bound])
-    most = form.share(max(share for _, share in bound))
+    at = joined([key_name(level.key) for level in bound])
+    most = form.share(max(level.client_share or 0.0 for level in bound))
     return [f"{one.model.name}: with {at} the client took up to {most} of a core, and may be what limits"]
 
 

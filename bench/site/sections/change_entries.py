@@ -7,7 +7,9 @@ from typing import Final, Literal
 
 from bench.analysis.changes import LevelShift, Status
 from bench.analysis.contexts import IN_TURNS, ONE_STREAM, Context, Differing
-from bench.analysis.history import WATCHED, SeriesKey, watched_at
+from bench.analysis.history import SeriesKey
+from bench.analysis.measurements import WHOLE, Stratum, watched
+from bench.metrics.registry import header
 from bench.report import format as form
 from bench.report.comparison import ARROWS
 from bench.report.tables import Cell, Table, name_column, table, text_column
@@ -39,7 +41,7 @@ NEIGHBOURS: Final = 1
 
 @dataclass(frozen=True)
 class Entry:
-    """What shifted for one model at one run: its shifts of whole runs in the order of WATCHED, then prompt by prompt.
+    """What shifted for one model at one run: its shifts of whole runs in their order, then prompt by prompt.
 
     Those of its levels of load come after those of whole runs, and are among them. It is confirmed where one of its
     shifts is. `sure` are the shifts that are as sure as the entry, of whole runs, or of prompts where there is no such.
@@ -136,13 +138,13 @@ def _leading(sure: Sequence[LevelShift]) -> LevelShift:
 def _order(key: SeriesKey) -> tuple[float, ...]:
     """Return where a metric stands among those of whole runs: levels of load come after."""
     if key.level is None:
-        return (WATCHED.index(key.metric_id),)
-    return (len(WATCHED), *key.level.place, watched_at(key.level).index(key.metric_id))
+        return (watched(WHOLE).index(key.metric_id),)
+    return (len(watched(WHOLE)), *key.level.place, watched(Stratum(level=key.level)).index(key.metric_id))
 
 
 def label(key: SeriesKey) -> str:
     """Return what the metric of a series is called: 'Latency p95'."""
-    return f"{key.metric.symbol} {key.metric_id.partition('.')[2]}".strip()
+    return header(key.metric_id)
 
 
 def full_label(key: SeriesKey) -> str:

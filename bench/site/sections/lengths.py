@@ -1,12 +1,12 @@
 """A model by the length of prompt and answer on one machine: how fast it reads and writes, cell by cell."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from statistics import median
 
 from bench.analysis.summary import ModelSummary
-from bench.metrics.lengths import CellSummary, LengthMatrix, Spread, length_matrix
+from bench.metrics.lengths import CellSummary, LengthMatrix, length_matrix
 from bench.metrics.timing import ttft_s
 from bench.report import format as form
 from bench.report.palette import Mark
@@ -20,7 +20,7 @@ from bench.site.sections.rubric_matrix import MatrixCell
 from bench.site.urls import run_page
 
 SHADES = 5
-PARTS = ("prefill", "decode")
+SPEEDS = {"prefill_tokens_per_s": "prefill", "decode_tokens_per_s": "decode"}
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ def by_length(site: Site, name: str, machine: str, here: str) -> ByLength | None
         anchor=place,
         sentence=lengths_sentence(matrix),
         maps=(
-            heat_map("Prefill speed (tokens/s)", matrix, "prefill"),
-            heat_map("Decode speed (tokens/s)", matrix, "decode"),
+            heat_map("Prefill speed (tokens/s)", matrix, "prefill_tokens_per_s"),
+            heat_map("Decode speed (tokens/s)", matrix, "decode_tokens_per_s"),
         ),
         notes=tuple(dict.fromkeys(note for cell in _cells(matrix) for note in _notes(cell))),
         figures=tuple(figure for figure in figures if figure is not None),
@@ -87,10 +87,10 @@ def lengths_context(summary: ModelSummary, matrix: LengthMatrix) -> str:
 def lengths_sentence(matrix: LengthMatrix) -> str:
     """Return in a sentence how reading and writing change from the shortest prompt to the longest."""
     parts = []
-    for verb, part in (("reads", "prefill"), ("writes", "decode")):
+    for verb, metric_id in (("reads", "prefill_tokens_per_s"), ("writes", "decode_tokens_per_s")):
         by_prompt: dict[int, list[float]] = {}
-        for cell in _telling(matrix, part):
-            spread = _spread(cell, part)
+        for cell in _telling(matrix, metric_id):
+            spread = cell.spreads[metric_id]
             if spread is not None:
                 by_prompt.setdefault(cell.prompt_tokens, []).append(spread.median)
         if not by_prompt:
@@ -107,20 +107,20 @@ def lengths_sentence(matrix: LengthMatrix) -> str:
     return f"It {'; it '.join(parts)}." if parts else "No cell of the matrix gave a good answer."
 
 
-def heat_map(label: str, matrix: LengthMatrix, part: str) -> HeatMap:
-    """Return one speed of every cell, 'prefill' or 'decode', shaded by its share of the fastest.
+def heat_map(label: str, matrix: LengthMatrix, metric_id: str) -> HeatMap:
+    """Return one speed of every cell, that of prefill or of decoding, shaded by its share of the fastest.
 
     The decode speed of answers that ended short has no shade where others did not: a handful of tokens says little.
     """
-    telling = _telling(matrix, part)
-    fastest = max((spread.median for cell in telling if (spread := _spread(cell, part))), default=0.0)
+    telling = _telling(matrix, metric_id)
+    fastest = max((spread.median for cell in telling if (spread := cell.spreads[metric_id])), default=0.0)
     rows = []
     for prompt_tokens in matrix.prompt_tokens:
         cells = []
         came: list[float] = []
         for output_tokens in matrix.output_tokens:
             cell = matrix.cells.get((prompt_tokens, output_tokens))
-            cells.append(_heat_cell(cell, part, fastest if cell in telling else None))
+            cells.append(_heat_cell(cell, metric_id, fastest if cell in telling else None))
             if cell is not None and cell.read is not None:
                 came.append(cell.read.median)
         small = f"{form.whole(median(came))} came" if came and median(came) != prompt_tokens else ""
@@ -128,13 +128,13 @@ def heat_map(label: str, matrix: LengthMatrix, part: str) -> HeatMap:
     return HeatMap(label, tuple(f"{tokens:,}" for tokens in matrix.output_tokens), tuple(rows))
 
 
-def _heat_cell(cell: CellSummary | None, part: str, fastest: float | None) -> MatrixCell:
+def _heat_cell(cell: CellSummary | None, metric_id: str, fastest: float | None) -> MatrixCell:
     if cell is None:
         return MatrixCell(WORDS["none"], "skipped")
     if cell.skipped is not None:
         return MatrixCell(WORDS["skipped"], "skipped")
     failed = f"{cell.failed} of {cell.failed + cell.good} failed" if cell.failed else ""
-    spread = _spread(cell, part)
+    spread = cell.spreads[metric_id]
     if spread is None:
         return MatrixCell(WORDS["none"] if cell.good else WORDS["failed"], "none", small=failed)
     reach = "" if spread.count == 1 else f"{form.number(spread.minimum)}–{form.number(spread.maximum)}"
@@ -153,7 +153,11 @@ def _notes(cell: CellSummary) -> list[str]:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in cell.failure_kinds.items())
         notes.append(f"{place}: failed, {kinds}")
     if cell.good:
-        notes += [f"{place}, no {part} speed: {cell.undefined[part]}" for part in PARTS if part in cell.undefined]
+        notes += [
+            f"{place}, no {speed} speed: {cell.undefined[metric_id]}"
+            for metric_id, speed in SPEEDS.items()
+            if metric_id in cell.undefined
+        ]
     if cell.ended_short and cell.written is not None:
         notes.append(f"{place}: the answers ended after {form.whole(cell.written.maximum)} tokens at most")
     return notes
@@ -203,13 +207,15 @@ def _decode_figure(
             "model": plain(name),
             "line": line,
             "x": float(cell.prompt_tokens),
-            "y": form.plotted(cell.decode.median, form.scale("tokens/s", [])),
-            "detail": form.count(cell.decode.count, "good answer"),
+            "y": form.plotted(decode.median, form.scale("tokens/s", [])),
+            "detail": form.count(decode.count, "good answer"),
             "size": SIZE,
         }
         for line, output_tokens in zip(lines, matrix.output_tokens, strict=True)
         for cell in _cells(matrix)
-        if cell.output_tokens == output_tokens and cell.decode is not None and not cell.ended_short
+        if cell.output_tokens == output_tokens
+        and (decode := cell.spreads["decode_tokens_per_s"]) is not None
+        and not cell.ended_short
     ]
     if len({row["x"] for row in rows}) < 2:
         return None
@@ -250,16 +256,8 @@ def _cells(matrix: LengthMatrix) -> list[CellSummary]:
     return [matrix.cells[place] for place in sorted(matrix.cells)]
 
 
-def _telling(matrix: LengthMatrix, part: str) -> list[CellSummary]:
+def _telling(matrix: LengthMatrix, metric_id: str) -> list[CellSummary]:
     """Return the cells whose speed is of the length that was asked for; all of them where none is."""
     cells = _cells(matrix)
-    whole = [cell for cell in cells if part == "prefill" or not cell.ended_short]
-    return whole if any(_spread(cell, part) is not None for cell in whole) else cells
-
-
-def _spread(cell: CellSummary, part: str) -> Spread | None:
-    parts: dict[str, Callable[[CellSummary], Spread | None]] = {
-        "prefill": lambda one: one.prefill,
-        "decode": lambda one: one.decode,
-    }
-    return parts[part](cell)
+    whole = [cell for cell in cells if metric_id == "prefill_tokens_per_s" or not cell.ended_short]
+    return whole if any(cell.spreads[metric_id] is not None for cell in whole) else cells

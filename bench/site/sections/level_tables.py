@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bench.analysis.compare import STRETCHES
-from bench.analysis.level_intervals import WITH_INTERVAL, level_estimate
+from bench.analysis.intervals import has_interval_at_load, level_estimate
+from bench.analysis.measurements import STRETCHES
 from bench.analysis.summary import ModelSummary
 from bench.metrics.client_error import TIMES_THE_ERROR, resolvable, smallest_resolvable_s
-from bench.metrics.levels import level_metric, level_value, why_undefined
-from bench.metrics.load import Goodput, LevelKey, LevelSummary, Limits
-from bench.metrics.saturation import Knee, RateVerdict, rate_verdict
+from bench.metrics.load import Goodput, LevelKey, LevelSummary, Limits, RateVerdict
+from bench.metrics.registry import header, metric
+from bench.metrics.saturation import Knee
 from bench.report import format as form
 from bench.report.reasons import rate_words
 from bench.report.tables import Cell, CellValue, Column, Table, name_column, number_column, table, text_column
@@ -55,67 +55,47 @@ INTERVALS: Final = f"In small type: {form.confidence()} intervals, by how {STRET
 BARS: Final = f" Bars: {form.confidence()} intervals."
 """What a caption says of them."""
 
-FROM_START: Final = {"ttft_s": "ttft_s", "e2e_s": "e2e_s", "itl_s": "itl_s"}
-"""Metric of a level -> the metric by whose limit the client can resolve it."""
-
-
-@dataclass(frozen=True)
-class LevelColumn:
-    """A column of a table of levels: its label, the metric and statistic in it, and the one in small type below it."""
-
-    label: str
-    metric_id: str
-    small_id: str = ""
-    small_words: str = ""
-
 
 CLOSED_COLUMNS = (
-    LevelColumn("Throughput", "throughput_tokens_per_s"),
-    LevelColumn("Answers", "answers_per_s"),
-    LevelColumn("TTFT p50", "ttft_s.p50"),
-    LevelColumn("TTFT p95", "ttft_s.p95"),
-    LevelColumn("TPOT p50", "tpot_s.p50"),
-    LevelColumn("Latency p50", "e2e_s.p50"),
-    LevelColumn("Latency p95", "e2e_s.p95"),
+    "throughput_tokens_per_s",
+    "answers_per_s",
+    "ttft_s.p50",
+    "ttft_s.p95",
+    "tpot_s.p50",
+    "e2e_s.p50",
+    "e2e_s.p95",
 )
 """What a table of closed-loop levels shows, between the level and its goodput."""
 
 OPEN_COLUMNS = (
-    LevelColumn("Answers", "answers_per_s", "due_per_s", "of {} due"),
-    LevelColumn("TTFT p50", "scheduled_ttft_s.p50", "ttft_s.p50", "send: {}"),
-    LevelColumn("TTFT p95", "scheduled_ttft_s.p95", "ttft_s.p95", "send: {}"),
-    LevelColumn("Latency p50", "scheduled_e2e_s.p50", "e2e_s.p50", "send: {}"),
-    LevelColumn("Latency p95", "scheduled_e2e_s.p95", "e2e_s.p95", "send: {}"),
+    "answers_per_s",
+    "scheduled_ttft_s.p50",
+    "scheduled_ttft_s.p95",
+    "scheduled_e2e_s.p50",
+    "scheduled_e2e_s.p95",
 )
 """What a table of open-loop levels shows; latencies count from the schedule."""
 
-FLOW_COLUMNS = (
-    LevelColumn("Gap p50", "itl_s.p50"),
-    LevelColumn("Gap p95", "itl_s.p95"),
-    LevelColumn("Gap p99", "itl_s.p99"),
-    LevelColumn("Stalls", "stalls_count"),
-    LevelColumn("By Little’s law", "under_way_by_little"),
-)
+FLOW_COLUMNS = ("itl_s.p50", "itl_s.p95", "itl_s.p99", "stalls_count", "under_way_by_little")
 
 CLOSED_VIEWER_COLUMNS = (
     *CLOSED_COLUMNS[:4],
-    LevelColumn("TTFT p99", "ttft_s.p99"),
-    LevelColumn("TPOT p50", "tpot_s.p50"),
-    LevelColumn("TPOT p95", "tpot_s.p95"),
-    LevelColumn("Latency p50", "e2e_s.p50"),
-    LevelColumn("Latency p95", "e2e_s.p95"),
-    LevelColumn("Latency p99", "e2e_s.p99"),
+    "ttft_s.p99",
+    "tpot_s.p50",
+    "tpot_s.p95",
+    *CLOSED_COLUMNS[5:],
+    "e2e_s.p99",
     *FLOW_COLUMNS,
 )
 """What the viewer shows of a closed-loop level."""
 
 OPEN_VIEWER_COLUMNS = (
     *OPEN_COLUMNS,
-    LevelColumn("Latency p99", "scheduled_e2e_s.p99", "e2e_s.p99", "send: {}"),
-    LevelColumn("Growth", "latency_growth"),
-    LevelColumn("Throughput", "throughput_tokens_per_s"),
-    LevelColumn("TPOT p50", "tpot_s.p50"),
-    LevelColumn("TPOT p95", "tpot_s.p95"),
+    "scheduled_e2e_s.p99",
+    "latency_growth",
+    "throughput_tokens_per_s",
+    "tpot_s.p50",
+    "tpot_s.p95",
     *FLOW_COLUMNS,
 )
 """What the viewer shows of a level with a schedule; latencies count from it."""
@@ -134,7 +114,7 @@ def key_name(key: LevelKey) -> str:
 def level_table(
     label: str,
     levels: Sequence[LevelSummary],
-    columns: Sequence[LevelColumn],
+    columns: Sequence[str],
     at: object,
     changed: Mapping[LevelKey, LevelChange] | None = None,
     intervals: bool = True,
@@ -145,7 +125,7 @@ def level_table(
     intervals.
     """
     shown = [name_column("Load", [_name_cell(one, at, (changed or {}).get(one.key)) for one in levels])]
-    shown += [_column(levels, one, intervals) for one in columns]
+    shown += [_numbers(levels, header(one), one, _beside(levels, one), intervals) for one in columns]
     if not all(one.closed for one in levels):
         shown.append(
             replace(
@@ -168,7 +148,7 @@ def level_table(
 def measured_level(level: LevelSummary, metric_id: str) -> CellValue:
     """Return a metric of a level with its interval, or what kind of thing is missing and why."""
     shown = _without_interval(level, metric_id)
-    if shown.value is None or metric_id.partition(".")[0] not in WITH_INTERVAL:
+    if shown.value is None or not has_interval_at_load(metric_id):
         return shown
     found = level_estimate(level, metric_id)
     why = "" if found.interval is not None else f"no interval: {found.why}"
@@ -206,7 +186,7 @@ def verdict_kind(verdict: RateVerdict | None) -> str:
 
 
 def _name_cell(level: LevelSummary, at: object, changed: LevelChange | None) -> Cell:
-    verdict = rate_verdict(level.record)
+    verdict = level.verdict
     words = [verdict_kind(verdict)] if verdict is not None else []
     if isinstance(at, Knee) and at.level is level:
         words.append("the knee" if not at.still_growing else "knee here or beyond")
@@ -220,31 +200,35 @@ def _name_cell(level: LevelSummary, at: object, changed: LevelChange | None) -> 
     return Cell(level_name(level), small=" · ".join(words), href="" if changed is None else changed.href, note=note)
 
 
-def _column(levels: Sequence[LevelSummary], chosen: LevelColumn, intervals: bool) -> Column:
-    small = [_small(one, chosen.small_id, chosen.small_words) if chosen.small_id else "" for one in levels]
-    return _numbers(levels, chosen.label, chosen.metric_id, small, intervals)
+def _beside(levels: Sequence[LevelSummary], metric_id: str) -> list[str]:
+    """Return what stands in small type below a metric of each level: the same from the send, or what was due."""
+    name, dot, statistic = metric_id.partition(".")
+    if name == "answers_per_s":
+        return [_small(one, "due_per_s", "of {} due") for one in levels]
+    from_send = metric(name).from_send
+    return [_small(one, f"{from_send}{dot}{statistic}", "send: {}") if from_send else "" for one in levels]
 
 
 def _numbers(
     levels: Sequence[LevelSummary], label: str, metric_id: str, small: Sequence[str] = (), intervals: bool = False
 ) -> Column:
-    chosen = level_metric(metric_id.partition(".")[0])
+    chosen = metric(metric_id.partition(".")[0])
     shown = measured_level if intervals else _without_interval
     column = number_column(label, chosen.unit, [shown(one, metric_id) for one in levels], None, small)
     return replace(column, explained=level_metric_page(chosen.id))
 
 
 def _small(level: LevelSummary, metric_id: str, words: str) -> str:
-    value = level_value(level, metric_id)
+    value = level.value(metric_id)
     if value is None:
         return ""
-    unit = level_metric(metric_id.partition(".")[0]).unit
+    unit = metric(metric_id.partition(".")[0]).unit
     return words.format(form.short(value) if unit == "1/s" else form.with_unit(value, unit))
 
 
 def _without_interval(level: LevelSummary, metric_id: str) -> CellValue:
     name = metric_id.partition(".")[0]
-    value = level_value(level, metric_id)
+    value = level.value(metric_id)
     if value is None:
         return _missing(level, metric_id)
     if name == "client_share" and level.client_bound:
@@ -252,9 +236,8 @@ def _without_interval(level: LevelSummary, metric_id: str) -> CellValue:
     if name == "under_way" and _lost_load(level):
         why = "fewer were under way than the level has streams: the client lost time between answers"
         return CellValue(value, "coarse", why)
-    limited_as = FROM_START.get(name.removeprefix("scheduled_"))
-    if limited_as is not None and not resolvable(limited_as, value, level.client_error):
-        limit = form.with_unit(smallest_resolvable_s(limited_as, level.client_error), "s")
+    if not resolvable(metric_id, value, level.client_error):
+        limit = form.with_unit(smallest_resolvable_s(metric_id, level.client_error), "s")
         return CellValue(
             value,
             "coarse",
@@ -267,15 +250,16 @@ def _without_interval(level: LevelSummary, metric_id: str) -> CellValue:
 
 
 def _missing(level: LevelSummary, metric_id: str) -> CellValue:
-    why = why_undefined(level, metric_id) or ""
+    why = level.why_undefined(metric_id) or ""
     name, _, statistic = metric_id.partition(".")
-    if level_metric(name).needs_schedule and level.closed:
+    chosen = metric(name)
+    if chosen.needs_schedule and level.closed:
         return CellValue(None, "absent", why)
-    if not level.good and name not in ("client_share", "memory_peak_bytes", "under_way", "answers_per_s"):
+    if not level.good and chosen.needs_good:
         return CellValue(None, "failed" if level.failed else "none", level.record.ended_early or why)
-    if statistic and level_metric(name).found(level) is not None:
+    if statistic and level.found(chosen) is not None:
         # The table has the number of requests: one note for all its rows will do.
-        noun = "gaps" if name == "itl_s" else "good answers"
+        noun = "gaps" if chosen.scope == "gap" else "good answers"
         return CellValue(None, "few", f"a {statistic} needs {VALUES_NEEDED[statistic]} {noun}")
     return CellValue(None, "none", why)
 
@@ -284,7 +268,7 @@ def _late(level: LevelSummary) -> Cell:
     """Return by how much requests were sent late, in a unit of its own: it can be a microsecond or a minute."""
     late = level.lateness
     if late is None:
-        return Cell("not measured", kind="none", note=why_undefined(level, "lateness_s") or "")
+        return Cell("not measured", kind="none", note=level.why_undefined("lateness_s") or "")
     p99 = "" if late.p99 is None else f"p99 {form.with_unit(late.p99, 's')}, "
     return Cell(form.with_unit(late.p50, "s"), small=f"{p99}at worst {form.with_unit(late.maximum, 's')}")
 

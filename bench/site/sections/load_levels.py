@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.analysis.summary import ModelSummary
-from bench.metrics.levels import level_metric, level_value
 from bench.metrics.load import LevelKey, LevelSummary, level_summaries, limits_of
-from bench.metrics.saturation import Knee, NoKnee, SweepEnd, knee, rate_verdict, sweep_end
+from bench.metrics.registry import metric
+from bench.metrics.saturation import Knee, NoKnee, SweepEnd, knee, sweep_end
 from bench.report import format as form
 from bench.report.palette import Mark
 from bench.report.tables import Table
@@ -109,7 +109,7 @@ def rates_sentence(levels: Sequence[LevelSummary]) -> str:
     """Return in a sentence which rates a model sustains."""
     found: dict[str, list[str]] = {}
     for one in sorted(levels, key=lambda level: level.key.rate_per_s or 0.0):
-        verdict = rate_verdict(one.record)
+        verdict = one.verdict
         if verdict is not None:
             found.setdefault(verdict.word, []).append(level_name(one))
     parts = []
@@ -209,11 +209,11 @@ def _growth_words(levels: Sequence[LevelSummary]) -> str:
 
 
 def _change_words(label: str, levels: Sequence[LevelSummary], metric_id: str) -> str:
-    known = [(one, value) for one in by_step(levels) if (value := level_value(one, metric_id)) is not None]
+    known = [(one, value) for one in by_step(levels) if (value := one.value(metric_id)) is not None]
     if len(known) < 2:
         return f"{label} by streams at once."
     (first, low), (last, high) = known[0], known[-1]
-    unit = level_metric(metric_id).unit
+    unit = metric(metric_id).unit
     before, after = form.with_unit(low, unit), form.with_unit(high, unit)
     return f"{label}: {before} with {level_name(first)}, {after} with {level_name(last)} (p50)."
 

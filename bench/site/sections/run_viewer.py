@@ -10,6 +10,7 @@ from bench.analysis.trust import meanwhile
 from bench.metrics.client_error import TIMES_THE_ERROR, ErrorSize, error_of
 from bench.metrics.lengths import CellSummary, Spread, length_matrix
 from bench.metrics.load import level_summaries
+from bench.metrics.registry import metric
 from bench.metrics.resources import ENERGY_SOURCES
 from bench.metrics.saturation import knee
 from bench.metrics.scores import mean_score
@@ -326,13 +327,8 @@ def _not_watched() -> Cell:
     return Cell("not watched", kind="none")
 
 
-PARTS = (
-    ("Prefill", "tokens/s", "prefill"),
-    ("Decode", "tokens/s", "decode"),
-    ("TTFT", "s", "ttft"),
-    ("Latency", "s", "e2e"),
-)
-"""What the table of cells has of each: a label, its base unit, and the part of a cell."""
+CELL_COLUMNS = ("prefill_tokens_per_s", "decode_tokens_per_s", "ttft_s", "e2e_s")
+"""Metrics in the table of cells, in order."""
 
 
 def load_sections(one: ModelSummary) -> list[Json]:
@@ -372,11 +368,12 @@ def _cell_table(name: str, cells: list[CellSummary]) -> Table:
         _came("Prompt", [one.read for one in cells], cells),
         _came("Answer", [one.written for one in cells], cells),
     ]
-    for label, unit, part in PARTS:
-        spreads: list[Spread | None] = [getattr(one, part) for one in cells]
-        scale = form.scale(unit, [None if spread is None else spread.maximum for spread in spreads])
+    for metric_id in CELL_COLUMNS:
+        spreads = [one.spreads[metric_id] for one in cells]
+        chosen = metric(metric_id)
+        scale = form.scale(chosen.unit, [None if spread is None else spread.maximum for spread in spreads])
         small = ["" if spread is None or spread.count == 1 else _range(spread, scale) for spread in spreads]
-        columns.append(number_column(label, unit, _measured(spreads, part, cells), small=small))
+        columns.append(number_column(chosen.name, chosen.unit, _measured(spreads, metric_id, cells), small=small))
     columns.append(count_column("Good", [one.good for one in cells]))
     columns.append(count_column("Failed", [one.failed for one in cells]))
     return table(f"{name} by length", columns)
@@ -386,11 +383,11 @@ def _came(label: str, spreads: list[Spread | None], cells: list[CellSummary]) ->
     return number_column(f"{label} that came", "tokens", _measured(spreads, "", cells))
 
 
-def _measured(spreads: list[Spread | None], part: str, cells: list[CellSummary]) -> list[CellValue]:
+def _measured(spreads: list[Spread | None], metric_id: str, cells: list[CellSummary]) -> list[CellValue]:
     found = []
     for spread, cell in zip(spreads, cells, strict=True):
         kind: Kind = "skipped" if cell.skipped is not None else "none" if cell.good else "failed"
-        why = cell.skipped or cell.undefined.get(part, "") or _kinds(cell)
+        why = cell.skipped or cell.undefined.get(metric_id, "") or _kinds(cell)
         found.append(CellValue(None, kind, why) if spread is None else CellValue(spread.median))
     return found
 
