@@ -7,11 +7,15 @@ make and the same for all lies in one folder that the workers share: `shared_fol
 
 import atexit
 import gc
+import ipaddress
 import os
 import shutil
+import socket
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -47,6 +51,23 @@ def shared_folder(name: str) -> Path:
 
 
 FOLDER = own_folder()
+
+
+def on_this_machine(connect: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of sockets that connects as this one does, and to this machine alone."""
+
+    @wraps(connect)
+    def connecting(self: socket.socket, address: Any, /) -> Any:
+        host = address[0] if isinstance(address, tuple) else "localhost"
+        if host not in ("localhost", "0.0.0.0", "::") and not ipaddress.ip_address(host).is_loopback:
+            raise AssertionError(f"the tests need no network, and this one connects to {host}")
+        return connect(self, address)
+
+    return connecting
+
+
+for method in ("connect", "connect_ex"):
+    setattr(socket.socket, method, on_this_machine(getattr(socket.socket, method)))
 
 
 def pytest_collection_finish() -> None:

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,8 @@ from bench.schema.machine import Energy, MachineWatch, Probe
 from bench.schema.result import Result
 from bench.schema.sample import Failure
 from bench.site.build import write_site
+from bench.site.dataset import Site
+from bench.site.machine_parts import MachinePart, View
 from bench.store.files import Ledger, Refused, load_tree
 from bench.store.reviews import Reviews
 from tests import builders
@@ -54,6 +56,16 @@ def fixture_ledger() -> Ledger:
 def hostile_ledger() -> Ledger:
     """Return runs in which every text that a page shows tries to be more than text."""
     return Ledger(tuple(_hostile_result(day) for day in range(2)), tuple(Refused(t, t) for t in HOSTILE_TEXTS))
+
+
+def whole_ledger(made: Site) -> Ledger:
+    """Return the runs of a site with their samples."""
+    return Ledger(tuple(made.whole.of(one.run.id).result for one in made.results), ())
+
+
+def views(parts: Iterable[MachinePart[View]]) -> list[View]:
+    """Return what each part of a page shows."""
+    return [one.view() for one in parts]
 
 
 def write_project(ledger: Ledger, root: Path, reviews: Mapping[str, Reviews] | None = None) -> Path:

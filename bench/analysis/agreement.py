@@ -38,7 +38,7 @@ class PairAgreement:
 class GroupAgreement:
     """Krippendorff's alpha of two or more sources: 'people', 'judges' or 'all sources'.
 
-    `overall` and `facets` take the steps from 1 to 5 as equal, as kappa does; `ordinal` goes by their order alone.
+    `overall` and `facets` take the steps of the scale as equal, as kappa does; `ordinal` goes by their order alone.
     """
 
     group: str

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final, Literal
 
 from bench.analysis.contexts import context_key
-from bench.analysis.summary import oldest_first
+from bench.analysis.summary import ModelSummary, RunSummary, oldest_first
 from bench.metrics.timing import good_samples
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -189,6 +189,21 @@ def answer_changes(results: Iterable[Result], result: Result, model: ModelRun) -
                 changed = tuple(_changed(old, new) for old, new in both if not _was_said(old, new))
                 return AnswerChanges(model.name, earlier.run.id, len(both), changed, None)
     return AnswerChanges(model.name, None, 0, (), "no earlier run in the same context")
+
+
+def earlier_run(runs: Sequence[RunSummary], of: ModelSummary) -> ModelSummary | None:
+    """Return the run that `answer_changes` holds a model's answers against, or None.
+
+    `runs` are oldest first, and may be condensed.
+    """
+    context = context_key(of.result, of.model)
+    for run in reversed(runs):
+        if run.result.run.started_utc >= of.result.run.started_utc:
+            continue
+        for one in run.models:
+            if one.model.name == of.model.name and one.good_samples and context_key(one.result, one.model) == context:
+                return one
+    return None
 
 
 def changed_answers(before: Result, after: Result) -> tuple[AnswerChange, ...]:

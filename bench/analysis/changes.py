@@ -22,7 +22,7 @@ from bench.stats.change_points import (
 
 FLOOR: Final = 0.05
 """Smallest change that is of interest, up or down by the same ratio. A change counts when its size and one standard
-error reach the floor: half of all steps of exactly 5% look smaller than 5%."""
+error reach the floor: half of all steps of exactly the floor look smaller."""
 
 FALSE_CONFIRMED: Final = 0.05
 FALSE_SUSPECTED: Final = 0.2
@@ -36,7 +36,7 @@ Key = TypeVar("Key", bound=Hashable)
 class StepChange:
     """A level shift. `index` is of the first run at the new level, in the values given; levels are in their unit.
 
-    `effect` is new level / old level - 1, `low` and `high` its 95% interval. `runs` counts the steady runs with a
+    `effect` is new level / old level - 1, `low` and `high` its interval. `runs` counts the steady runs with a
     value from `index` to the next confirmed change or the end. `p` is the chance of so much evidence at one run of a
     steady history.
     """
@@ -91,10 +91,11 @@ def replay(
 def changes_of_all(series: Mapping[Key, Series], floor: float = FLOOR) -> dict[Key, tuple[StepChange, ...]]:
     """Return the changes of many series, with the share of false ones among those of the newest runs held down.
 
-    Each series is one test; a change within its first 12 runs has its p, any other series 1 (Benjamini and Hochberg,
-    Journal of the Royal Statistical Society B 57, 1995). A change stays confirmed where its p is within the limit
-    for 5% false, is suspected where it is within that for 20%, and is left out otherwise. A change that is older must
-    stand alone: 5% or 20% over the number of series. Keys keep their order. Raises ValueError as `changes` does.
+    Each series is one test; a change within its first RUNS_ON_TRIAL has its p, any other series 1 (Benjamini and
+    Hochberg, Journal of the Royal Statistical Society B 57, 1995). A change stays confirmed where its p is within the
+    limit for FALSE_CONFIRMED, is suspected where it is within that for FALSE_SUSPECTED, and is left out otherwise. A
+    change that is older must stand alone: one of the two over the number of series. Keys keep their order. Raises
+    ValueError as `changes` does.
     """
     found = {key: changes(each.values, each.drifted, floor) for key, each in series.items()}
     tested = [min((change.p for change in _on_trial(changed)), default=1.0) for changed in found.values()]
@@ -305,9 +306,9 @@ class Shifts:
 def shifts(summaries: Sequence[RunSummary]) -> Shifts:
     """Return the level shifts of all runs, given oldest first.
 
-    The series that end with one run are a family, those of its levels of load another one: of the changes in each, 5%
-    of the confirmed and 20% of the suspected may be false. A run in which a model gave no good answer is no run of its
-    history; one on an unsteady machine can make a change suspected, not confirmed.
+    The series that end with one run are a family, those of its levels of load another one: of the changes in each,
+    FALSE_CONFIRMED of the confirmed and FALSE_SUSPECTED of the suspected may be false. A run in which a model gave no
+    good answer is no run of its history; one on an unsteady machine can make a change suspected, not confirmed.
     """
     families: dict[tuple[str, bool], dict[SeriesKey, Watched]] = {}
     lengths = []

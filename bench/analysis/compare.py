@@ -15,7 +15,7 @@ from bench.analysis.intervals import ONE_READING, Estimate, Interval
 from bench.analysis.measurements import Measurement, measured
 from bench.analysis.paired_bootstrap import NO_RATIO, PairedChange, Scale, change, scale_of
 from bench.analysis.summary import model_value, summarise_model
-from bench.analysis.trust import steadiness
+from bench.analysis.trust import Reason, steadiness
 from bench.metrics.levels import level_value, why_undefined
 from bench.metrics.load import LevelKey, LevelSummary, level_key, measured_samples, summarise_level, waited_s
 from bench.metrics.registry import ITL
@@ -476,7 +476,7 @@ class Comparison:
 
     After those of all models come those of the levels of load that both runs have. `only_before` and `only_after` name
     models of one run alone, and levels of load of a model that is in both. `cautions` say what was not right with a run
-    as a whole. `conditions` and `answers` are what else differs.
+    as a whole, each after the side. `conditions` and `answers` are what else differs.
     """
 
     before: Result
@@ -484,7 +484,7 @@ class Comparison:
     differences: tuple[Difference, ...]
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
-    cautions: tuple[str, ...]
+    cautions: tuple[tuple[str, Reason], ...]
     conditions: tuple[ConditionChange, ...]
     answers: tuple[AnswerChange, ...]
 
@@ -503,7 +503,7 @@ def compare(
     `run_noise` has, by model and id in COMPARED, and for a level of load by its words as well, the relative standard
     deviation of a run's level in the runs before: the difference of two runs has sqrt(2) times as much, and its
     interval is widened by it. Models go by their name in
-    the config. A change is none below `floor`, a ratio between 1.05 and 1 / 1.05, or below `score_floor` points.
+    the config. A change is none below `floor`, up or down by the same ratio, or below `score_floor` points.
     """
     rules = Rules(seed, floor, score_floor, run_noise or {})
     earlier = {model.name: model for model in before.models}
@@ -550,13 +550,13 @@ def _as_far_as_known(context: Context, other: Context) -> Context:
     )
 
 
-def _cautions(side: str, result: Result) -> list[str]:
+def _cautions(side: str, result: Result) -> list[tuple[str, Reason]]:
     found = []
     if result.run.status == "partial":
-        found.append(f"{side}: the run was stopped before its end")
+        found.append((side, Reason("the run was stopped before its end")))
     machine = steadiness(result)
     if machine.verdict != "steady":
-        found += [f"{side}: {reason}" for reason in machine.reasons]
+        found += [(side, reason) for reason in machine.reasons]
     return found
 
 

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from bench.analysis.contexts import Context, context_key
-from bench.analysis.summary import ModelSummary, RunSummary
+from bench.analysis.summary import Kept, LevelPoint, ModelSummary, RunSummary
 from bench.metrics.levels import LEVEL_METRICS, level_value
 from bench.metrics.load import LevelKey, LevelSummary, level_key, limits_of, summarise_level
 from bench.metrics.registry import Metric, e2e_s, metric
@@ -138,7 +138,7 @@ class History:
     model: str
     runs: tuple[ModelSummary, ...]
     drifted: tuple[bool, ...]
-    levels: tuple[LevelSummary, ...] = ()
+    levels: tuple[LevelPoint, ...] = ()
 
     @property
     def level(self) -> LevelKey | None:
@@ -151,12 +151,18 @@ class History:
         return WATCHED if self.level is None else watched_at(self.level)
 
     def values(self, metric_id: str) -> tuple[float | None, ...]:
-        """Return the value of a watched metric in each run."""
+        """Return the value of a watched metric in each run.
+
+        Goodput is a matter of the limits as well: a run with others than the newest one's has none.
+        """
         if not self.levels:
             return tuple(_value(one, metric_id) for one in self.runs)
         if metric_id == GOOD_SHARE.id:
             return tuple(one.good / one.measured for one in self.levels)
-        return level_values(self.levels, metric_id)
+        newest = self.levels[-1].limits
+        return tuple(
+            None if metric_id == GOODPUT.id and one.limits != newest else one.values[metric_id] for one in self.levels
+        )
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,7 @@ class Watched:
 class _HistoryRun:
     model: ModelSummary
     drifted: bool
-    level: LoadLevel | None = None
+    level: LevelPoint | None = None
 
 
 def histories(summaries: Sequence[RunSummary]) -> tuple[History, ...]:
@@ -195,8 +201,8 @@ def histories(summaries: Sequence[RunSummary]) -> tuple[History, ...]:
                 found.setdefault((context_key(one.result, one.model), one.model.name), []).append(
                     _HistoryRun(one, drifted)
                 )
-            for key, level in _levels(one).items():
-                context = context_key(one.result, one.model, key.words)
+            for level in kept(one).levels:
+                context = context_key(one.result, one.model, level.key.words)
                 found.setdefault((context, one.model.name), []).append(_HistoryRun(one, drifted, level))
     return tuple(_history(context, model, runs) for (context, model), runs in found.items())
 
@@ -216,7 +222,7 @@ def watched(history: History) -> Iterator[Watched]:
         return
     offset = max(0, len(history.runs) - PROMPT_RUNS)
     newest, drifted = history.runs[offset:], history.drifted[offset:]
-    latencies = [_latencies(one) for one in newest]
+    latencies = [kept(one).latency_s for one in newest]
     # All runs of a context have the same prompts.
     for prompt in newest[-1].result.prompt_set.prompts:
         values = {
@@ -228,25 +234,42 @@ def watched(history: History) -> Iterator[Watched]:
             yield Watched(key, history, offset, Series(values[metric_id], drifted))
 
 
+def kept(one: ModelSummary) -> Kept:
+    """Return what histories need of a model's samples: kept from before, or worked out from them."""
+    if one.kept is not None:
+        return one.kept
+    return Kept(
+        latency_s=_latencies(one),
+        levels=tuple(_level_point(one, level) for level in _levels(one)),
+        rounds=max((sample.round for sample in one.model.samples), default=0),
+    )
+
+
 def _history(context: Context, model: str, runs: Sequence[_HistoryRun]) -> History:
     return History(
         context=context,
         model=model,
         runs=tuple(one.model for one in runs),
         drifted=tuple(one.drifted for one in runs),
-        levels=tuple(
-            summarise_level(one.model.result, one.model.model, one.level) for one in runs if one.level is not None
-        ),
+        levels=tuple(one.level for one in runs if one.level is not None),
     )
 
 
-def _levels(one: ModelSummary) -> dict[LevelKey, LoadLevel]:
-    """Return the levels of load at which a model gave a good answer to a measured request."""
+def _levels(one: ModelSummary) -> list[LoadLevel]:
+    """Return the levels of load at which a model gave a good answer to a measured request, the first of equal ones."""
     levels: dict[LevelKey, LoadLevel] = {}
     for level in one.model.load:
         if any(sample.failure is None and sample.phase == "measured" for sample in level.samples):
             levels.setdefault(level_key(level), level)
-    return levels
+    return list(levels.values())
+
+
+def _level_point(one: ModelSummary, level: LoadLevel) -> LevelPoint:
+    found = summarise_level(one.result, one.model, level)
+    values = {
+        metric_id: level_value(found, metric_id) for metric_id in watched_at(found.key) if metric_id != GOOD_SHARE.id
+    }
+    return LevelPoint(found.key, found.good, found.measured, limits_of(one.result), values)
 
 
 def _value(one: ModelSummary, metric_id: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Numbers with their uncertainty: a metric of a model, and the 95% interval in which it would lie again.
+"""Numbers with their uncertainty: a metric of a model, and the interval in which it would lie again.
 
 The interval is a bootstrap over prompts or over rounds; `bench.stats.bootstrap` says which, and what each is about.
 Simulated with log-normal latencies (prompts differ by 0, 10 or 50%, rounds by 5 or 10%) it holds the truth
@@ -43,7 +43,7 @@ OVERLAP: Final = "requests overlap, so that none has a time of its own"
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95% interval, in the unit of its value. `why` says why it is about these prompts and not prompts like these."""
+    """An interval, in the unit of its value. `why` says why it is about these prompts and not prompts like these."""
 
     low: float
     high: float

@@ -1,14 +1,14 @@
-"""The 95% interval of a metric at one level of load in one run, by how ten stretches of the level differ.
+"""The interval of a metric at one level of load in one run, by how STRETCHES stretches of the level differ.
 
 Requests under load are alike where they are near in time, as `bench.analysis.compare` says: what is taken to be
-independent is no request but a stretch, a tenth of the measured requests or of the window. With ten of them Student's
-distribution has nine degrees of freedom.
+independent is no request but a stretch of the measured requests or of the window. Student's distribution has one degree
+of freedom less than there are stretches.
 
 - A share of the requests varies as it does between the stretches (a ratio estimate: Cochran, Sampling Techniques, 1977,
   section 6.3). Its interval is taken on the logarithm of the odds, so that it never leaves 0 to 1.
 - A percentile lies between the values at the two ends of the interval of the share that is at or below it (Woodruff,
   Confidence Intervals for Medians and Other Position Measures, 1952).
-- A number a second is the mean of the ten stretches of the window (batch means: Law, Simulation Modeling and Analysis).
+- A number a second is the mean of the stretches of the window (batch means: Law, Simulation Modeling and Analysis).
 
 Simulated with 20 to 800 requests, with an autocorrelation of the noise of 0, 0.5 and 0.9, it holds the truth in 96 to
 99, 94 to 98, and 88 to 94% of cases for a median, in 92 to 95, 93 to 94, and 86 to 95% for a p95, and in 89 to 93, 87

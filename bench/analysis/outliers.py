@@ -73,10 +73,11 @@ class _Group:
 def outliers(result: Result, metric_id: str = "e2e_s") -> tuple[Outlier, ...]:
     """Return the outliers of a run for one sample metric, in order of model, prompt and sending.
 
-    The distance is the modified z-score 0.6745 * (x - median) / MAD of x = log(value), against the good samples of the
-    same model and prompt, the sample itself included. Where more than half of the peers are equal the MAD is 0, and the
-    mean absolute deviation takes its place, scaled likewise to a normal distribution; where all are equal there is
-    no outlier. A sample within 10% of its median never is one. Raises KeyError for a metric that samples do not have.
+    The distance is the modified z-score MAD_TO_DEVIATION * (x - median) / MAD of x = log(value), against the good
+    samples of the same model and prompt, the sample itself included. Where more than half of the peers are equal the
+    MAD is 0, and the mean absolute deviation takes its place, scaled likewise to a normal distribution; where all are
+    equal there is no outlier. A sample within OUTLIER_FLOOR of its median never is one. Raises KeyError for a metric
+    that samples do not have.
     """
     selected = sample_metric(metric_id)
     found: list[Outlier] = []
@@ -87,7 +88,7 @@ def outliers(result: Result, metric_id: str = "e2e_s") -> tuple[Outlier, ...]:
 
 
 def too_few(result: Result, metric_id: str = "e2e_s") -> tuple[TooFewPeers, ...]:
-    """Return each model and prompt with fewer than 5 good samples that have the metric, in order of model and prompt.
+    """Return each model and prompt with fewer than MINIMUM_PEERS good samples that have the metric, in their order.
 
     Raises KeyError for a metric that samples do not have.
     """
@@ -196,8 +197,9 @@ class Interaction:
 def interactions(result: Result, metric_id: str = "e2e_s") -> tuple[Interaction, ...] | str:
     """Return the interactions of a run in one sample metric, in order of model and prompt; or why nobody can tell.
 
-    The distance is 0.6745 * rest / MAD, beyond 3.5 as for samples, and at least a quarter of what is expected. A model
-    needs 4 prompts with a value and a prompt 3 such models. Raises KeyError for a metric that samples do not have.
+    The distance is MAD_TO_DEVIATION * rest / MAD, beyond THRESHOLD as for samples, and at least INTERACTION_FLOOR of
+    what is expected. A model needs PROMPTS_NEEDED with a value and a prompt MODELS_NEEDED. Raises KeyError for a metric
+    that samples do not have.
     """
     sample_metric(metric_id)
     cells = _enough(

@@ -32,7 +32,7 @@ PAIRS_NEEDED: Final = 3
 
 @dataclass(frozen=True)
 class Crossed:
-    """The mean of values that vary by row and by column, and its 95% interval.
+    """The mean of values that vary by row and by column, and its interval.
 
     `rows` is the variance of the mean that comes from the rows and falls as they get more, `reach` its Student's t.
     """
@@ -116,7 +116,7 @@ def paired(a: ModelRun, b: ModelRun, metric_id: str, *, floor: float = FLOOR) ->
 def crossed(table: Floats) -> Crossed | str:
     """Return the mean of a table of pairs (rows) and prompts (columns) with its interval, or why it has none.
 
-    About prompts like these from 5 prompts on, else about these prompts: then only the pairs vary.
+    About prompts like these from PROMPTS_NEEDED_OF_TWO on, else about these prompts: then only the pairs vary.
     """
     pairs, prompts = table.shape
     if pairs < PAIRS_NEEDED:

@@ -6,10 +6,10 @@ those that are really worse. 'Not really different' does not carry over from pai
 and C have rank 1, B has rank 2; A can end up 1st or 2nd, B 2nd or 3rd, C anywhere. So a noisy model may have a better
 rank than a steady one before it: its last place says at what price.
 
-Many pairs are looked at, so some would differ by chance alone. All of them together are held to 95%: each of n pairs is
-told apart only where an interval of 100% - 5% / n excludes no change (Bonferroni's correction), with Student's t for
-few prompts. In simulated leaderboards of 3 to 10 models that are alike, on 6 to 40 prompts, 3 to 6% told some pair
-apart; without the correction it was 10 to 74%.
+Many pairs are looked at, so some would differ by chance alone. All of them together are held to LEVEL: each of n pairs
+is told apart only where an interval of 1 - (1 - LEVEL) / n excludes no change (Bonferroni's correction), with Student's
+t for few prompts. In simulated leaderboards of 3 to 10 models that are alike, on 6 to 40 prompts, 3 to 6% told some
+pair apart; without the correction it was 10 to 74%.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The scores of the facets of a run's answers by program, judges and people, on one scale from 1 to 5.
+"""The scores of the facets of a run's answers by program, judges and people, on one scale.
 
 What is known to mislead a judge is measured here too: whims, the place of an answer, and its length.
 """

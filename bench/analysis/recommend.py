@@ -11,10 +11,11 @@ from bench.analysis.summary import model_value, oldest_first, split_metric_id
 from bench.metrics.timing import good_samples
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
+from bench.stats.equivalence import FLOOR
 
-MARGIN: Final = 0.05
-"""Relative distance from a limit within which a value without an interval decides nothing: what is a difference at all
-is 5% by default."""
+MARGIN: Final = FLOOR
+"""Relative distance from a limit within which a value without an interval decides nothing, as large as
+a difference must be to be one by default."""
 
 EXACT: Final = ("footprint_bytes",)
 """Metrics that are facts and not measurements: they need neither interval nor margin."""
@@ -128,7 +129,7 @@ def choices(
     """Return the models by how they stand: those that meet all limits, those that may, those that fail.
 
     Within each, the preferred metric's best come first; a model without a value of it comes last. A limit is met where
-    the whole 95% interval keeps it, failed where the whole interval breaks it, and else open. A value without an
+    the whole interval keeps it, failed where the whole interval breaks it, and else open. A value without an
     interval decides where it is 5% away from the limit, and exactly where it is a fact, as a size on disk. Raises
     KeyError for an unknown metric, statistic or preference.
     """

@@ -26,7 +26,7 @@ def noise(values: Sequence[float]) -> float | None:
     """Return the relative standard deviation of a run's level, from positive values in order of time.
 
     The median size of the differences of neighbours, on the logarithm, scaled to a normal distribution: a step or a
-    spike in the series moves it little. None below 5 values.
+    spike in the series moves it little. None below RUNS_NEEDED values.
     """
     if len(values) < RUNS_NEEDED:
         return None

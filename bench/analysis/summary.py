@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bench.analysis.trust import Steadiness, steadiness
 from bench.metrics.client_error import ClientError, client_error
+from bench.metrics.load import LevelKey, Limits
 from bench.metrics.registry import (
     COST,
     ITL,
@@ -45,6 +46,30 @@ _OF_SAMPLES: tuple[SampleMetric | GapMetric, ...] = (*SAMPLE_METRICS, ITL)
 
 
 @dataclass(frozen=True)
+class LevelPoint:
+    """What a history needs of one level of load in one run: counts of measured requests, and each watched metric."""
+
+    key: LevelKey
+    good: int
+    measured: int
+    limits: Limits | None
+    values: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a history needs of a model's samples, for when they are no longer in memory.
+
+    `latency_s` has the median latency of each prompt that has one; `levels` those with a good measured request, the
+    first of equal ones. `rounds` is the number of rounds that were measured.
+    """
+
+    latency_s: dict[str, float]
+    levels: tuple[LevelPoint, ...]
+    rounds: int
+
+
+@dataclass(frozen=True)
 class ModelSummary:
     """One model of a run in short.
 
@@ -52,7 +77,8 @@ class ModelSummary:
     has a value. `values` has each metric of the model as a whole by id. `prompt_scores` has each prompt of the set, in
     its order. `failure_kinds` counts the failed samples by kind, most frequent first. `score_why` says which prompts
     the score leaves out. `undefined` says for each metric without a value why it has none. `client_error` is the
-    client's own error in front of this model, where there is one.
+    client's own error in front of this model, where there is one. `kept` stands in for the samples of a run that was
+    condensed (`bench.analysis.condensed`): its `model` and `result` have none.
     """
 
     result: Result
@@ -67,6 +93,7 @@ class ModelSummary:
     failure_kinds: dict[str, int]
     undefined: dict[str, str]
     client_error: ClientError | None
+    kept: Kept | None = None
 
     def value(self, metric_id: str) -> float | None:
         """Return one number for a metric, in its base unit; a distribution's is its median.

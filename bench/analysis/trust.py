@@ -14,13 +14,6 @@ from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 from bench.schema.sample import Sample
 
-
-def rounded(value: float) -> str:
-    """Return a number to three significant digits, with thousands separators and without an exponent."""
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{float(f'{mantissa}e{exponent}'):,.{max(0, 2 - int(exponent))}f}"
-
-
 DRIFT_LIMIT: Final = 0.15
 """Relative change of a probe. Two probes of a quiet virtual machine differ by some 2% as a rule, and now and then by up
 to 15%: what is smaller says nothing of the machine, and a mark that is always there is not read."""
@@ -40,11 +33,25 @@ Verdict = Literal["steady", "unsteady", "unknown"]
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why a machine was unsteady, or why nobody knows: for `bench.report.reasons` to word.
+
+    `says` has {} in the place of `value`, which is in `unit`; None where it has no number. `model` is the name of the
+    model that it is about, and None for a whole run.
+    """
+
+    says: str
+    value: float | None = None
+    unit: Literal["share", "s", "processes"] = "share"
+    model: str | None = None
+
+
+@dataclass(frozen=True)
 class Steadiness:
     """Whether the machine was steady during a run; the reasons say what was not, or why nobody knows."""
 
     verdict: Verdict
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True)
@@ -76,50 +83,52 @@ def meanwhile(watch: MachineWatch) -> Meanwhile:
 def steadiness(result: Result) -> Steadiness:
     """Return how steady the machine was during a run.
 
-    It is unsteady where a probe changed by more than 15% within a model or against the run's median probe, where a
-    sleeper woke late (median above 20 ms, or once above 100 ms), where a hypervisor took more than 2% of the time, or
-    where more processes than cores wanted to run before the first model. It is unknown where a model that was asked
+    It is unsteady where a probe changed by more than DRIFT_LIMIT within a model or against the run's median probe,
+    where a sleeper woke late (LATE_MEDIAN_LIMIT_S, LATE_WORST_LIMIT_S), where a hypervisor took more than STEAL_LIMIT,
+    or where more processes than cores wanted to run before the first model. It is unknown where a model that was asked
     something was not watched, and nothing else speaks against the run.
     """
     asked = [model for model in result.models if model.samples]
     watched = [(model, model.machine_watch) for model in result.models if model.machine_watch is not None]
     reasons = list(_load_reasons([watch for _, watch in watched], result.machine.logical_cores))
     for model, watch in watched:
-        reasons += [f"{model.name}: {text}" for text in _reasons(watch)]
+        reasons += _reasons(model, watch)
     reasons += _apart(watched)
     if reasons:
         return Steadiness("unsteady", tuple(reasons))
     unwatched = [model for model in asked if model.machine_watch is None]
     if unwatched or not watched:
-        return Steadiness("unknown", (_why_unknown(result.models, unwatched),))
+        return Steadiness("unknown", (Reason(_why_unknown(result.models, unwatched)),))
     return Steadiness("steady", ())
 
 
-def _reasons(watch: MachineWatch) -> list[str]:
+def _reasons(model: ModelRun, watch: MachineWatch) -> list[Reason]:
     found = meanwhile(watch)
-    reasons = []
+    reasons: list[Reason] = []
     for name, drift in (("arithmetic", found.compute_drift), ("copying memory", found.memory_drift)):
         if abs(drift) > DRIFT_LIMIT:
-            reasons.append(f"{name} was {_slower(drift)} after it than before")
+            reasons.append(
+                Reason(f"{name} was {{}} {_slower(drift)} after it than before", abs(drift), "share", model.name)
+            )
     if found.late_median_s is not None and found.late_median_s > LATE_MEDIAN_LIMIT_S:
-        reasons.append(f"a sleeper woke {_ms(found.late_median_s)} late as a rule")
+        reasons.append(Reason("a sleeper woke {} late as a rule", found.late_median_s, "s", model.name))
     if found.late_worst_s is not None and found.late_worst_s > LATE_WORST_LIMIT_S:
-        reasons.append(f"a sleeper woke {_ms(found.late_worst_s)} late at worst")
+        reasons.append(Reason("a sleeper woke {} late at worst", found.late_worst_s, "s", model.name))
     if watch.steal_share is not None and watch.steal_share > STEAL_LIMIT:
-        reasons.append(f"the hypervisor took {_percent(watch.steal_share)} of the time")
+        reasons.append(Reason("the hypervisor took {} of the time", watch.steal_share, "share", model.name))
     return reasons
 
 
-def _load_reasons(watches: Sequence[MachineWatch], cores: int) -> list[str]:
+def _load_reasons(watches: Sequence[MachineWatch], cores: int) -> list[Reason]:
     load = watches[0].before.load_average if watches else None
     if load is None or load <= cores:
         return []
-    return [f"{rounded(load)} processes on average wanted to run before it began, on {cores} cores"]
+    return [Reason(f"{{}} processes on average wanted to run before it began, on {cores} cores", load, "processes")]
 
 
-def _apart(watched: Sequence[tuple[ModelRun, MachineWatch]]) -> list[str]:
+def _apart(watched: Sequence[tuple[ModelRun, MachineWatch]]) -> list[Reason]:
     """Return which models had probes far from the run's median probe, each with the farthest one."""
-    reasons = []
+    reasons: list[Reason] = []
     for name, field in (("arithmetic", "compute_ns"), ("copying memory", "memory_ns")):
         probes = [(model, _timed(probe, field)) for model, watch in watched for probe in (watch.before, watch.after)]
         middle = median(value for _, value in probes) if probes else 0.0
@@ -128,7 +137,10 @@ def _apart(watched: Sequence[tuple[ModelRun, MachineWatch]]) -> list[str]:
             away = _change(middle, value)
             if abs(away) > max(DRIFT_LIMIT, abs(farthest.get(model.name, 0.0))):
                 farthest[model.name] = away
-        reasons += [f"{model}: {name} was {_slower(away)} than in the run's middle" for model, away in farthest.items()]
+        reasons += [
+            Reason(f"{name} was {{}} {_slower(away)} than in the run's middle", abs(away), "share", model)
+            for model, away in farthest.items()
+        ]
     return reasons
 
 
@@ -150,15 +162,7 @@ def _change(before: float, after: float) -> float:
 
 
 def _slower(drift: float) -> str:
-    return f"{_percent(abs(drift))} {'slower' if drift > 0 else 'faster'}"
-
-
-def _percent(share: float) -> str:
-    return f"{rounded(share * 100)} %"
-
-
-def _ms(seconds: float) -> str:
-    return f"{rounded(seconds * 1_000)} ms"
+    return "slower" if drift > 0 else "faster"
 
 
 ALL_KEPT: Final = KEPT_READINGS // 2

@@ -51,7 +51,7 @@ def compare(before: str, after: str, results_dir: Path, form: str, fail_on: str 
     """Say what really differs between BEFORE and AFTER, what is unresolved, and what else changed.
 
     Each is a result file, a run's id or the beginning of it, 'latest', or a git revision: of a revision the newest run
-    of each machine and config counts. A difference is real where its 95% interval excludes no change and it is larger
+    of each machine and config counts. A difference is real where its interval excludes no change and it is larger
     than the floor. With --fail-on regression, limits per metric stand under `gate` in the config.
 
     \b
@@ -157,32 +157,36 @@ def _tell(all_told: "Sequence[ComparisonText]", form: str) -> None:
 
 
 def _document(one: "Comparison") -> dict[str, Any]:
+    from bench.report.reasons import caution_words
+
     return {
         "before": one.before.run.id,
         "after": one.after.run.id,
         "differences": [asdict(difference) for difference in one.differences],
         "only_before": one.only_before,
         "only_after": one.only_after,
-        "cautions": one.cautions,
+        "cautions": caution_words(one),
         "conditions": [asdict(condition) for condition in one.conditions],
         "answers": [asdict(answer) for answer in one.answers],
     }
 
 
 def _fail(found: "Sequence[tuple[Comparison, Sequence[Any]]]") -> None:
+    from bench.analysis.run_noise import RUNS_NEEDED
     from bench.report.comparison import change_text
+    from bench.report.format import short
 
     worse = [(one.after.run.id, regression) for one, several in found for regression in several]
     for run, regression in worse:
         difference = regression.difference
-        limit = f", limit {regression.limit:g}" if regression.limit is not None else ""
+        limit = f", limit {short(regression.limit)}" if regression.limit is not None else ""
         what = ", ".join(part for part in (difference.model, difference.level, difference.metric_id) if part)
         click.echo(f"bench: regression in {run}: {what}: {change_text(difference)}{limit}", err=True)
     weak = sum(one.verdict == "worse" for both, _ in found for one in both.differences) - len(worse)
     if weak:
         click.echo(
-            f"bench: let through: {weak} worse, within a limit of `gate`, or without one while fewer than 5 runs tell "
-            "how much a run differs from the next, or where a machine was unsteady",
+            f"bench: let through: {weak} worse, within a limit of `gate`, or without one while fewer than "
+            f"{RUNS_NEEDED} runs tell how much a run differs from the next, or where a machine was unsteady",
             err=True,
         )
     if worse:

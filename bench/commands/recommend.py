@@ -123,7 +123,7 @@ def recommend(
 ) -> None:
     """Say which models meet your limits for certain, which may, and which fail and on what.
 
-    It reads the newest run of each model on a machine, among runs of one prompt set. A limit is met where the whole 95%
+    It reads the newest run of each model on a machine, among runs of one prompt set. A limit is met where the whole
     interval keeps it. Exits with 1 if no model is left.
 
     \b

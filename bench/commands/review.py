@@ -26,11 +26,12 @@ from bench.commands.options import CONTEXT, SEED, results_option
 from bench.errors import BenchError, ConfigError, Mistake, UsageError
 from bench.quality.judge.judging import JudgedRun, JudgingProgress
 from bench.quality.review.annotate import BlindSession, FacetPlace, with_scores
-from bench.report.format import coefficient, count, number, share
+from bench.report.format import coefficient, count, number, share, short
+from bench.schema.review import SCORES
 from bench.store.distinct_answers import visible
 from bench.store.reviews import Annotations, Reviewed, reviews_beside, save_annotations
 
-KEYS = "1 not met at all ... 5 fully met, s skip, u undo, q quit"
+KEYS = f"{SCORES[0]} not met at all ... {SCORES[-1]} fully met, s skip, u undo, q quit"
 
 
 def hold(session: BlindSession, known: Annotations, path: Path, now: Callable[[], datetime]) -> None:
@@ -166,7 +167,7 @@ def tell(reviewed: Reviewed, judged: JudgedRun) -> None:
             if value is None:
                 click.echo(f"  agreement with people: {standing.agreement.why}")
             else:
-                low = f", below the {standing.needed:g} that is asked for" if standing.below else ""
+                low = f", below the {short(standing.needed)} that is asked for" if standing.below else ""
                 click.echo(f"  agreement with people: kappa {coefficient(value)}{low}")
     click.echo(f"Wrote {judged.path}; commit it beside the result.")
 

@@ -85,6 +85,7 @@ def run(
 def _unsteady(result: "Result") -> list[str]:
     """Return what a person must know of the machine before the numbers of a run."""
     from bench.analysis.trust import steadiness
+    from bench.report.reasons import reason_words
 
     found = steadiness(result)
     if found.verdict != "unsteady":
@@ -92,7 +93,7 @@ def _unsteady(result: "Result") -> list[str]:
     more = len(found.reasons) - REASONS_SHOWN
     return [
         "The machine was unsteady: a difference from another run may be the machine's.",
-        *(f"  {reason}" for reason in found.reasons[:REASONS_SHOWN]),
+        *(f"  {reason_words(reason)}" for reason in found.reasons[:REASONS_SHOWN]),
         *([f"  and {more} more on the run's page"] if more > 0 else []),
     ]
 
@@ -110,9 +111,9 @@ def _goes_on(journal: Path, kept: Any) -> bool:
 def calibrate(streams: tuple[int, ...], as_json: bool) -> None:
     """Measure this program's own client on this machine, against a server that logs when it wrote each chunk.
 
-    Tells the error of TTFT and of gaps between chunks, and the highest load that the client sustains, with 1, 8 and 64
-    streams at once. Takes about half a minute, in which the machine should do nothing else. It is refused while a run
-    is under way.
+    Tells the error of TTFT and of gaps between chunks, and the highest load that the client sustains, with one stream
+    and with many at once. Takes about half a minute, in which the machine should do nothing else. It is refused while a
+    run is under way.
 
     \b
     bench calibrate

@@ -1,56 +1,18 @@
-"""Commands of the site: site, serve; pages follow when a result file or a review comes, changes or goes."""
+"""Commands of the site: site, serve."""
 
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.commands.options import CONTEXT, results_option
 from bench.errors import BenchError, UsageError
-
-ENDINGS = (".json", ".jsonl", ".yaml")
-"""How the names of result files, of judgements and of a person's scores end."""
-
-QUIET_S = 0.5
-"""How long a folder must have been quiet: one new result is several events."""
-
-
-class _Changes(FileSystemEventHandler):
-    def __init__(self, call: Callable[[], None]) -> None:
-        self._call = call
-        self._timer: threading.Timer | None = None
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        # A result file appears under its name by a move.
-        names = (str(event.src_path), str(event.dest_path))
-        if event.event_type in ("opened", "closed_no_write") or not any(name.endswith(ENDINGS) for name in names):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = threading.Timer(QUIET_S, self._call)
-        self._timer.daemon = True
-        self._timer.start()
-
-
-@contextmanager
-def watching(folder: Path, call: Callable[[], None]) -> Iterator[None]:
-    """Call `call`, in a thread of its own, after changes to the results and reviews below a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    observer = Observer()
-    observer.schedule(_Changes(call), str(folder), recursive=True)
-    observer.start()
-    try:
-        yield
-    finally:
-        observer.stop()
-        observer.join()
 
 
 @click.command(context_settings=CONTEXT)
@@ -85,8 +47,9 @@ def serve(results_dir: Path, project: Path, address: str) -> None:
     bench serve
     bench serve --address 0.0.0.0:8080
     """
-
     _write_pages(results_dir, project)
+    from bench.commands.watch import watching
+
     with watching(results_dir, lambda: _write_pages(results_dir, project)):
         _mkdocs(project, "serve", "--dev-addr", address)
 
@@ -97,23 +60,42 @@ def _write_pages(results_dir: Path, project: Path) -> None:
             f"{project / 'mkdocs.yml'}: not found; run this in the project's folder, or name it: --project"
         )
     try:
-        from bench.site.build import write_site
+        from bench.site.build import write_tree
         from bench.site.feed import site_url
     except ModuleNotFoundError as error:
         raise UsageError(
             f"{error.name} is not installed; install the site's extra: pip install 'benchledger[site]'"
         ) from error
     from bench.report.format import count
-    from bench.store.files import load_tree
-    from bench.store.reviews import all_reviews
 
-    ledger, reviews = load_tree(results_dir), all_reviews(results_dir)
-    for refused in (*ledger.refused, *(refused for one in reviews.values() for refused in one.refused)):
+    with _reading() as on_read:
+        written = write_tree(
+            results_dir,
+            project / "docs",
+            project / "site_templates",
+            site_url=site_url(project / "mkdocs.yml"),
+            on_read=on_read,
+        )
+    for refused in written.refused:
         click.echo(f"bench: left out {results_dir / refused.path}: {refused.reason}", err=True)
-    address = site_url(project / "mkdocs.yml")
-    written = write_site(ledger, project / "docs", project / "site_templates", site_url=address, reviews=reviews)
-    parts = (count(len(ledger.results), "run"), count(written.pages, "page"), count(written.charts, "chart"))
+    parts = (count(written.runs, "run"), count(written.pages, "page"), count(written.charts, "chart"))
     click.echo(", ".join(parts))
+
+
+@contextmanager
+def _reading() -> Iterator[Callable[[int, int], None]]:
+    """Yield what shows how many new result files were read; nothing where there are few or nobody looks on."""
+    with Progress(
+        TextColumn("Reading results"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ) as progress:
+        task = progress.add_task("read", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _mkdocs(project: Path, *arguments: str) -> None:

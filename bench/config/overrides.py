@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from bench.config.settings import DEFAULT_ENDPOINT, MACHINE_PATTERN, Config, EndpointModel, FoundryModel, endpoint_url
 from bench.errors import ConfigError, Mistake
+from bench.schema.fields import MOST_ROUNDS
 
 VARIABLES = {
     "BENCH_MODELS": "names of models of the config, or aliases, separated by commas",
@@ -42,10 +43,11 @@ def overridden(config: Config, variables: Mapping[str, str]) -> Overridden:
     updates: dict[str, Any] = {}
     mistakes: list[Mistake] = []
     if rounds := given.get("BENCH_ROUNDS"):
-        if rounds.isdecimal() and 1 <= int(rounds) <= 10_000:
+        if rounds.isdecimal() and 1 <= int(rounds) <= MOST_ROUNDS:
             updates["rounds"] = int(rounds)
         else:
-            mistakes.append(Mistake(None, "BENCH_ROUNDS", f"must be a whole number from 1 to 10000, found {rounds!r}"))
+            found = f"must be a whole number from 1 to {MOST_ROUNDS}, found {rounds!r}"
+            mistakes.append(Mistake(None, "BENCH_ROUNDS", found))
     if stream := given.get("BENCH_STREAM"):
         if stream.lower() in _TRUTH:
             updates["stream"] = _TRUTH[stream.lower()]

@@ -16,6 +16,7 @@ from bench.schema.fields import (
     MOST_EXACT,
     MOST_LENGTH_TOKENS,
     MOST_RATE_PER_S,
+    MOST_ROUNDS,
     MOST_SECONDS,
     MOST_STREAMS,
     MOST_TOKENS,
@@ -337,7 +338,7 @@ class Config(Settings):
     title: str = ""
     models: Annotated[tuple[AnyModel, ...], Field(strict=False, min_length=1)]
     prompts: str = "default"
-    rounds: int = Field(5, ge=1, le=10_000)
+    rounds: int = Field(5, ge=1, le=MOST_ROUNDS)
     warmup: int = Field(1, ge=0, le=1_000)
     loads: int = Field(1, ge=1, le=100)
     probe: bool = True

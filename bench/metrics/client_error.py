@@ -25,7 +25,7 @@ ends is spread over all tokens."""
 
 @dataclass(frozen=True)
 class ErrorSize:
-    """By how much the client was off, early or late, in seconds. `p99_s` is None with fewer than 100 values."""
+    """By how much the client was off, early or late, in seconds. `p99_s` is None with too few values."""
 
     count: int
     p50_s: float

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from bench.metrics.timing import decode_tokens_per_s, e2e_s, prefill_tokens_per_s, ttft_s
+from bench.metrics.timing import NO_TPOT, decode_tokens_per_s, e2e_s, prefill_tokens_per_s, ttft_s
 from bench.schema.load import LengthCell
 from bench.schema.model_run import ModelRun
 from bench.schema.sample import Sample
@@ -21,7 +21,7 @@ times as much takes longer, unless it has kept what it read before."""
 NO_GOOD: Final = "no good sample"
 NOT_STREAMED: Final = "the answers were not streamed"
 NO_PROMPT_COUNT: Final = "nobody counted the prompt tokens"
-NO_TPOT: Final = "needs at least 2 counted output tokens that came at different times"
+NO_TPOT: Final = NO_TPOT
 
 
 @dataclass(frozen=True)

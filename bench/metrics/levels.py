@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from bench.metrics.load import Gaps, Goodput, LevelSummary, NoGoodput
 from bench.metrics.saturation import REQUESTS_NEEDED, rate_verdict
+from bench.metrics.timing import NO_TPOT, STALL
 from bench.stats.distribution import VALUES_NEEDED, Distribution, too_few
 
 CLOSED: Final = "a closed loop has no schedule"
@@ -93,7 +94,7 @@ LEVEL_METRICS: tuple[LevelMetric, ...] = (
         unit="s/token",
         better="lower",
         definition="(Last text chunk - first text chunk) / (output tokens - 1) of a measured request.",
-        undefined="needs at least 2 counted output tokens that came at different times",
+        undefined=NO_TPOT,
         needs_schedule=False,
         found=lambda level: level.tpot,
     ),
@@ -155,7 +156,7 @@ LEVEL_METRICS: tuple[LevelMetric, ...] = (
         label="Stalls of a level",
         unit="count",
         better="lower",
-        definition="Gaps between text chunks longer than 200 ms, over the measured requests.",
+        definition=f"Gaps between text chunks {STALL}, over the measured requests.",
         undefined="every answer came in a single chunk",
         needs_schedule=False,
         found=lambda level: None if level.gaps is None else level.gaps.stalls,

@@ -9,6 +9,8 @@ from typing import ClassVar, Literal
 
 from bench.metrics.resources import energy_per_1000_tokens_j, energy_per_answer_j
 from bench.metrics.timing import (
+    NO_TPOT,
+    STALL,
     cold_load_s,
     connect_s,
     decode_tokens_per_s,
@@ -28,6 +30,7 @@ from bench.metrics.timing import (
     ttfo_s,
     ttft_s,
 )
+from bench.quality.grading import SCALE_WORDS
 from bench.schema.model_run import ModelRun
 from bench.schema.sample import Sample
 
@@ -111,7 +114,7 @@ SAMPLE_METRICS: tuple[SampleMetric, ...] = (
         better="lower",
         definition="(Last text chunk - first text chunk) / (output tokens - 1); tokens that came in one read with the "
         "first one are left out.",
-        undefined="needs at least 2 counted output tokens that came at different times",
+        undefined=NO_TPOT,
         needs_stream=True,
         value=tpot_s,
     ),
@@ -122,7 +125,7 @@ SAMPLE_METRICS: tuple[SampleMetric, ...] = (
         unit="tokens/s",
         better="higher",
         definition="1 / TPOT: output tokens per second once the answer has begun.",
-        undefined="needs at least 2 counted output tokens that came at different times",
+        undefined=NO_TPOT,
         needs_stream=True,
         value=decode_tokens_per_s,
     ),
@@ -176,7 +179,7 @@ SAMPLE_METRICS: tuple[SampleMetric, ...] = (
         symbol="Stalls of a request",
         unit="count",
         better="lower",
-        definition="Gaps between successive text chunks of the request that are longer than 200 ms.",
+        definition=f"Gaps between successive text chunks of the request that are {STALL}.",
         undefined="every answer came in a single chunk",
         needs_stream=True,
         value=stalls,
@@ -334,7 +337,7 @@ MODEL_METRICS: tuple[ModelMetric, ...] = (
         symbol="Stalls",
         unit="count",
         better="lower",
-        definition="Gaps between text chunks longer than 200 ms, over all good samples.",
+        definition=f"Gaps between text chunks {STALL}, over all good samples.",
         undefined="no good sample has two chunks",
         needs_stream=True,
         value=stalls_in_all,
@@ -434,7 +437,7 @@ SCORE = Metric(
     symbol="Quality",
     unit="score",
     better="higher",
-    definition="Mean over the prompts of the rubric score of the answers, from 1 (no facet met) to 5 (all met).",
+    definition=f"Mean over the prompts of the rubric score of the answers, {SCALE_WORDS}.",
     undefined="no graded answer",
     needs_stream=False,
 )

@@ -12,7 +12,7 @@ from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 
 KNEE_SHARE: Final = 0.9
-"""Share of the highest throughput that the knee has at least: more streams than that add less than a tenth to it."""
+"""Share of the highest throughput that the knee has at least: more streams than that add little to it."""
 
 KNEE_LEVELS: Final = 3
 """Closed-loop levels that a knee needs: two points make a line, and a line has no knee."""
@@ -149,10 +149,10 @@ def rate_verdict(level: LoadLevel) -> RateVerdict | None:
         if sample.scheduled_ns is not None and (latency := e2e_s(sample)) is not None
     ]
     growth = resistant_slope(points)
+    why = f"{answered(level)} answers for {len(due)} requests due"
     if share < KEPT_SHARE and growth is not None and growth > GROWTH_LIMIT:
-        why = f"{answered(level)} answers for {len(due)} requests due, and latency grew by {growth:.2g} s a second"
         return RateVerdict("overloaded", why, share, growth)
-    return RateVerdict("sustained", f"{answered(level)} answers for {len(due)} requests due", share, growth)
+    return RateVerdict("sustained", why, share, growth)
 
 
 def resistant_slope(points: Sequence[tuple[float, float]]) -> float | None:

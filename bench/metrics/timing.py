@@ -3,9 +3,13 @@
 A function of one sample gives None (or no gaps) for a failed one and where the value is undefined.
 """
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import pairwise
+from operator import sub
 from statistics import median
 
+from bench.schema.load import LONG_GAP_MS
 from bench.schema.migrate import NOT_YET
 from bench.schema.model_run import ModelRun
 from bench.schema.sample import Sample
@@ -14,12 +18,18 @@ NANOSECONDS_PER_SECOND = 1_000_000_000
 MINIMUM_TPOT_TOKENS = 2
 """Output tokens that a time per output token needs: with one there is no gap between tokens."""
 
+NO_TPOT = f"needs at least {MINIMUM_TPOT_TOKENS} counted output tokens that came at different times"
+"""Why a time per output token is undefined."""
+
 
 FEW_STAMPS = 3
 """A sample of a level with very many keeps this many stamps at most, which say nothing of single reads."""
 
-STALL_NS = 200_000_000
-"""Gap between two chunks beyond which a reader sees the text stand still."""
+NANOSECONDS_PER_MILLISECOND = 1_000_000
+STALL_NS = LONG_GAP_MS * NANOSECONDS_PER_MILLISECOND
+
+STALL = f"longer than {LONG_GAP_MS} ms"
+"""What a gap is that counts as a stall, in words."""
 
 
 def good_samples(model: ModelRun) -> tuple[Sample, ...]:
@@ -55,7 +65,8 @@ def tpot_s(sample: Sample) -> float | None:
     if spread_ns == 0:
         return None
     chunks = len(sample.chunk_ns)
-    later = sum(at_ns > sample.chunk_ns[0] for at_ns in sample.chunk_ns) if chunks > FEW_STAMPS else chunks - 1
+    # The stamps are in order of arrival: a search finds those of the first instant without looking at each.
+    later = chunks - bisect_right(sample.chunk_ns, sample.chunk_ns[0]) if chunks > FEW_STAMPS else chunks - 1
     return spread_ns / NANOSECONDS_PER_SECOND / ((tokens - 1) * later / (chunks - 1))
 
 
@@ -94,14 +105,16 @@ def itl_s(sample: Sample) -> tuple[float, ...]:
 
 def longest_stall_s(sample: Sample) -> float | None:
     """Return the longest gap between two successive text chunks in seconds; None where there is no gap."""
-    return max(itl_s(sample), default=None)
+    if sample.failure is not None or len(sample.chunk_ns) < 2:
+        return None
+    return max(_gaps_ns(sample)) / NANOSECONDS_PER_SECOND
 
 
 def stalls(sample: Sample) -> int | None:
-    """Return how many gaps are longer than 200 ms; None where there is no gap."""
+    """Return how many gaps are longer than LONG_GAP_MS; None where there is no gap."""
     if sample.failure is not None or len(sample.chunk_ns) < 2:
         return None
-    return sum(later - earlier > STALL_NS for earlier, later in pairwise(sample.chunk_ns))
+    return sum(map(STALL_NS.__lt__, _gaps_ns(sample)))
 
 
 def sent_s(sample: Sample) -> float | None:
@@ -115,6 +128,10 @@ def sent_share(sample: Sample) -> float | None:
     """Return sending the request / TTFT: the part of the TTFT that is the client's own."""
     sent, first = sent_s(sample), ttft_s(sample)
     return None if sent is None or not first else sent / first
+
+
+def _gaps_ns(sample: Sample) -> Iterator[int]:
+    return map(sub, sample.chunk_ns[1:], sample.chunk_ns)
 
 
 def _rate(tokens: int | None, duration_s: float | None) -> float | None:
@@ -162,7 +179,7 @@ def connect_s(model: ModelRun) -> float | None:
 
 
 def stalls_in_all(model: ModelRun) -> int | None:
-    """Return how many gaps of all good samples are longer than 200 ms; None where there is no gap."""
+    """Return how many gaps of all good samples are longer than LONG_GAP_MS; None where there is no gap."""
     known = [count for sample in good_samples(model) if (count := stalls(sample)) is not None]
     return sum(known) if known else None
 

@@ -6,16 +6,20 @@ from bench.quality.checks.registry import grade_answer
 from bench.schema.model_run import ModelRun
 from bench.schema.prompts import FacetRecord, PromptSetRecord
 from bench.schema.result import FacetGrade, Grade
+from bench.schema.review import SCORES
 
-LOWEST_SCORE = 1.0
-HIGHEST_SCORE = 5.0
+LOWEST_SCORE = SCORES[0]
+HIGHEST_SCORE = SCORES[-1]
+
+SCALE_WORDS = f"from {LOWEST_SCORE} (no facet met) to {HIGHEST_SCORE} (all met)"
+"""The scale of a score, in words."""
 
 
 def score(facets: Sequence[FacetRecord], grades: Sequence[FacetGrade]) -> float | None:
-    """Return 1 + 4 * the weighted share of credit, over the facets that could be evaluated.
+    """Return the weighted share of credit on the scale of scores, over the facets that could be evaluated.
 
-    From 1 (nothing met) to 5 (everything met). Grades are matched to facets by id, in any order; None where no facet
-    has a credit: an answer that could not be evaluated is not a bad one.
+    From LOWEST_SCORE (nothing met) to HIGHEST_SCORE (everything met). Grades are matched to facets by id, in any order;
+    None where no facet has a credit: an answer that could not be evaluated is not a bad one.
     """
     earned_by_facet = {grade.facet: grade.credit for grade in grades}
     weight = 0.0

@@ -12,6 +12,7 @@ from bench.metrics.registry import sample_metric
 from bench.quality.checks.tokenise import one_line
 from bench.report import format as form
 from bench.report.markdown import escaped, table
+from bench.report.reasons import caution_words
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 
@@ -58,7 +59,7 @@ def told(comparison: Comparison) -> ComparisonText:
     return ComparisonText(
         title=f"{comparison.before.run.id} → {comparison.after.run.id}",
         answer=_answer(real, by_verdict),
-        notes=(*comparison.cautions, *_notes(comparison, by_verdict)),
+        notes=(*caution_words(comparison), *_notes(comparison, by_verdict)),
         grids=tuple(grid for grid in grids if grid.rows),
     )
 
@@ -80,8 +81,8 @@ def change_text(one: Difference) -> str:
     if value is None:
         return form.NO_VALUE
     if one.scale == "points":
-        shown = f"{value:+.2f}"
-        return shown if interval is None else f"{shown} ({interval.low:+.2f} to {interval.high:+.2f})"
+        shown = form.points(value)
+        return shown if interval is None else f"{shown} ({form.points(interval.low)} to {form.points(interval.high)})"
     shown = form.change(value - 1)
     if interval is None or interval.low == interval.high:
         return shown
@@ -128,7 +129,7 @@ def _real(real: Sequence[Difference]) -> Grid:
     return Grid(
         heading="Real differences",
         says="The interval excludes no change, and the change is larger than the floor.",
-        columns=("Model", "Metric", "Before", "After", "Change (95 %)", ""),
+        columns=("Model", "Metric", "Before", "After", f"Change ({form.confidence()})", ""),
         numeric=(False, False, True, True, True, False),
         rows=tuple((*_row(one), ARROWS[one.verdict]) for one in real),
     )
@@ -138,7 +139,7 @@ def _unresolved(some: Sequence[Difference]) -> Grid:
     return Grid(
         heading="Unresolved",
         says="Nobody can tell yet; rounds are how many more, in each run, would settle it.",
-        columns=("Model", "Metric", "Before", "After", "Change (95 %)", "More rounds"),
+        columns=("Model", "Metric", "Before", "After", f"Change ({form.confidence()})", "More rounds"),
         numeric=(False, False, True, True, True, False),
         rows=tuple((*_row(one), _more(one)) for one in some),
     )
@@ -233,7 +234,7 @@ def _grid(found: list[tuple[str, Paired]]) -> Grid:
     return Grid(
         heading="B against A",
         says="Each ratio is of neighbouring turns; signs are the prompts in which B is above or below A.",
-        columns=("Model", "Metric", "B / A − 1 (95 %)", "Signs", "", "Why"),
+        columns=("Model", "Metric", f"B / A − 1 ({form.confidence()})", "Signs", "", "Why"),
         numeric=(False, False, True, True, False, False),
         rows=tuple(_paired_row(name, one) for name, one in found),
     )

@@ -8,7 +8,6 @@ from typing import Final, Literal
 
 from bench.analysis.licences import commercial_use
 from bench.analysis.summary import ModelSummary, RunSummary, summarise
-from bench.analysis.trust import rounded
 from bench.metrics.client_error import smallest_resolvable_s
 from bench.metrics.lengths import CellSummary, length_matrix
 from bench.metrics.levels import level_value, why_undefined
@@ -16,6 +15,7 @@ from bench.metrics.load import Gaps, LevelSummary, level_summaries, limits_of
 from bench.metrics.resources import prices
 from bench.metrics.saturation import Knee, knee, rate_verdict
 from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
+from bench.report.format import significant
 from bench.report.markdown import benchmark_report, escaped, table
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -73,7 +73,7 @@ def _markdown_cell(value: Value) -> str:
         return "-"
     if isinstance(value, str):
         return escaped(value)
-    return rounded(value) if isinstance(value, float) or value >= EXACT_BELOW else str(value)
+    return significant(value) if isinstance(value, float) or value >= EXACT_BELOW else str(value)
 
 
 SCORE_COLUMNS: Final = (
@@ -102,7 +102,7 @@ SCORE_MARKDOWN: Final = {
     "facet": "Facet",
     "source": "Source",
     "by": "By",
-    "score": "Score (1-5)",
+    "score": f"Score ({LOWEST_SCORE}-{HIGHEST_SCORE})",
     "why": "Why",
 }
 """Column -> its header in Markdown, which shows only these."""
@@ -503,7 +503,7 @@ MARKDOWN_COLUMNS: dict[str, str] = {
     "latency_p50_s": "Latency p50 (s)",
     "latency_p95_s": "Latency p95 (s)",
     "throughput_tokens_per_s": "Throughput (tokens/s)",
-    "score": "Quality (1-5)",
+    "score": f"Quality ({LOWEST_SCORE}-{HIGHEST_SCORE})",
     "memory_peak_bytes": "Peak memory (bytes)",
     "footprint_bytes": "Footprint (bytes)",
     "licence": "Licence",

@@ -9,6 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
+from bench.stats.distribution import CONFIDENCE
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -24,7 +27,7 @@ SCALES: dict[str, tuple[Scale, ...]] = {
     "bytes": (Scale("GB", 1e-9), Scale("MB", 1e-6), Scale("kB", 1e-3)),
     "tokens/s": (Scale("tokens/s", 1.0),),
     "tokens": (Scale("tokens", 1.0),),
-    "score": (Scale("1–5", 1.0),),
+    "score": (Scale(f"{LOWEST_SCORE}–{HIGHEST_SCORE}", 1.0),),
     "J": (Scale("kJ", 1e-3), Scale("J", 1.0)),
     "count": (Scale("", 1.0),),
     "share": (Scale("%", 100.0),),
@@ -33,9 +36,15 @@ SCALES: dict[str, tuple[Scale, ...]] = {
 }
 """Base unit -> its display units, the largest first."""
 
+_SCORE_UNIT = SCALES["score"][0].unit
+_WHOLE_UNITS = (SCALES["tokens"][0].unit, SCALES["count"][0].unit)
+
 NO_VALUE = "–"
 NO_BREAK = "\u00a0"
 """The space between a number and its unit, at which no line ends."""
+
+MOST_LOSS = 0.999
+"""Share lost beyond which a change is only said to be more: one digit would make it all of it."""
 
 MOST_TIMES = 1_000
 """Multiple beyond which a change is only said to be larger: a reader has long understood."""
@@ -55,14 +64,33 @@ def number(value: float, digits: int = 3) -> str:
     """Return a number to some significant digits, with thousands separated and no exponent."""
     if value == 0:
         return "0"
-    rounded = _significant(value, digits)
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
-    return f"{rounded:,.{decimals}f}"
+    if digits <= 3 and "e" not in (text := f"{value:#.{digits}g}"):
+        return text.rstrip(".")
+    rounded = f"{value:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - int(rounded.partition("e")[2]))
+    return f"{float(rounded):,.{decimals}f}"
 
 
-def short(value: float) -> str:
-    """Return a number to three digits without the zeros that end its fraction: for a sentence, not for a column."""
-    text = number(value)
+def significant(value: float, per: float = 1.0) -> str:
+    """Return a number in units of `per` to three digits, a zero too, with thousands separated: 0.00, 3.40, 1,230."""
+    value /= per
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(f'{mantissa}e{exponent}'):,.{max(0, 2 - int(exponent))}f}"
+
+
+def significant_percent(part: float) -> str:
+    """Return a share of one as a percentage to three significant digits."""
+    return f"{significant(part * 100)} %"
+
+
+def significant_ms(seconds: float) -> str:
+    """Return a time in milliseconds to three significant digits."""
+    return f"{significant(seconds * 1_000)} ms"
+
+
+def short(value: float, digits: int = 3) -> str:
+    """Return a number to some digits without the zeros that end its fraction: for a sentence, not for a column."""
+    text = number(value, digits)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -73,18 +101,18 @@ def quantity(value: float | None, scale: Scale) -> str:
     """
     if value is None:
         return NO_VALUE
-    if scale.unit == SCALES["score"][0].unit:
+    if scale.unit == _SCORE_UNIT:
         return score(value)
-    if scale.unit in (SCALES["tokens"][0].unit, SCALES["count"][0].unit):
-        return f"{value:,.0f}"
+    if scale.unit in _WHOLE_UNITS:
+        return whole(value)
     return number(value * scale.factor)
 
 
 def interval(low: float, high: float, value: float, scale: Scale) -> str:
     """Return the interval of a value in its display unit and to its last digit, without the unit: 3.64–3.74."""
-    if scale.unit == SCALES["score"][0].unit:
+    if scale.unit == _SCORE_UNIT:
         return f"{score(low)}–{score(high)}"
-    if value == 0 or scale.unit in (SCALES["tokens"][0].unit, SCALES["count"][0].unit):
+    if value == 0 or scale.unit in _WHOLE_UNITS:
         return f"{quantity(low, scale)}–{quantity(high, scale)}"
     last = 2 - math.floor(math.log10(abs(_significant(value * scale.factor, 3))))
     ends = (f"{round(end * scale.factor, last):,.{max(0, last)}f}" for end in (low, high))
@@ -96,7 +124,7 @@ def with_unit(value: float | None, base_unit: str) -> str:
     if value is None:
         return NO_VALUE
     if base_unit == "score":
-        return f"{score(value)}{NO_BREAK}of{NO_BREAK}5"
+        return f"{score(value)}{NO_BREAK}of{NO_BREAK}{HIGHEST_SCORE}"
     chosen = scale(base_unit, [value])
     return f"{short(value * chosen.factor)}{NO_BREAK}{chosen.unit}".rstrip(NO_BREAK)
 
@@ -135,6 +163,26 @@ def score(value: float) -> str:
     return f"{value:.1f}"
 
 
+def points(value: float) -> str:
+    """Return a difference of scores, or of shares, to two decimals and with its sign."""
+    return f"{value:+.2f}"
+
+
+def tenths(value: float) -> float:
+    """Return a number to one decimal, as a number: what differs by less is one."""
+    return round(value, 1)
+
+
+def whole(value: float) -> str:
+    """Return a number as a whole one, with thousands separated."""
+    return f"{value:,.0f}"
+
+
+def nearest_score(value: float) -> int:
+    """Return the whole score that is nearest to one."""
+    return min(HIGHEST_SCORE, max(LOWEST_SCORE, round(value)))
+
+
 def coefficient(value: float) -> str:
     """Return a coefficient of agreement or correlation, from -1 to 1, to two decimals."""
     return f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
@@ -161,12 +209,38 @@ def effect(part: float) -> str:
         return f"over ×{MOST_TIMES:,}"
     if part > 1:
         return f"×{short(1 + part)}"
-    return "below −99.9 %" if part < -0.999 else change(part)
+    return f"below −{percent(MOST_LOSS)}" if part < -MOST_LOSS else change(part)
+
+
+def confidence() -> str:
+    """Return the share of cases in which an interval holds the truth: 95 %."""
+    return share(CONFIDENCE)
 
 
 def percent(part: float) -> str:
     """Return a share of one as a percentage with one decimal."""
     return f"{part * 100:.1f} %"
+
+
+NUMBER_WORDS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+)
+TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+FRACTIONS = {2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 10: "a tenth", 20: "a twentieth"}
+
+
+def in_words(value: int) -> str:
+    """Return a whole number as a sentence has it: in words up to twelve and for whole tens, else in figures."""
+    if 0 <= value < len(NUMBER_WORDS):
+        return NUMBER_WORDS[value]
+    tens, rest = divmod(value, 10)
+    return TENS[tens] if rest == 0 and 2 <= tens < len(TENS) else f"{value:,}"
+
+
+def fraction(part: float) -> str:
+    """Return a share of one as a sentence has it: a tenth where it is one, else a whole percentage."""
+    parts = round(1 / part) if part else 0
+    return FRACTIONS[parts] if parts in FRACTIONS and math.isclose(part * parts, 1) else share(part)
 
 
 def times(ratio: float) -> str:

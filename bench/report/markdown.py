@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.analysis.summary import ModelSummary, RunSummary, summarise
-from bench.analysis.trust import rounded
 from bench.metrics.client_error import resolvable
 from bench.metrics.registry import metric
+from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
+from bench.report.format import significant
+from bench.report.reasons import reason_words
 from bench.schema.result import Result
 
 _SPECIAL = str.maketrans({character: f"&#{ord(character)};" for character in "\\`*_[]{}|~#@$!^"})
@@ -54,7 +56,7 @@ REPORT_COLUMNS = (
     ReportColumn("p95 (s)", "e2e_s.p95", 1),
     ReportColumn("TTFT p50 (s)", "ttft_s.p50", 1),
     ReportColumn("Decode p50 (tokens/s)", "decode_tokens_per_s.p50", 1),
-    ReportColumn("Score (1-5)", "score", 1),
+    ReportColumn(f"Score ({LOWEST_SCORE}-{HIGHEST_SCORE})", "score", 1),
     ReportColumn("Peak memory (MB)", "memory_peak_bytes", 1e6),
     ReportColumn("Footprint (MB)", "footprint_bytes", 1e6),
 )
@@ -74,7 +76,7 @@ class Highlight:
 HIGHLIGHTS = (
     Highlight("Shortest latency", "e2e_s.mean", 1, "s on average"),
     Highlight("Fastest decoding", "decode_tokens_per_s.p50", 1, "tokens/s"),
-    Highlight("Best answers", "score", 1, "of 5"),
+    Highlight("Best answers", "score", 1, f"of {HIGHEST_SCORE}"),
     Highlight("Smallest", "footprint_bytes", 1e6, "MB on disk"),
 )
 """What the report says in sentences, in order."""
@@ -142,14 +144,14 @@ def _best(summaries: Sequence[ModelSummary], metric_id: str, scale: float) -> _B
     if len(known) < MODELS_TO_COMPARE:
         return None
     better = min if metric(metric_id.partition(".")[0]).better == "lower" else max
-    text = rounded(better(value for value, _ in known) / scale)
-    return _Best(tuple(name for value, name in known if rounded(value / scale) == text), text)
+    text = significant(better(value for value, _ in known), scale)
+    return _Best(tuple(name for value, name in known if significant(value, scale) == text), text)
 
 
 def _shown(summary: ModelSummary, metric_id: str, scale: float) -> str:
     value = summary.value(metric_id)
     if value is not None:
-        return rounded(value / scale)
+        return significant(value, scale)
     return "too few" if summary.good_samples and metric_id.endswith(".p95") else "-"
 
 
@@ -168,7 +170,7 @@ def _care(run: RunSummary) -> list[str]:
     if run.result.run.status == "partial":
         notes.append("The run is partial: it was stopped before its end, and has what was measured until then.")
     if run.steadiness.verdict == "unsteady":
-        notes.append(f"The machine was unsteady: {escaped('; '.join(run.steadiness.reasons))}.")
+        notes.append(f"The machine was unsteady: {escaped('; '.join(map(reason_words, run.steadiness.reasons)))}.")
     for summary in run.models:
         for column in REPORT_COLUMNS:
             value = summary.value(column.metric_id)

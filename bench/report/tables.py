@@ -112,6 +112,8 @@ def table(label: str, columns: Sequence[Column]) -> Table:
     rows = tuple(
         tuple(
             replace(cell, note_letter=letter_of(cell.note), interval_letter=letter_of(cell.interval_note))
+            if cell.note or cell.interval_note
+            else cell
             for cell in cells
         )
         for cells in zip(*(column.cells for column in headed), strict=True)
@@ -125,7 +127,7 @@ def _headed(column: Column, letter_of: Callable[[str], str]) -> Column:
     shared = {cell.interval_note for cell in column.cells if cell.kind in ("value", "coarse")}
     if len(shared) != 1:
         return column
-    cells = tuple(replace(cell, interval_note="") for cell in column.cells)
+    cells = tuple(replace(cell, interval_note="") if cell.interval_note else cell for cell in column.cells)
     return replace(column, cells=cells, note_letter=letter_of(shared.pop()))
 
 

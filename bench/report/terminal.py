@@ -21,8 +21,9 @@ from bench.metrics.levels import level_value
 from bench.metrics.load import LevelSummary, level_summaries
 from bench.metrics.registry import metric
 from bench.metrics.saturation import Knee, knee
+from bench.metrics.timing import NANOSECONDS_PER_SECOND
 from bench.providers.openai.endpoint import Transport
-from bench.report.format import count, duration, number, quantity, scale
+from bench.report.format import count, duration, number, quantity, scale, whole
 from bench.runner.calibration.client_error import check, sustained
 from bench.runner.messages import Underway
 from bench.runner.run import RunProgress as Standing
@@ -81,7 +82,7 @@ def rows(transport: Transport = "direct", streams: Sequence[int] = STREAMS) -> I
 def quantile_s(errors_ns: Sequence[int], share: float) -> float:
     """Return the smallest size that `share` of the errors do not exceed, in seconds."""
     sizes = sorted(abs(error) for error in errors_ns)
-    return sizes[max(0, math.ceil(share * len(sizes)) - 1)] / 1e9
+    return sizes[max(0, math.ceil(share * len(sizes)) - 1)] / NANOSECONDS_PER_SECOND
 
 
 LEVEL_COLUMNS = (
@@ -324,9 +325,9 @@ def _done(standing: Standing) -> str:
     if under_way is None or standing.stage in ENDS:
         return f"{standing.done}/{standing.total}"
     if under_way.unit != "s":
-        return f"{under_way.done:.0f}/{under_way.total:.0f}"
+        return f"{whole(under_way.done)}/{whole(under_way.total)}"
     pace = "" if under_way.answers_per_s is None else f", {number(under_way.answers_per_s)}/s"
-    return f"{count(under_way.answers, 'good answer')}{pace}, {under_way.done:.0f} of {under_way.total:.0f} s"
+    return f"{count(under_way.answers, 'good answer')}{pace}, {whole(under_way.done)} of {whole(under_way.total)} s"
 
 
 def _failures(summary: ModelSummary) -> list[str]:

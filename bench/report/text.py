@@ -34,6 +34,9 @@ def visible(text: str) -> str:
     That is control characters, bidirectional marks, characters without a width, and lone surrogates. Line feeds and
     tabs stay; other line ends become line feeds.
     """
+    # Whatever must be made visible is not printable, and most texts are printable as a whole.
+    if text.isprintable():
+        return text
     text = _LINE_END.sub("\n", text)
     return _INVISIBLE.sub(_visible_character, text)
 

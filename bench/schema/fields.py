@@ -57,6 +57,9 @@ MOST_WATTS: Final = 1_000_000.0
 MOST_SAMPLE: Final = 1_000_000_000
 """Answers that a person is asked to score."""
 
+MOST_ROUNDS: Final = 10_000
+"""Rounds that a config may ask for."""
+
 MOST_LEVELS: Final = 100
 """Lists and mappings that may stand within each other in the free part of a file; in a YAML file just as many."""
 

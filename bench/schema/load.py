@@ -2,7 +2,7 @@
 
 import math
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,9 @@ Arrivals = Literal["closed", "constant", "poisson"]
 
 Bin = Annotated[str, Field(pattern=r"^[0-9]{1,6}$")]
 """Number of a bin: the narrowest bins there may be reach the longest duration before the 200,000th."""
+
+LONG_GAP_MS: Final = 200
+"""Gap between two chunks beyond which a reader sees the text stand still; a file counts them, in `over_200_ms`."""
 
 ROUNDING = 1e-6
 """Share of a duration by which the beginning of a bin may seem off."""
@@ -58,7 +61,7 @@ class GapHistogram(Record):
     first_ns: SomeNanoseconds
     counts: dict[Bin, Count] = Field(description="bin -> gaps in it; bins without a gap are left out")
     longest_ns: Nanoseconds
-    over_200_ms: Count = Field(description="gaps longer than 200 ms")
+    over_200_ms: Count = Field(description=f"gaps longer than {LONG_GAP_MS} ms")
 
     @model_validator(mode="after")
     def _longest_is_in_a_bin(self) -> Self:

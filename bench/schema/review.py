@@ -28,7 +28,7 @@ class FacetScore(Record):
     """How far an answer meets one facet, as a judge says."""
 
     facet: str
-    score: Score = Field(description="1 not met at all, 5 fully met; null: unscored")
+    score: Score = Field(description=f"{SCORES[0]} not met at all, {SCORES[-1]} fully met; null: unscored")
     why: str = Field(description="the judge's reason in one line, or why there is no score")
 
 

@@ -1,14 +1,14 @@
 """The site: what pages and files there are, and how they are written. The only place that composes."""
 
-import csv
+import contextlib
 import hashlib
-import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +16,42 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.metrics.registry import SAMPLE_METRICS
 from bench.report import format as form
-from bench.report.export import FORMULA_STARTS, SCORE_COLUMNS, csv_text, json_text, score_rows, to_csv, to_json
+from bench.report.export import (
+    LENGTH_COLUMNS,
+    LOAD_COLUMNS,
+    SCORE_COLUMNS,
+    csv_text,
+    json_text,
+    score_rows,
+    to_csv,
+    to_json,
+)
 from bench.report.text import anchor, finalise, relative, run_key, title
-from bench.schema.result import Result
-from bench.site.charts.figures import DRAWN_BY, VEGA_LITE, Artist, embedded
-from bench.site.dataset import Site
-from bench.site.dataset import site as arranged
+from bench.site.charts.figures import DRAWN_BY, VEGA_LITE, Artist
+from bench.site.dataset import Site, arranged
 from bench.site.feed import ADDRESS as FEED
 from bench.site.feed import feed
+from bench.site.limits import limits
+from bench.site.machine_parts import KIND, Press
 from bench.site.pages.agreement import agreement_page
-from bench.site.pages.changes import changes_page, changes_section
-from bench.site.pages.glossary import failure_lines, level_lines, limits, metric_lines
+from bench.site.pages.changes import changes_page
+from bench.site.pages.glossary import failure_lines, level_lines, metric_lines
 from bench.site.pages.licences import footprint
 from bench.site.pages.load import load_page
 from bench.site.pages.model import model_list, model_view
 from bench.site.pages.overview import overview
 from bench.site.pages.prompt import prompt_list, prompt_view, prompts_of
 from bench.site.pages.quality import quality_page
-from bench.site.pages.runs import run_data, run_lines
+from bench.site.pages.runs import run_lines
 from bench.site.pages.verdicts import verdicts
+from bench.site.run_files import run_later, runs_with_later
+from bench.site.run_index import RunIndex, index_results, index_tree, write_if_new
 from bench.site.sections.reviewed_runs import AGREEMENT, scored_run
-from bench.site.urls import model_page, prompt_page
-from bench.store.files import Ledger, dump
-from bench.store.reviews import Reviews
+from bench.site.urls import DATA, REPORT, model_page, prompt_page
+from bench.store.cache import Cache, code_version, key_of
+from bench.store.files import Ledger, Refused
+from bench.store.reviews import Reviews, all_reviews, review_paths
 
 
 def bundle(cache_dir: Path) -> str:
@@ -64,30 +75,6 @@ def bundle_name(script: str) -> str:
     return f"vega-{hashlib.sha256(script.encode()).hexdigest()[:12]}.js"
 
 
-def samples_csv(result: Result) -> str:
-    """Return every measured sample of a run, one a row, unrounded and in base units; empty where undefined."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    names = [one.id for one in SAMPLE_METRICS]
-    writer.writerow(["model", "prompt", "round", "position", *names, "output_tokens", "finish_reason", "failure"])
-    for model in result.models:
-        for sample in model.samples:
-            values = [one.value(sample) for one in SAMPLE_METRICS]
-            writer.writerow(
-                [
-                    _text(model.name),
-                    _text(sample.prompt),
-                    sample.round,
-                    sample.position,
-                    *("" if value is None else repr(value) for value in values),
-                    "" if sample.output_tokens is None else sample.output_tokens,
-                    _text(sample.finish_reason or ""),
-                    "" if sample.failure is None else _text(f"{sample.failure.kind}: {sample.failure.message}"),
-                ]
-            )
-    return file.getvalue()
-
-
 def score_files(site: Site) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of the files of every score of the runs on the page of agreement.
 
@@ -98,15 +85,6 @@ def score_files(site: Site) -> Iterator[tuple[str, str]]:
     rows = score_rows((result, site.reviews.get(result.run.id, Reviews())) for result in shown)
     yield "scores.csv", csv_text(SCORE_COLUMNS, rows)
     yield "scores.json", json_text(rows)
-
-
-def _text(text: str) -> str:
-    # A spreadsheet runs a cell that starts like a formula; an apostrophe makes it text.
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-REPORT = "report"
-"""Folder of everything generated below the documentation, but for the first page."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +100,12 @@ class Page:
 
 @dataclass(frozen=True)
 class WrittenSite:
-    """What was written: the number of pages and of charts."""
+    """What was written: the numbers of runs, pages and charts with a picture, and the files that were left out."""
 
+    runs: int
     pages: int
     charts: int
+    refused: tuple[Refused, ...]
 
 
 def write_site(
@@ -136,30 +116,89 @@ def write_site(
     site_url: str | None = None,
     reviews: Mapping[str, Reviews] | None = None,
 ) -> WrittenSite:
-    """Write every page and data file below `docs_dir`, and remove those of an earlier ledger.
+    """Write every page and data file of runs in memory below `docs_dir`; see `write_tree`."""
+    index = index_results(ledger.results, ledger.refused, docs_dir / DATA)
+    return _written(index, reviews or {}, {}, docs_dir, templates_dir, cache_dir or _beside(docs_dir), site_url)
 
-    The same ledger gives the same bytes. Pictures and the charts' program are kept in `cache_dir`, by default
-    `.cache/site` beside `docs_dir`. Links of the feed start from `site_url`, else from the feed. `reviews` has what
-    judges and people said, by run id.
+
+def write_tree(
+    results_dir: Path,
+    docs_dir: Path,
+    templates_dir: Path,
+    cache_dir: Path | None = None,
+    site_url: str | None = None,
+    on_read: Callable[[int, int], None] | None = None,
+) -> WrittenSite:
+    """Write every page and data file of a tree of results below `docs_dir`, and remove those of an earlier ledger.
+
+    The same ledger gives the same bytes. Pictures, the charts' program, and what was computed from each file are kept
+    in `cache_dir`, by default `.cache/site` beside `docs_dir`. Links of the feed start from `site_url`, else from the
+    feed. `on_read` is called with the number of result files that were read and of those that must be.
     """
-    cache = cache_dir or docs_dir.parent / ".cache" / "site"
-    site = arranged(ledger, reviews)
-    artist = Artist(cache / "pictures")
-    script = bundle(cache)
+    cache_dir = cache_dir or _beside(docs_dir)
+    index = index_tree(results_dir, docs_dir / DATA, Cache(cache_dir), on_read)
+    reviews = all_reviews(results_dir)
+    keys = _machine_keys(results_dir, index)
+    return _written(index, reviews, keys, docs_dir, templates_dir, cache_dir, site_url)
+
+
+def _beside(docs_dir: Path) -> Path:
+    return docs_dir.parent / ".cache" / "site"
+
+
+def _written(
+    index: RunIndex,
+    reviews: Mapping[str, Reviews],
+    machine_keys: Mapping[str, str],
+    docs_dir: Path,
+    templates_dir: Path,
+    cache_dir: Path,
+    site_url: str | None,
+) -> WrittenSite:
+    site = arranged([one.summary for one in index.runs], index.read, index.refused, reviews)
+    artist = Artist(cache_dir / "pictures")
+    script = bundle(cache_dir)
+    shared = key_of(*(f"{name} {mark}" for name, mark in site.marks.items()), *sorted(site.asked))
+    press = Press(
+        artist,
+        Cache(cache_dir),
+        key_of(code_version(), _templates_version(templates_dir), bundle_name(script), shared),
+        dict(machine_keys),
+    )
     environment = _environment(templates_dir, artist, bundle_name(script))
-    written = {_write(docs_dir / REPORT / "assets" / bundle_name(script), script)}
+    written = {_write(docs_dir / REPORT / "assets" / bundle_name(script), script.encode())}
     pages = 0
     for page in pages_of(site):
         path = docs_dir / page.address
-        written.add(_write(path.with_name(f"{path.stem}.md"), _rendered(environment, page)))
+        written.add(_write(path.with_name(f"{path.stem}.md"), _rendered(environment, press, page).encode()))
         pages += 1
-    for name, text in _data_files(site):
-        written.add(_write(docs_dir / REPORT / "data" / name, text))
-    if site.results:
-        written.add(_write(docs_dir / FEED, feed(site, site_url)))
+    for name, content in press.files.items():
+        written.add(_write(docs_dir / name, content))
+    for name, content in _data_files(site, index):
+        written.add(_write(docs_dir / DATA / name, content))
+    written |= {docs_dir / DATA / name for one in index.runs for name in one.files}
+    if site.summaries:
+        written.add(_write(docs_dir / FEED, feed(site, site_url).encode()))
     _remove_others(docs_dir / REPORT, written)
     artist.prune()
-    return WrittenSite(pages=pages, charts=len(artist.drawn))
+    press.cache.keep_only(KIND, press.used)
+    return WrittenSite(len(index.runs), pages, len(artist.drawn), site.refused)
+
+
+def _machine_keys(results_dir: Path, index: RunIndex) -> dict[str, str]:
+    """Return for each machine what identifies its runs and their reviews."""
+    found: dict[str, list[str]] = {}
+    for one in index.runs:
+        found.setdefault(one.summary.result.machine.name, []).append(one.key)
+    for path in review_paths(results_dir):
+        with contextlib.suppress(OSError):
+            place = path.relative_to(results_dir).as_posix()
+            found.setdefault(place.partition("/")[0], []).append(key_of(place, path.read_bytes()))
+    return {machine: key_of(*keys) for machine, keys in found.items()}
+
+
+def _templates_version(templates_dir: Path) -> str:
+    return key_of(*(part for path in sorted(templates_dir.glob("*.j2")) for part in (path.name, path.read_bytes())))
 
 
 def pages_of(site: Site) -> Iterator[Page]:
@@ -178,12 +217,11 @@ def pages_of(site: Site) -> Iterator[Page]:
     yield Page(f"{REPORT}/licences.html", "licences.md.j2", "Licences and footprint", footprint(site))
     yield Page(f"{REPORT}/runs.html", "runs.md.j2", "Runs", {"lines": run_lines(site), "refused": site.refused})
     newest = run_key(site.results[-1].run.id) if site.results else ""
-    yield Page(f"{REPORT}/run.html", "run.md.j2", "Run", {"newest": newest})
+    yield Page(f"{REPORT}/run.html", "run.md.j2", "Run", {"newest": newest, "later": runs_with_later(site)})
     reading = {
         "metrics": metric_lines(),
         "levels": level_lines(),
         "failures": failure_lines(),
-        "limits": limits(),
     }
     yield Page(f"{REPORT}/how-to-read.html", "how-to-read.md.j2", "How to read this", reading, search=True)
     yield Page(f"{REPORT}/verdicts.html", "verdicts.md.j2", "How a verdict is reached", verdicts(), search=True)
@@ -200,12 +238,12 @@ def _environment(templates_dir: Path, artist: Artist, program: str) -> Environme
         keep_trailing_newline=True,
     )
     environment.globals.update(
-        picture=artist.picture, program=f"{REPORT}/assets/{program}", count=form.count, anchor=anchor
+        picture=artist.picture, program=f"{REPORT}/assets/{program}", count=form.count, anchor=anchor, limits=limits()
     )
     return environment
 
 
-def _rendered(environment: Environment, page: Page) -> str:
+def _rendered(environment: Environment, press: Press, page: Page) -> str:
     context: Mapping[str, Any] = {
         "view": page.view,
         "title": page.title,
@@ -213,41 +251,38 @@ def _rendered(environment: Environment, page: Page) -> str:
         "front_title": Markup(json.dumps(title(page.title), ensure_ascii=False)),
         "in_search": page.search,
         "to": lambda address: relative(page.address, address),
+        "part": partial(press.part, page.address),
     }
     text = environment.get_template(page.template).render(context)
     # Loops and conditions leave empty lines behind; one keeps paragraphs of Markdown apart, more say nothing.
     return re.sub(r"\n(?:[ ]*\n){2,}", "\n\n", text).strip("\n") + "\n"
 
 
-def _data_files(site: Site) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each data file, one at a time: together they can be larger than all pages."""
-    if not site.results:
+def _data_files(site: Site, index: RunIndex) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the bytes of each data file that is of all runs, or of a run and what came after it."""
+    if not site.summaries:
         return
-    yield "runs.csv", to_csv(site.summaries)
-    yield "runs.json", to_json(site.summaries)
-    yield "load.csv", to_csv(site.summaries, "load")
-    yield "load.json", to_json(site.summaries, "load")
-    yield "lengths.csv", to_csv(site.summaries, "lengths")
-    yield "lengths.json", to_json(site.summaries, "lengths")
-    yield from score_files(site)
+    yield "runs.csv", to_csv(site.summaries).encode()
+    yield "runs.json", to_json(site.summaries).encode()
+    for name, columns, rows in (
+        ("load", LOAD_COLUMNS, [row for one in index.runs for row in one.load_rows]),
+        ("lengths", LENGTH_COLUMNS, [row for one in index.runs for row in one.length_rows]),
+    ):
+        yield f"{name}.csv", csv_text(columns, rows).encode()
+        yield f"{name}.json", json_text(rows).encode()
+    for name, text in score_files(site):
+        yield name, text.encode()
     for summary in site.summaries:
-        name = f"runs/{run_key(summary.result.run.id)}"
-        hearing = site.hearings.of(summary.result) if site.hearings.has(summary.result) else None
-        shown = run_data(summary, changes_section(site, summary), hearing)
-        yield f"{name}.js", f"benchledger.show({embedded(shown)});\n"
-        yield f"{name}.json", dump(summary.result)
-        yield f"{name}.csv", samples_csv(summary.result)
+        later = run_later(site, summary)
+        if later is not None:
+            yield later
 
 
-def _write(path: Path, text: str) -> Path:
-    """Write a file, unless it holds this text already: an unchanged file keeps its date."""
-    content = text.encode()
+def _write(path: Path, content: bytes) -> Path:
+    """Write a file, unless it holds these bytes already: an unchanged file keeps its date."""
     if path.is_dir():
         shutil.rmtree(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_file() or path.read_bytes() != content:
-        path.write_bytes(content)
-    return path
+    return write_if_new(path, content)
 
 
 def _remove_others(folder: Path, wanted: Collection[Path]) -> None:

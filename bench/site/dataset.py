@@ -1,13 +1,14 @@
 """The ledger as the pages need it: the newest run of each prompt set on a machine, of each model, and their looks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bench.analysis.changes import Shifts, shifts
+from bench.analysis.condensed import condensed, with_shared_parts
 from bench.analysis.contexts import context_key
 from bench.analysis.summary import OF_A_CLIENT, ModelSummary, RunSummary, summarise
-from bench.metrics.client_error import resolvable, smallest_resolvable_s
+from bench.metrics.client_error import TIMES_THE_ERROR, resolvable, smallest_resolvable_s
 from bench.metrics.registry import metric
 from bench.metrics.resources import is_estimate, prices
 from bench.report import format as form
@@ -23,6 +24,9 @@ from bench.store.reviews import Reviews
 
 ESTIMATED = ("energy_per_answer_j", "energy_per_1000_tokens_j", "cost_per_1000_answers")
 """Metrics that are an estimate where the energy is one."""
+
+LAST_RUNS = 8
+"""Whole runs that are kept in memory beside those of boards."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +84,56 @@ class Board:
         return context(self.result, [one.model.device for one in self.summary.models], self.rounds)
 
 
+class WholeRuns:
+    """Whole runs by id, with their samples: those of boards are kept, of the others the last few.
+
+    A run that was not kept is read from its file again.
+    """
+
+    def __init__(self, read: Callable[[str], Result]) -> None:
+        self._read = read
+        self._kept: dict[str, RunSummary] = {}
+        self._last: dict[str, RunSummary] = {}
+
+    def keep(self, run_id: str) -> RunSummary:
+        """Return a run, and keep it from now on."""
+        if run_id not in self._kept:
+            last = self._last.pop(run_id) if run_id in self._last else None
+            self._kept[run_id] = summarise(self._read(run_id)) if last is None else last
+        return self._kept[run_id]
+
+    def of(self, run_id: str) -> RunSummary:
+        """Return a run; raises what reading its file raises."""
+        if run_id in self._kept:
+            return self._kept[run_id]
+        found = self._last.pop(run_id) if run_id in self._last else summarise(self._read(run_id))
+        # Put in again: the one that was asked for longest ago is the first to go.
+        self._last[run_id] = found
+        if len(self._last) > LAST_RUNS:
+            del self._last[next(iter(self._last))]
+        return found
+
+
 @dataclass(frozen=True)
 class Site:
-    """Everything that the pages are made from. `reviews` has what judges and people said, by run id."""
+    """Everything that the pages are made from. `reviews` has what judges and people said, by run id.
 
-    results: tuple[Result, ...]
+    `summaries` are condensed runs, oldest first: they have no samples. `boards` have whole ones, and so has `whole`.
+    `asked` are the prompts of all boards: those that have a page.
+    """
+
     refused: tuple[Refused, ...]
     marks: dict[str, Mark]
     boards: tuple[Board, ...]
     summaries: tuple[RunSummary, ...]
+    whole: WholeRuns
     reviews: Mapping[str, Reviews] = field(default_factory=dict)
+    asked: frozenset[str] = frozenset()
+
+    @cached_property
+    def results(self) -> tuple[Result, ...]:
+        """The condensed runs themselves, oldest first."""
+        return tuple(one.result for one in self.summaries)
 
     @cached_property
     def runs(self) -> dict[str, dict[str, tuple[ModelSummary, ...]]]:
@@ -99,7 +143,9 @@ class Site:
             for one in summary.models:
                 machines = found[one.model.name]
                 # Taken out and put back: the machine of the newest run comes last.
-                machines[summary.result.machine.name] = [*machines.pop(summary.result.machine.name, []), one]
+                of_machine = machines.pop(summary.result.machine.name, [])
+                of_machine.append(one)
+                machines[summary.result.machine.name] = of_machine
         return {
             name: {machine: tuple(runs) for machine, runs in reversed(machines.items())}
             for name, machines in found.items()
@@ -113,16 +159,16 @@ class Site:
     @cached_property
     def drift(self) -> Drift:
         """What models said otherwise than in another round, or in the run before."""
-        return Drift(self.results)
+        return Drift(self.summaries, lambda run_id: self.whole.of(run_id).result)
 
     @cached_property
     def hearings(self) -> Hearings:
         """What judges and people said of any run, and how far they agree."""
-        return Hearings(self.reviews)
+        return Hearings(self.reviews, lambda run_id: self.whole.of(run_id).result)
 
     @cached_property
     def by_run(self) -> dict[str, RunSummary]:
-        """Run id -> the run."""
+        """Run id -> the condensed run."""
         return {one.result.run.id: one for one in self.summaries}
 
     @cached_property
@@ -130,21 +176,45 @@ class Site:
         """Every level shift of every model."""
         return shifts(self.summaries)
 
+    def of_machine(self, machine: str) -> "Site":
+        """Return what there is of one machine: whatever is made from it depends on no other machine's runs."""
+        if machine not in self._machines:
+            summaries = tuple(one for one in self.summaries if one.result.machine.name == machine)
+            ids = {one.result.run.id for one in summaries}
+            self._machines[machine] = replace(
+                self,
+                refused=(),
+                boards=tuple(board for board in self.boards if board.machine == machine),
+                summaries=summaries,
+                reviews={run_id: one for run_id, one in self.reviews.items() if run_id in ids},
+            )
+        return self._machines[machine]
+
+    @cached_property
+    def _machines(self) -> dict[str, "Site"]:
+        return {}
+
+    def whole_model(self, one: ModelSummary) -> ModelSummary:
+        """Return a model of a condensed run with its samples."""
+        run = self.whole.of(one.result.run.id)
+        return next(model for model in run.models if model.model.name == one.model.name)
+
     def newest(self, name: str) -> ModelSummary:
         """Return the newest run of a model on any machine; one in which it was skipped only where there is no other."""
         machines = self.runs[name]
-        found = (self.newest_on(name, machine) for machine in machines)
-        return next((one for one in found if one.model.skipped is None), next(iter(machines.values()))[-1])
+        found = (_newest(runs) for runs in machines.values())
+        return self.whole_model(
+            next((one for one in found if one.model.skipped is None), next(iter(machines.values()))[-1])
+        )
 
     def newest_on(self, name: str, machine: str) -> ModelSummary:
         """Return the newest run of a model on a machine; one in which it was skipped only where there is no other."""
-        runs = self.runs[name][machine]
-        return next((one for one in reversed(runs) if one.model.skipped is None), runs[-1])
+        return self.whole_model(_newest(self.runs[name][machine]))
 
     def history(self, name: str, machine: str, prompt_set: str | None = None) -> tuple[ModelSummary, ...]:
         """Return the runs of a model on a machine that can be compared with the newest good one, oldest first.
 
-        That is the newest of a prompt set where its id is given.
+        That is the newest of a prompt set where its id is given. The runs are condensed.
         """
         runs = [one for one in self.runs[name][machine] if prompt_set in (None, one.result.prompt_set.id)]
         good = [one for one in runs if one.good_samples] or list(runs)
@@ -157,18 +227,37 @@ def site(ledger: Ledger, reviews: Mapping[str, Reviews] | None = None) -> Site:
 
     `reviews` has those of a run by its id; files of theirs that were refused come after the ledger's own.
     """
-    summaries = tuple(summarise(result) for result in ledger.results)
+    results = {result.run.id: result for result in ledger.results}
+    runs = [condensed(summarise(result)) for result in ledger.results]
+    return arranged(runs, results.__getitem__, ledger.refused, reviews)
+
+
+def arranged(
+    runs: Iterable[RunSummary],
+    read: Callable[[str], Result],
+    refused: Sequence[Refused],
+    reviews: Mapping[str, Reviews] | None = None,
+) -> Site:
+    """Return condensed runs, given oldest first, arranged for the pages as `site` does; `read` reads a whole one."""
+    summaries = tuple(with_shared_parts(runs))
+    whole = WholeRuns(read)
+    boards = _boards(summaries, whole)
     return Site(
-        results=ledger.results,
-        refused=(*ledger.refused, *(refused for one in (reviews or {}).values() for refused in one.refused)),
-        marks=marks(ledger.results),
-        boards=_boards(summaries),
+        refused=(*refused, *(refused for one in (reviews or {}).values() for refused in one.refused)),
+        marks=marks([one.result for one in summaries]),
+        boards=boards,
         summaries=summaries,
+        whole=whole,
         reviews=reviews or {},
+        asked=frozenset(prompt.id for board in boards for prompt in board.result.prompt_set.prompts),
     )
 
 
-def _boards(summaries: Sequence[RunSummary]) -> tuple[Board, ...]:
+def _newest(runs: Sequence[ModelSummary]) -> ModelSummary:
+    return next((one for one in reversed(runs) if one.model.skipped is None), runs[-1])
+
+
+def _boards(summaries: Sequence[RunSummary], whole: WholeRuns) -> tuple[Board, ...]:
     newest: dict[str, dict[str, RunSummary]] = {}
     in_time = sorted(summaries, key=lambda one: (one.result.run.started_utc, one.result.run.id), reverse=True)
     for one in in_time:
@@ -177,7 +266,11 @@ def _boards(summaries: Sequence[RunSummary]) -> tuple[Board, ...]:
         # What ran in turns with another config stands for a set only where nothing else does.
         if held.result.run.pairing is not None and one.result.run.pairing is None:
             shown[one.result.prompt_set.id] = one
-    return tuple(Board(one, place, len(shown)) for shown in newest.values() for place, one in enumerate(shown.values()))
+    return tuple(
+        Board(whole.keep(one.result.run.id), place, len(shown))
+        for shown in newest.values()
+        for place, one in enumerate(shown.values())
+    )
 
 
 def context(result: Result, devices: Sequence[str | None], rounds: int) -> str:
@@ -223,7 +316,7 @@ def judged(summary: ModelSummary, metric_id: str, value: float) -> CellValue:
     unit = currency([summary]) if chosen.unit == "money" else chosen.unit
     if not resolvable(metric_id, value, summary.client_error):
         limit = form.with_unit(smallest_resolvable_s(metric_id, summary.client_error), "s")
-        why = f"below {limit}, which is three times the client’s own error on this machine"
+        why = f"below {limit}, which is {form.in_words(TIMES_THE_ERROR)} times the client’s own error on this machine"
         return CellValue(value, "coarse", why, small="not resolvable", unit=unit)
     if metric_id in ESTIMATED and is_estimate(summary.model):
         why = "estimated from a wattage that the config states, not measured"

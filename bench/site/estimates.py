@@ -1,19 +1,19 @@
 """What is worked out once for a site: intervals and ranks by a seeded bootstrap, and how models repeat themselves."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
-from bench.analysis.answers import AnswerChanges, AnswerConsistency, answer_changes, consistency
+from bench.analysis.answers import AnswerChanges, AnswerConsistency, answer_changes, consistency, earlier_run
 from bench.analysis.intervals import Estimate, Interval, estimates, intervals
 from bench.analysis.outliers import Interaction, interactions
 from bench.analysis.ranking import Ranked, ranks
-from bench.analysis.summary import ModelSummary, prompt_distributions, split_metric_id
+from bench.analysis.summary import ModelSummary, RunSummary, prompt_distributions, split_metric_id
 from bench.schema.result import Result
-from bench.stats.bootstrap import THESE, RequestValues
+from bench.stats.bootstrap import LIKE_THESE, THESE, RequestValues
 from bench.stats.distribution import Distribution
 
 SEED: Final = 20260101
@@ -44,6 +44,13 @@ class Estimates:
             for one, found in estimates(summary.result, summary.model, asked, seed=SEED).items():
                 self._known.setdefault((key[0], key[1], one), found)
         return self._known[key]
+
+    def of_score(self, summary: ModelSummary) -> Estimate:
+        """Return the score of a model of a run, which may be condensed, with its interval."""
+        if summary.score is None:
+            return Estimate(None, None, summary.why_undefined("score"))
+        found = of_mean(tuple(value for value in summary.prompt_scores.values() if value is not None))
+        return Estimate(summary.score, *((None, found) if isinstance(found, str) else (found, None)))
 
     def by_prompt(self, summary: ModelSummary, metric_id: str) -> dict[str, Distribution | None]:
         """Return the distribution of a metric of samples for each prompt. Raises KeyError for any other metric."""
@@ -81,6 +88,13 @@ def of_median(values: tuple[float, ...]) -> Interval | str:
     return intervals([requests], ("p50",), seed=SEED, about=THESE)["p50"]
 
 
+@lru_cache(maxsize=4096)
+def of_mean(values: tuple[float, ...]) -> Interval | str:
+    """Return the interval of the mean of prompts' values, about prompts like these; or why there is none."""
+    prompts = [(RequestValues(np.array([value])),) for value in values]
+    return intervals(prompts, ("mean",), seed=SEED, about=LIKE_THESE)["mean"]
+
+
 def _without_others(result: Result, names: Collection[str], prompt_id: str) -> Result:
     """Return a run as if it had measured nothing but these models, and asked nothing but one prompt if one is given."""
     models = [model for model in result.models if model.name in names]
@@ -95,8 +109,9 @@ def _without_others(result: Result, names: Collection[str], prompt_id: str) -> R
 class Drift:
     """What models of some runs said otherwise, each kept from the first time that it is asked for."""
 
-    def __init__(self, results: Sequence[Result]) -> None:
-        self._results = results
+    def __init__(self, runs: Sequence[RunSummary], read: Callable[[str], Result]) -> None:
+        self._runs = runs
+        self._read = read
         self._consistency: dict[tuple[str, str], AnswerConsistency] = {}
         self._changes: dict[tuple[str, str], AnswerChanges] = {}
 
@@ -111,5 +126,7 @@ class Drift:
         """Return how a model's answers changed since the last run in the same context."""
         key = (summary.result.run.id, summary.model.name)
         if key not in self._changes:
-            self._changes[key] = answer_changes(self._results, summary.result, summary.model)
+            earlier = earlier_run(self._runs, summary)
+            before = [] if earlier is None else [self._read(earlier.result.run.id)]
+            self._changes[key] = answer_changes(before, summary.result, summary.model)
         return self._changes[key]

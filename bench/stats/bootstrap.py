@@ -22,7 +22,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.distribution import student_t
+from bench.stats.distribution import UPPER_QUANTILE, student_t
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -77,14 +77,14 @@ class Plan:
     groups: int
     why: str | None
 
-    def reach(self, share: float = 0.975) -> float:
-        """Return how many bootstrap standard errors the quantile of a share is away: 1.96 for many units, else more."""
+    def reach(self, share: float = UPPER_QUANTILE) -> float:
+        """Return how many bootstrap standard errors the quantile of a share is away: more for few units."""
         degrees = self.units - self.groups
         return sqrt(self.units / degrees) * student_t(degrees, share)
 
     @property
     def tail(self) -> float:
-        """The share of resampled values to leave out at either end of a 95% interval."""
+        """The share of resampled values to leave out at either end of an interval of CONFIDENCE."""
         return NormalDist().cdf(-self.reach())
 
 
@@ -139,7 +139,7 @@ def bootstrap(
 
 
 def limits(values: Floats, drawn: Plan) -> tuple[float, float]:
-    """Return the ends of the 95% interval of resampled values."""
+    """Return the ends of the interval of resampled values, of CONFIDENCE."""
     low, high = np.quantile(values, (drawn.tail, 1 - drawn.tail))
     return float(low), float(high)
 

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, expm1, log, sqrt
 from operator import mul
+from statistics import NormalDist
 from typing import Final
+
+from bench.stats.distribution import UPPER_QUANTILE
 
 CORRELATIONS: Final = ((0.0, 0.3), (0.5, 0.5), (0.8, 0.2))
 """Lag-one autocorrelation that the noise may have, and what each is believed beforehand. Less belief in 0.5 finds steps
@@ -16,9 +19,9 @@ sooner and cries wolf more: `--table beliefs` shows the exchange."""
 PRIOR_NOISE: Final = 0.05
 PRIOR_RUNS: Final = 0.5
 PRIOR_SQUARES: Final = PRIOR_RUNS * PRIOR_NOISE**2
-"""What is believed of the noise beforehand: 5% between runs, as firmly as half a run would say it. It keeps a few equal
-values from looking like certainty. A firmer belief finds steps sooner where it is right, and cries wolf where the noise
-is larger."""
+"""What is believed of the noise between runs beforehand, and as firmly as how many runs would say it. It keeps a few
+equal values from looking like certainty. A firmer belief finds steps sooner where it is right, and cries wolf where the
+noise is larger."""
 
 SHIFT_SCALE: Final = 4.0
 """Size of a shift, in units of the noise, that is expected where there is one: standard deviation of a normal prior."""
@@ -34,14 +37,13 @@ SMALLEST_DEVIATION: Final = 0.006
 
 NEAR_NOISE: Final = 3.0
 NEAR_SHARE: Final = 0.25
-"""A run agrees with a new level when it lies within 3 deviations of it, or within a quarter of the shift: spikes differ
-from each other by more."""
+"""A run agrees with a new level when it lies within so many deviations of it, or within so much of the shift: spikes
+differ from each other by more."""
 
 BEYOND_NOISE: Final = 0.4
 """... and when it lies beyond the old level by this many deviations."""
 
-NORMAL_QUANTILE: Final = 1.959964
-"""Of 0.975, for intervals of 95%."""
+NORMAL_QUANTILE: Final = NormalDist().inv_cdf(UPPER_QUANTILE)
 
 LARGEST_LOG: Final = 700.0
 """Logarithm beyond which a ratio is no longer a number of the machine."""
@@ -69,7 +71,7 @@ class Background:
 
 @dataclass(frozen=True)
 class Shift:
-    """A shift to a new level, of logarithms: its size, the standard error of that, and half of its 95% interval.
+    """A shift to a new level, of logarithms: its size, the standard error of that, and half of its interval.
 
     `evidence` is the logarithm of the Bayes factor for it.
     """
@@ -238,7 +240,7 @@ SPLITS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 25, 30)
 """How many of the newest runs may be the new level. What 30 runs do not show is a drift or too small to say."""
 
 RUNS_BEFORE: Final = 5
-"""Runs that the first level needs before anything is said; a later one needs 3, since its noise is known."""
+"""Runs that the first level needs before anything is said; a later one needs fewer, since its noise is known."""
 
 RUNS_BEFORE_LATER: Final = 3
 
@@ -265,12 +267,12 @@ NEEDED_MORE_A_RUN: Final = 0.15
 
 SHORT: Final = 20
 NEEDED_MORE_SHORT: Final = 3.5
-"""... and what no run before would add, less with each run up to 20: few runs at one level may be an autocorrelated
-stretch, and no rule finds the small steps of a short history anyway."""
+"""... and what no run before would add, less with each run up to so many: few runs at one level may be an
+autocorrelated stretch, and no rule finds the small steps of a short history anyway."""
 
 USUAL_NOISE: Final = 0.03
 NOISE_RANGE: Final = (0.02, 0.1)
-"""... and the noise adds its logarithm in units of 3%, as far as from 2% to 10%: below, the floor already keeps small
+"""... and the noise adds its logarithm in units of the usual one, within a range: below, the floor already keeps small
 shifts out, above it keeps out none."""
 
 P_CONSTANT: Final = -2.3

@@ -13,6 +13,12 @@ from numpy.typing import NDArray
 PERCENTILE_METHOD: Final = "linear"
 """How a percentile between two values is interpolated, whatever their number: method 7 of Hyndman and Fan (1996)."""
 
+CONFIDENCE: Final = 0.95
+"""Share of cases in which an interval holds the truth, of every interval in this program."""
+
+UPPER_QUANTILE: Final = (1 + CONFIDENCE) / 2
+"""Share of a distribution below the upper end of the interval that leaves out as much on either side."""
+
 EXPANDED_BEYOND: Final = 30
 """Degrees of freedom beyond which the expansion of Student's distribution is off by less than one in ten thousand."""
 
@@ -27,8 +33,8 @@ class Distribution:
     """A set of values in short, in the unit of the values.
 
     A percentile above the median is None where there are too few values for it. `few` says so for the p95, in words,
-    and is None from 20 values on. `variation` is the coefficient of variation, the sample standard deviation (of n - 1)
-    / the size of the mean: it has no unit, and is None for a single value and where the mean is 0.
+    and is None where there are enough. `variation` is the coefficient of variation, the sample standard deviation (of n
+    - 1) / the size of the mean: it has no unit, and is None for a single value and where the mean is 0.
     """
 
     count: int
@@ -80,11 +86,12 @@ def too_few(count: int, name: str, noun: str = "sample") -> str | None:
 
 
 @lru_cache
-def student_t(degrees: int, share: float = 0.975) -> float:
-    """Return the value below which a share of Student's distribution lies; with many degrees of freedom 1.96 for 97.5%.
+def student_t(degrees: int, share: float = UPPER_QUANTILE) -> float:
+    """Return the value below which a share of Student's distribution lies: 1.96 for 0.975 and many degrees.
 
-    From its distribution function, and beyond 30 degrees from the expansion about the normal distribution (Abramowitz
-    and Stegun, 26.7.3 to 26.7.5). Raises ValueError below 1 degree of freedom, and for a share below a half.
+    From its distribution function, and beyond EXPANDED_BEYOND degrees from the expansion about the normal distribution
+    (Abramowitz and Stegun, 26.7.3 to 26.7.5). Raises ValueError below 1 degree of freedom, and for a share below a
+    half.
     """
     if degrees < 1 or not 0.5 <= share < 1:
         raise ValueError(f"Student's distribution has no {share} quantile for {degrees} degrees of freedom")

@@ -6,6 +6,9 @@ from math import ceil, hypot, sqrt
 from statistics import NormalDist
 from typing import Final, Literal
 
+from bench.schema.fields import MOST_ROUNDS
+from bench.stats.distribution import UPPER_QUANTILE
+
 Verdict = Literal["better", "worse", "same", "unresolved", "not comparable", "missing"]
 """'same' is said where the whole interval lies within the floor, 'unresolved' where nobody can tell."""
 
@@ -13,15 +16,12 @@ FLOOR: Final = 0.05
 """Relative change below which a difference is of no interest."""
 
 SCORE_FLOOR: Final = 0.1
-"""The same for a score, in points of its scale from 1 to 5."""
-
-MOST_ROUNDS: Final = 10_000
-"""Rounds that a config may ask for."""
+"""The same for a score, in points of its scale."""
 
 ROUNDING: Final = 1e-9
 """So much of a round is no round more."""
 
-Z: Final = NormalDist().inv_cdf(0.975)
+Z: Final = NormalDist().inv_cdf(UPPER_QUANTILE)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class More:
 
 
 def judged(value: float, low: float, high: float, floor: float, better: Literal["lower", "higher"]) -> JudgedChange:
-    """Return the verdict on a change and its 95% interval; `floor` is the smallest change of interest, above 0.
+    """Return the verdict on a change and its interval; `floor` is the smallest change of interest, above 0.
 
     It is real where the interval excludes 0 and the change is larger than the floor, and there is none where the
     interval lies within the floor on either side, its ends included. An interval that ends at 0 holds it: where two of

@@ -12,11 +12,12 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.stats.distribution import UPPER_QUANTILE
+
 ANSWERS_NEEDED: Final = 10
 """Answers that raters must have in common: with fewer, an interval spans most of what is possible."""
 
 RESAMPLES: Final = 2_000
-COVERAGE_PERCENT: Final = (2.5, 97.5)
 
 DEFINED_SHARE: Final = 0.95
 """Share of resamples in which a coefficient must be defined to have an interval."""
@@ -31,7 +32,7 @@ Metric = Literal["interval", "ordinal"]
 
 @dataclass(frozen=True)
 class Coefficient:
-    """An agreement from 1 (perfect) over 0 (as by chance) to below, with its 95% interval.
+    """An agreement from 1 (perfect) over 0 (as by chance) to below, with its interval of CONFIDENCE.
 
     `scored` counts the facets of answers that went in, `answers` the distinct answers. Where a value or its interval
     is None, `why` has the reason.
@@ -153,7 +154,7 @@ def _estimated(
     if len(defined) < DEFINED_SHARE * RESAMPLES:
         why = "no interval: too often, a resample has the same score everywhere"
         return Coefficient(float(value), None, None, scored, count, why)
-    low, high = np.percentile(defined, COVERAGE_PERCENT, method="linear")
+    low, high = np.quantile(defined, (1 - UPPER_QUANTILE, UPPER_QUANTILE), method="linear")
     return Coefficient(float(value), float(low), float(high), scored, count, None)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ LARGE_FILE_BYTES = 10_000_000
 
 _RESULT = TypeAdapter(Result)
 TOO_DEEP = "is nested too deeply to be a result file"
+
+_PRESENT_VERSION = re.compile(rb'"schema_version":\s*%d\b' % SCHEMA_VERSION)
 
 _ONE_LINE_EACH = frozenset({"samples", "warmup", "grades", "facets"})
 
@@ -94,12 +97,29 @@ def load(path: Path) -> Result:
     Raises ResultError, with the path and the reason, for a file that is missing, damaged, newer than this program,
     or whose numbers cannot be.
     """
+    return parse(path, read(path))
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a result file; raises ResultError for one that cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ResultError(path, f"is not UTF-8 text (byte {error.start}); restore it with git") from error
+        return path.read_bytes()
     except OSError as error:
         raise ResultError(path, f"cannot be read: {error.strerror}") from error
+
+
+def parse(path: Path, data: bytes) -> Result:
+    """Return the result that the bytes of a file hold; see `load`. `path` is only for the error."""
+    if _PRESENT_VERSION.search(data, 0, 200):
+        try:
+            return _RESULT.validate_json(data)
+        except ValidationError:
+            # What follows finds the reason in words.
+            pass
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ResultError(path, f"is not UTF-8 text (byte {error.start}); restore it with git") from error
     document = _parsed(path, text)
     version = document.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -144,12 +164,19 @@ def load_tree(results_dir: Path) -> Ledger:
         except ResultError as error:
             refused.append(Refused(place, error.reason))
             continue
-        if place != f"{result.run.id}.json":
-            refused.append(Refused(place, f"its run id is {result.run.id!r}: move it to {result.run.id}.json"))
+        if (why := misplaced(place, result.run.id)) is not None:
+            refused.append(Refused(place, why))
             continue
         results.append(result)
     results.sort(key=lambda result: (result.run.started_utc, result.run.id))
     return Ledger(tuple(results), tuple(refused))
+
+
+def misplaced(place: str, run_id: str) -> str | None:
+    """Return why a run may not lie at a place below its tree, or None where it may."""
+    if place == f"{run_id}.json":
+        return None
+    return f"its run id is {run_id!r}: move it to {run_id}.json"
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:

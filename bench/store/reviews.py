@@ -24,6 +24,7 @@ from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 from bench.schema.review import (
     REVIEW_SCHEMA_VERSION,
+    SCORES,
     Annotation,
     Annotations,
     FacetScore,
@@ -223,7 +224,8 @@ def save_stub(annotations: Annotations, result: Result, path: Path, command: str
 
     says = {(prompt.id, facet.id): facet.says for prompt in result.prompt_set.prompts for facet in prompt.facets}
     head = (
-        "# Give each facet a whole number from 1 (not met at all) to 5 (fully met), or leave it empty.\n"
+        f"# Give each facet a whole number from {SCORES[0]} (not met at all) to {SCORES[-1]} (fully met), "
+        "or leave it empty.\n"
         f"# Read it back with: {_one_line(command)}\n"
     )
     _replace(path, head + "".join(_lines(annotations, comment, says)))
@@ -424,9 +426,14 @@ def reviews_beside(result_path: Path, run_id: str) -> Reviews:
     return Reviews(tuple(judgements), tuple(annotations), tuple(refused))
 
 
+def review_paths(results_dir: Path) -> tuple[Path, ...]:
+    """Return every review file anywhere below a folder, sorted by path."""
+    return tuple(sorted(path for path in results_dir.rglob("*.*") if _REVIEW.fullmatch(path.name)))
+
+
 def all_reviews(results_dir: Path) -> dict[str, Reviews]:
     """Return the reviews anywhere below a folder, by the id of their run; those of no run are refused."""
-    folders = {path.parent for path in results_dir.rglob("*.*") if _REVIEW.fullmatch(path.name)}
+    folders = {path.parent for path in review_paths(results_dir)}
     found: dict[str, Reviews] = {}
     for folder in sorted(folders):
         runs = {match["run"] for path in folder.iterdir() if (match := _REVIEW.fullmatch(path.name))}

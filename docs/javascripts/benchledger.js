@@ -43,8 +43,8 @@ var benchledger = (function () {
       .catch(function (error) { figure.dataset.drawn = "no"; console.error(error); });
   }
 
-  function drawWhenSeen() {
-    var places = document.querySelectorAll(".bl-chart");
+  function drawWhenSeen(within) {
+    var places = within.querySelectorAll(".bl-chart");
     if (!("IntersectionObserver" in window)) {
       places.forEach(draw);
       return;
@@ -58,6 +58,110 @@ var benchledger = (function () {
       });
     }, { rootMargin: "300px" });
     places.forEach(function (place) { observer.observe(place); });
+  }
+
+  /* Parts of a page that lie in data files of their own: loaded when they are opened, or named by the address. */
+
+  function part(content) {
+    var place = document.getElementById(content[0]);
+    if (!place || !place.classList.contains("bl-part")) { return; }
+    // What the generator wrote, with every text escaped, as in the page itself.
+    var made = document.createElement("div");
+    made.innerHTML = content[1];
+    place.replaceWith(made);
+    drawWhenSeen(made);
+    if (decodeURIComponent(location.hash.slice(1)) === content[0]) { made.scrollIntoView(); }
+  }
+
+  function open(place) {
+    load(place.dataset.src).catch(function () {
+      place.querySelector("p").textContent = "This part cannot be loaded: " + place.dataset.src;
+    });
+  }
+
+  function openNamed() {
+    var place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (place && place.classList.contains("bl-part")) { open(place); }
+  }
+
+  function openParts() {
+    document.querySelectorAll("details.bl-part").forEach(function (place) {
+      place.addEventListener("toggle", function () { if (place.open) { open(place); } });
+    });
+    window.addEventListener("hashchange", openNamed);
+    openNamed();
+  }
+
+  /* A run's data holds each text of its tables and answers once, and its place among them wherever it stands. */
+
+  function unpacked(data) {
+    function text(place) { return place === undefined ? "" : data.texts[place]; }
+
+    function cell(value) {
+      if (typeof value === "number") { return text(value); }
+      return { t: text(value[0]), k: text(value[1]), s: text(value[2]), n: text(value[3]), b: value[4] };
+    }
+
+    function facet(value) { return { state: text(value[0]), sign: text(value[1]), why: text(value[2]) }; }
+
+    function opinion(value) {
+      return { by: text(value[0]), score: text(value[1]), why: text(value[2]), words: text(value[3]) };
+    }
+
+    data.sections.forEach(function (section) {
+      if (section.kind === "table") {
+        section.columns = section.columns.map(function (column) {
+          return { label: text(column[0]), unit: text(column[1]), numeric: column[2] };
+        });
+        section.rows = section.rows.map(function (row) { return row.map(cell); });
+      } else if (section.kind === "answers") {
+        section.rows = section.rows.map(function (row) { return [row[0], row[1], text(row[2]), text(row[3])]; });
+      }
+    });
+    return {
+      answer: function (value) {
+        return {
+          score: text(value[0]),
+          hint: text(value[1]),
+          facets: value[2].map(facet),
+          text: value[3].map(function (piece) { return typeof piece === "string" ? piece : piece.map(text); }),
+          others: [],
+          notes: [],
+        };
+      },
+      opinions: function (value) {
+        return {
+          score: text(value[0]),
+          others: value[1].map(opinion),
+          notes: value[2].map(function (note) { return note.map(text); }),
+          facets: value[3].map(function (said) { return said.map(opinion); }),
+        };
+      },
+    };
+  }
+
+  /* What became known of a run after it: it comes before the run itself. */
+
+  var known, lost;
+
+  function later(data) {
+    var unpack = unpacked(data);
+    data.answers = data.answers.map(unpack.opinions);
+    known = data;
+  }
+
+  function joined(run) {
+    run.answers = run.answers.map(unpacked(run).answer);
+    if (!known) { return run; }
+    run.sections.splice.apply(run.sections, [run.later_at, 0].concat(known.sections));
+    known.answers.forEach(function (one, place) {
+      var answer = run.answers[place];
+      answer.score = one.score;
+      answer.others = one.others;
+      answer.notes = one.notes;
+      one.facets.forEach(function (said, number) { answer.facets[number].said = said; });
+    });
+    return run;
   }
 
   /* The viewer of a run. All text is set as text, never as markup. */
@@ -163,7 +267,7 @@ var benchledger = (function () {
     var made = element("li", "bl-" + one.state);
     made.append(element("span", "bl-sign", one.sign), " " + says);
     var program = element("small");
-    if (one.said) { program.append(element("span", "bl-by", "program"), ": "); }
+    if (one.said && one.said.length) { program.append(element("span", "bl-by", "program"), ": "); }
     program.append(one.state + ": " + one.why);
     made.append(program);
     (one.said || []).forEach(function (each) { made.append(opinion(each, "small", "bl-voice", true)); });
@@ -175,18 +279,18 @@ var benchledger = (function () {
     var head = element("p", "bl-answer-head");
     head.append(element("strong", "", one.score), element("span", "", times), element("span", "", ended));
     made.append(head);
-    if (one.text) { made.append(said(one.text)); }
+    if (one.text.length) { made.append(said(one.text)); }
     if (one.hint) { made.append(element("p", "bl-hint", one.hint)); }
-    if (one.others) {
+    if (one.others.length) {
       var others = element("ul", "bl-others");
       one.others.forEach(function (each) { others.append(opinion(each, "li", "", false)); });
       made.append(others);
     }
     var rubric = element("ul", "bl-facets");
-    (one.facets || []).forEach(function (each, place) { rubric.append(facet(each, says[place])); });
+    one.facets.forEach(function (each, place) { rubric.append(facet(each, says[place])); });
     made.append(rubric);
     var remarks = element("div", "bl-remarks");
-    (one.notes || []).forEach(function (note) {
+    one.notes.forEach(function (note) {
       var remark = element("p");
       remark.append(element("span", "bl-by", note[0]), " remarks: ", element("q", "", note[1]));
       remarks.append(remark);
@@ -217,7 +321,8 @@ var benchledger = (function () {
     return table(section);
   }
 
-  function show(run) {
+  function show(data) {
+    var run = joined(data);
     var place = document.getElementById("bl-run");
     var folder = place.dataset.folder;
     place.replaceChildren();
@@ -225,6 +330,7 @@ var benchledger = (function () {
     var files = element("p", "bl-downloads");
     files.append(link("Result (JSON)", folder + run.json), link("Samples (CSV)", folder + run.csv));
     place.append(files);
+    if (lost) { place.append(element("p", "bl-hint", "What became known after this run cannot be loaded.")); }
     run.standings.forEach(function (one) {
       place.append(element("p", "bl-callout bl-standing-" + one.kind, one.text));
     });
@@ -263,13 +369,59 @@ var benchledger = (function () {
       place.replaceChildren(element("p", "bl-hint", "There is no run of that name: choose one from the list of runs."));
       return;
     }
-    load(place.dataset.folder + wanted + ".js").catch(function () {
+    var first = Promise.resolve();
+    if (place.dataset.later.split(" ").includes(wanted)) {
+      first = load(place.dataset.laterFolder + wanted + ".js").catch(function () { lost = true; });
+    }
+    first.then(function () { return load(place.dataset.folder + wanted + ".js"); }).catch(function () {
       place.replaceChildren(element("p", "bl-hint", "There is no run " + wanted + ": choose one from the list of runs."));
     });
   }
 
+  /* Files of a run are compressed. A browser that can unpacks one on its way to the reader's disk; a page from a disk
+     may read no other file, and links to it as it is. */
+
+  function keep(content, name) {
+    var made = element("a");
+    made.href = URL.createObjectURL(content);
+    made.download = name;
+    made.click();
+    setTimeout(function () { URL.revokeObjectURL(made.href); }, 60000);
+  }
+
+  function plain(packed) {
+    return packed.slice(0, 2).arrayBuffer().then(function (start) {
+      var marks = new Uint8Array(start);
+      // A server that says what the file is compressed with has the browser unpack it.
+      if (marks[0] !== 0x1f || marks[1] !== 0x8b) { return packed; }
+      return new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).blob();
+    });
+  }
+
+  function takeAlong(event) {
+    var found = event.target.closest("a[download]");
+    if (!found || !found.pathname.endsWith(".gz") || found.dataset.asItIs) { return; }
+    if (!window.DecompressionStream || window.location.protocol === "file:") { return; }
+    event.preventDefault();
+    var name = found.pathname.split("/").pop().slice(0, -".gz".length);
+    fetch(found.href)
+      .then(function (got) {
+        if (!got.ok) { throw new Error("cannot load " + found.href); }
+        return got.blob();
+      })
+      .then(plain)
+      .then(function (content) { keep(content, name); })
+      .catch(function (error) {
+        console.error(error);
+        found.dataset.asItIs = "yes";
+        found.click();
+      });
+  }
+
   function start() {
-    drawWhenSeen();
+    document.addEventListener("click", takeAlong);
+    drawWhenSeen(document);
+    openParts();
     openRun();
   }
 
@@ -279,5 +431,5 @@ var benchledger = (function () {
     start();
   }
 
-  return { show: show };
+  return { later: later, part: part, show: show };
 })();

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.compare import ASSUMED_NOISE, COMPARED, UNKNOWN_NOISE, UNSTEADY, Difference, compare, regressions
+from bench.report.reasons import caution_words
 from bench.schema.result import Grade, Result
 from bench.schema.sample import Sample
 from bench.stats.equivalence import More
@@ -316,7 +317,7 @@ def test_models_of_one_run_alone_are_named() -> None:
 def test_a_run_that_was_stopped_or_unwatched_is_a_caution() -> None:
     stopped = result(run=builders.run_info(status="partial"))
 
-    assert compare(stopped, result(), seed=1).cautions == (
+    assert caution_words(compare(stopped, result(), seed=1)) == (
         "before: the run was stopped before its end",
         "before: the machine was not watched during tiny",
         "after: the machine was not watched during tiny",

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.trust import Steadiness, meanwhile, steadiness
+from bench.analysis.trust import Reason, Steadiness, meanwhile, steadiness
+from bench.report.reasons import reason_words
 from bench.schema.machine import MachineWatch, Probe
 from bench.schema.result import Result
 from tests.builders import MILLISECOND_NS as MS
@@ -36,6 +37,10 @@ def run(*watches: MachineWatch | None) -> Result:
     return result([model_run(name=f"m{place}", machine_watch=one) for place, one in enumerate(watches)])
 
 
+def words(found: Steadiness) -> tuple[str, ...]:
+    return tuple(map(reason_words, found.reasons))
+
+
 def test_a_quiet_machine_is_steady() -> None:
     # 220 ms are 10% more than 200, and than the median of 200, 220, 200 and 200.
     assert steadiness(run(watch(after=probe(220)), watch())) == Steadiness("steady", ())
@@ -55,7 +60,7 @@ def test_a_machine_that_slows_down_during_a_model() -> None:
     found = steadiness(run(watch(probe(200), probe(250)), watch(probe(250), probe(250))))
 
     assert found.verdict == "unsteady"
-    assert found.reasons == (
+    assert words(found) == (
         "m0: arithmetic was 25.0 % slower after it than before",
         "m0: arithmetic was 20.0 % faster than in the run's middle",
     )
@@ -66,7 +71,8 @@ def test_a_machine_that_changes_between_models() -> None:
     slow = watch(probe(memory_ms=120), probe(memory_ms=120))
     found = steadiness(run(watch(), watch(), slow))
 
-    assert found == Steadiness("unsteady", ("m2: copying memory was 20.0 % slower than in the run's middle",))
+    assert found.verdict == "unsteady"
+    assert words(found) == ("m2: copying memory was 20.0 % slower than in the run's middle",)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +85,10 @@ def test_a_machine_that_changes_between_models() -> None:
     ],
 )
 def test_each_limit(fields: dict[str, Any], reason: str) -> None:
-    assert steadiness(run(watch(**fields))) == Steadiness("unsteady", (reason,))
+    found = steadiness(run(watch(**fields)))
+
+    assert found.verdict == "unsteady"
+    assert words(found) == (reason,)
 
 
 def test_limits_themselves_are_allowed() -> None:
@@ -93,8 +102,8 @@ def test_the_load_that_the_models_make_is_no_reason() -> None:
 
 
 def test_nobody_knows_where_nobody_looked() -> None:
-    assert steadiness(run(watch(), None)) == Steadiness("unknown", ("the machine was not watched during m1",))
-    assert steadiness(result([failed_model()])) == Steadiness("unknown", ("no model was measured",))
+    assert steadiness(run(watch(), None)) == Steadiness("unknown", (Reason("the machine was not watched during m1"),))
+    assert steadiness(result([failed_model()])) == Steadiness("unknown", (Reason("no model was measured"),))
 
 
 def test_a_model_that_was_never_asked_needs_no_watch() -> None:
@@ -110,7 +119,7 @@ def test_unsteady_is_known_even_where_a_model_was_not_watched() -> None:
 def test_an_older_file_says_that_it_could_not_know() -> None:
     not_yet = "not measured before schema version 2"
 
-    assert steadiness(result([model_run(unmeasured={"energy": not_yet})])) == Steadiness("unknown", (not_yet,))
+    assert steadiness(result([model_run(unmeasured={"energy": not_yet})])) == Steadiness("unknown", (Reason(not_yet),))
 
 
 def test_a_watch_without_a_reading() -> None:

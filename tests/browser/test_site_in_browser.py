@@ -1,5 +1,6 @@
 """The built site in a real browser: served below a path and opened from the disk, in light and dark."""
 
+import gzip
 import os
 import shutil
 import threading
@@ -8,9 +9,12 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from bench.site.run_files import samples_csv
+from bench.store.files import dump
 from tests.hostile_answers import ATTACKS, whole_answer
 from tests.hostile_answers import hostile_ledger as attacking_ledger
 from tests.site_project import HOSTILE_TEXTS, built_once, fixture_ledger, hostile_ledger
@@ -197,6 +201,100 @@ def test_the_viewer_says_what_weakens_a_run_before_its_numbers(browser: Any, add
     context.close()
 
 
+@pytest.mark.parametrize("where", ["report/runs.html", "report/run.html"])
+def test_a_run_s_files_are_unpacked_on_their_way(browser: Any, address: str, where: str) -> None:
+    result = fixture_ledger().results[-1]
+    name = result.run.id.partition("/")[2]
+    context = browser.new_context()
+    page, problems = _watched(context)
+    page.goto(address + where)
+
+    taken = {ending: _taken(page, f"{name}.{ending}.gz") for ending in ("json", "csv")}
+
+    assert [one.suggested_filename for one in taken.values()] == [f"{name}.json", f"{name}.csv"]
+    assert Path(taken["json"].path()).read_bytes() == dump(result).encode()
+    assert Path(taken["csv"].path()).read_text(encoding="utf-8") == samples_csv(result)
+    assert problems == []
+    context.close()
+
+
+def test_a_file_that_the_server_says_is_compressed_is_not_unpacked_twice(browser: Any, address: str) -> None:
+    result = fixture_ledger().results[-1]
+    context = browser.new_context()
+    page, problems = _watched(context)
+    page.route("**/*.json.gz", lambda route: _encoded(route, dump(result)))
+    page.goto(f"{address}report/run.html")
+
+    taken = _taken(page, ".json.gz")
+
+    assert Path(taken.path()).read_bytes() == dump(result).encode()
+    assert problems == []
+    context.close()
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["delete window.DecompressionStream", "window.fetch = () => Promise.reject(new Error('no'))"],
+    ids=["an old browser", "no way to the file"],
+)
+def test_a_file_that_cannot_be_unpacked_is_taken_as_it_is(browser: Any, address: str, script: str) -> None:
+    result = fixture_ledger().results[-1]
+    context = browser.new_context()
+    context.add_init_script(script)
+    page = context.new_page()
+    page.goto(f"{address}report/run.html")
+
+    taken = _taken(page, ".json.gz")
+
+    assert taken.suggested_filename.endswith(".json.gz")
+    assert gzip.decompress(Path(taken.path()).read_bytes()) == dump(result).encode()
+    context.close()
+
+
+def test_a_run_opened_from_the_disk_has_its_files_as_they_are(browser: Any, attacked: Path) -> None:
+    context = browser.new_context()
+    page, problems = _watched(context)
+    page.goto((attacked / "report" / "run.html").as_uri())
+    page.wait_for_selector("#bl-run h2")
+
+    assert "Quality by source" in page.locator("#bl-run h2").all_inner_texts()
+    links = page.locator("#bl-run .bl-downloads a")
+    addresses = links.evaluate_all("all => all.map(a => a.href)")
+    assert [Path(unquote(urlsplit(one).path)).is_file() for one in addresses] == [True, True]
+    # A browser lets no page read a search index from the disk: the one thing that needs a server.
+    assert [problem for problem in problems if "/search/search_index.js" not in problem] == []
+    with page.expect_download() as taken:
+        links.first.click()
+    assert taken.value.suggested_filename.endswith(".json.gz")
+    context.close()
+
+
+def test_what_became_known_later_is_loaded_only_where_there_is_something(browser: Any, attacked_address: str) -> None:
+    context = browser.new_context()
+    page, problems = _watched(context)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    old, new = attacking_ledger()[0].results
+
+    page.goto(f"{attacked_address}report/run.html?run={old.run.id}")
+    page.wait_for_selector("#bl-run h2")
+    headings = page.locator("#bl-run h2").all_inner_texts()
+
+    assert [url for url in asked if "/later/" in url] == []
+    assert "Quality by source" not in headings
+    page.goto(f"{attacked_address}report/run.html?run={new.run.id}")
+    page.wait_for_selector("#bl-run h2")
+    headings = page.locator("#bl-run h2").all_inner_texts()
+    assert headings[headings.index("Models") + 1] == "Quality by source"
+    assert len([url for url in asked if "/later/" in url]) == 1
+    assert problems == []
+    page.route("**/later/**", lambda route: route.abort())
+    page.reload()
+    page.wait_for_selector("#bl-run h2")
+    assert page.inner_text("#bl-run .bl-hint") == "What became known after this run cannot be loaded."
+    context.close()
+
+
 @pytest.mark.parametrize(
     "run", ["../../../x", "https://example.org/x", "laptop/../../x", "javascript:alert(1)", "laptop/x?y"]
 )
@@ -315,9 +413,11 @@ def test_a_million_letters_are_cut_with_a_note_and_can_be_taken_along(browser: A
     page.goto(f"{attacked_address}report/prompts/p{place:02}.html")
 
     assert "Cut here, after 6,000 of 1,000,003 characters." in page.locator(".bl-card").first.inner_text()
-    data = context.request.get(page.locator(".bl-card").first.get_by_text("The run’s file").evaluate("a => a.href"))
+    with page.expect_download() as taken:
+        page.locator(".bl-card").first.get_by_text("The run’s file").click()
 
-    assert whole_answer(data.text(), f"p{place:02}-0") == f"{ATTACKS['long word']} 01"
+    data = Path(taken.value.path()).read_text(encoding="utf-8")
+    assert whole_answer(data, f"p{place:02}-0") == f"{ATTACKS['long word']} 01"
     context.close()
 
 
@@ -374,6 +474,19 @@ def _served(folder: Path) -> Iterator[str]:
 
 def _names(folder: Path) -> list[str]:
     return [page.relative_to(folder).as_posix() for page in sorted(folder.rglob("*.html")) if page.name != "404.html"]
+
+
+def _taken(page: Any, ending: str) -> Any:
+    """Return the download that a click on a link to a file starts."""
+    with page.expect_download() as taken:
+        page.locator(f"a[download][href$='{ending}']").first.click()
+    return taken.value
+
+
+def _encoded(route: Any, text: str) -> None:
+    """Answer as a server does that says what a file is compressed with."""
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    route.fulfill(body=gzip.compress(text.encode()), headers=headers)
 
 
 def _told(said: Any) -> str:

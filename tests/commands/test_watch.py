@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from bench.commands.site import watching
+from bench.commands.watch import watching
 from bench.store.files import save
 from tests.builders import result
 

@@ -7,6 +7,7 @@ import pytest
 
 from bench.metrics.load import level_summaries
 from bench.metrics.saturation import Knee, NoKnee, RateVerdict, SweepEnd, knee, rate_verdict, resistant_slope, sweep_end
+from bench.report.reasons import rate_words
 from bench.schema.load import LoadLevel
 from bench.schema.result import Result
 from bench.schema.sample import Failure
@@ -164,7 +165,7 @@ def test_a_rate_is_overloaded_where_the_model_falls_behind() -> None:
     assert found.answered_share == 0.5
     # One second later, one second more behind.
     assert found.growth == pytest.approx(1.0)
-    assert found.why == "20 answers for 40 requests due, and latency grew by 1 s a second"
+    assert rate_words(found) == "20 answers for 40 requests due, and latency grew by 1 s a second"
 
 
 def test_requests_under_way_at_the_window_s_end_are_no_overload() -> None:

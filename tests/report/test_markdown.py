@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.analysis.trust import rounded
+from bench.report.format import significant
 from bench.report.markdown import escaped, table
 
 
@@ -40,7 +40,7 @@ def test_escaping_by_hand(text: str, markdown: str) -> None:
     ],
 )
 def test_three_significant_digits(value: float, text: str) -> None:
-    assert rounded(value) == text
+    assert significant(value) == text
 
 
 def test_a_table_by_hand() -> None:

@@ -9,6 +9,7 @@ from bench.site.pages.overview import overview
 from bench.site.pages.prompt import prompt_list, prompts_of
 from bench.store.files import Ledger
 from tests.builders import STARTED_UTC, model_run, prompt, result, sample
+from tests.site_project import views
 
 
 def run(day: int, prompts: str, *models: str, **fields: Any) -> Result:
@@ -43,10 +44,10 @@ def test_each_prompt_set_of_a_machine_has_a_section_of_its_own_the_newest_first(
         ("laptop · Notes", "machine-laptop", 1),
         ("laptop · Default", "machine-laptop-default", 2),
     ]
-    assert overview(shown).sections[0].answer == "Only a answered in this run: nothing to compare it with."
+    assert views(overview(shown).sections)[0].answer == "Only a answered in this run: nothing to compare it with."
     assert overview(shown).jump == "Machines and prompts:"
     assert list(prompts_of(shown)) == ["notes-1", "default-1"]
-    assert [one.board.heading for one in prompt_list(shown)] == ["laptop · Notes", "laptop · Default"]
+    assert [one.board.heading for one in views(prompt_list(shown))] == ["laptop · Notes", "laptop · Default"]
 
 
 def test_machines_stand_in_the_order_of_their_newest_runs() -> None:

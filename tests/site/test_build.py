@@ -108,7 +108,7 @@ def test_every_run_that_a_page_links_to_has_its_data(built: Path) -> None:
             parts = urlsplit(address)
             if parts.path.endswith("run.html") and parts.query:
                 key = parts.query.removeprefix("run=")
-                for ending in ("js", "json", "csv"):
+                for ending in ("js", "json.gz", "csv.gz"):
                     assert (built / "report" / "data" / "runs" / f"{key}.{ending}").is_file(), address
 
 

@@ -27,14 +27,14 @@ from bench.site.feed import feed, site_url
 from bench.site.pages.changes import ChangesPage, changes_page, changes_section
 from bench.site.pages.model import on_machine
 from bench.site.pages.overview import Since, overview, since_last_run
-from bench.site.pages.runs import run_data
+from bench.site.pages.runs import run_data, run_data_later
 from bench.site.sections.change_entries import Entry, entries, levels_text, shift_table, suspect_sentence
 from bench.store.files import Ledger, save
 from tests import builders
 from tests import daily_runs as made_up
 from tests.daily_runs import watched
 from tests.site.test_pages import MarkdownExtension
-from tests.site_project import HOSTILE_TEXTS, TEMPLATES, drawn_once, write_project
+from tests.site_project import HOSTILE_TEXTS, TEMPLATES, drawn_once, views, whole_ledger, write_project
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 STEP = 12
@@ -332,8 +332,9 @@ def test_the_viewer_shows_what_shifted_with_a_run() -> None:
     )
     assert [row[0]["t"] for row in section["rows"]] == ["Decode", "Latency", "Throughput"]
     assert changes_section(made, before) == []
-    headings = [one["heading"] for one in run_data(at, [section])["sections"]]
-    assert headings.index("Changes at this run") == headings.index("Models") + 1
+    assert run_data_later(at, [section], None) == {"sections": [section], "answers": []}
+    data = run_data(made.whole.of(at.result.run.id))
+    assert data["sections"][data["later_at"] - 1]["heading"] == "Models"
 
 
 def moment(day: int) -> datetime:
@@ -415,9 +416,9 @@ def test_since_the_last_run_there_are_a_few_lines_at_most() -> None:
 
 
 def test_the_overview_marks_a_model_that_changed() -> None:
-    (section,) = overview(stepped()).sections
-    (suspected,) = overview(stepped(13)).sections
-    (steady,) = overview(site_of(*daily_runs(range(20)))).sections
+    (section,) = views(overview(stepped()).sections)
+    (suspected,) = views(overview(stepped(13)).sections)
+    (steady,) = views(overview(site_of(*daily_runs(range(20)))).sections)
 
     history = [table.rows[0][-1].small for one in (section, suspected, steady) if (table := one.table) is not None]
     assert history == [
@@ -572,7 +573,7 @@ def hostile_runs() -> tuple[Result, ...]:
 
 def test_hostile_names_and_suspects_stay_text(tmp_path: Path, drawn: Path) -> None:
     made = site_of(*hostile_runs())
-    write_site(Ledger(made.results, ()), tmp_path, TEMPLATES, drawn)
+    write_site(whole_ledger(made), tmp_path, TEMPLATES, drawn)
 
     assert page_of(made).confirmed
     page = (tmp_path / "report" / "changes.md").read_text(encoding="utf-8")
@@ -593,7 +594,7 @@ def test_the_same_ledger_gives_the_same_feed(tmp_path: Path, drawn: Path) -> Non
 
 
 def test_the_page_of_a_change(tmp_path: Path, drawn: Path, snapshot: SnapshotAssertion) -> None:
-    write_site(Ledger(stepped().results, ()), tmp_path, TEMPLATES, drawn)
+    write_site(whole_ledger(stepped()), tmp_path, TEMPLATES, drawn)
 
     text = (tmp_path / "report" / "changes.md").read_text(encoding="utf-8")
     assert text == snapshot(extension_class=MarkdownExtension)

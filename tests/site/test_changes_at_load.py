@@ -22,7 +22,7 @@ from tests.analysis.test_level_series import STEP, asked, stepping
 from tests.daily_runs import daily_runs
 from tests.site.test_changes import ATOM, entry_of, notes_of, page_of, site_of, slower, texts, updated
 from tests.site.test_pages import MarkdownExtension
-from tests.site_project import TEMPLATES, drawn_once
+from tests.site_project import TEMPLATES, drawn_once, whole_ledger
 
 LEVELS = stepping(
     (asked(0.1, streams=4), asked(0.4, streams=16)),
@@ -156,7 +156,7 @@ def test_a_gap_in_a_series_of_a_level_names_it() -> None:
 
 
 def test_the_page_of_a_change_at_a_level(tmp_path: Path, drawn: Path, snapshot: SnapshotAssertion) -> None:
-    write_site(Ledger(stepped().results, ()), tmp_path, TEMPLATES, drawn)
+    write_site(whole_ledger(stepped()), tmp_path, TEMPLATES, drawn)
 
     text = (tmp_path / "report" / "changes.md").read_text(encoding="utf-8")
     assert text == snapshot(extension_class=MarkdownExtension)

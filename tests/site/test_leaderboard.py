@@ -23,6 +23,7 @@ from bench.site.sections.leaderboard import estimated, first, rank_cell, rank_co
 from bench.stats.bootstrap import LIKE_THESE
 from bench.store.files import Ledger
 from tests import builders
+from tests.site_project import views
 
 PROMPTS = tuple(builders.prompt(id=f"p{number}") for number in range(6))
 
@@ -206,7 +207,7 @@ def test_a_rank_of_a_single_model_is_no_first_place() -> None:
 
 
 def test_the_overview_is_in_order_of_rank_and_marks_all_that_share_the_first() -> None:
-    (section,) = overview(arranged(made(THREE, CREDITS))).sections
+    (section,) = views(overview(arranged(made(THREE, CREDITS))).sections)
 
     assert texts(cells(section.table, "Model")) == ["slow", "alike", "fast"]
     assert texts(cells(section.table, "Rank")) == ["=1", "=1", "3"]
@@ -217,7 +218,7 @@ def test_the_overview_is_in_order_of_rank_and_marks_all_that_share_the_first() -
 
 
 def test_the_answer_names_no_winner_where_nobody_can_tell() -> None:
-    (section,) = overview(arranged(made(THREE, CREDITS))).sections
+    (section,) = views(overview(arranged(made(THREE, CREDITS))).sections)
 
     assert section.answer == (
         "slow and alike cannot be told apart: they answer best (4.9 to 5.0\u00a0of\u00a05); "
@@ -228,7 +229,7 @@ def test_the_answer_names_no_winner_where_nobody_can_tell() -> None:
 
 def test_the_answer_names_a_winner_where_the_difference_is_real() -> None:
     models = [timed("slow", 2.0), timed("fast", 1.0, seed=2, memory_peak_bytes=50_000_000)]
-    (section,) = overview(arranged(made(models, CREDITS))).sections
+    (section,) = views(overview(arranged(made(models, CREDITS))).sections)
 
     assert section.answer == (
         "slow answers best (5.0\u00a0of\u00a05); fast writes fastest (16\u00a0tokens/s), "
@@ -238,13 +239,13 @@ def test_the_answer_names_a_winner_where_the_difference_is_real() -> None:
 
 def test_many_models_that_are_alike_are_counted() -> None:
     models = [timed(f"m{number}", 1.0, seed=number) for number in range(5)]
-    (section,) = overview(arranged(made(models, [[1.0] * 6] * 5))).sections
+    (section,) = views(overview(arranged(made(models, [[1.0] * 6] * 5))).sections)
 
     assert section.answer == "5 models cannot be told apart in quality, speed of writing, latency and peak memory."
 
 
 def test_a_trade_off_draws_the_intervals_that_there_are() -> None:
-    (section,) = overview(arranged(made(THREE, CREDITS))).sections
+    (section,) = views(overview(arranged(made(THREE, CREDITS))).sections)
     by_speed, by_size = (figure.spec["datasets"] for figure in section.figures)
 
     assert {row["model"] for row in by_speed["across"]} == {"slow", "fast", "alike"}
@@ -258,7 +259,7 @@ def test_a_trade_off_draws_the_intervals_that_there_are() -> None:
 
 def test_the_quality_page_names_no_winner_where_nobody_can_tell() -> None:
     view = quality_page(arranged(made(THREE, CREDITS)))
-    (matrix,) = view.matrices
+    (matrix,) = views(view.matrices)
 
     assert matrix.sentence.startswith(
         "slow and alike answer best, 4.9 to 5.0\u00a0of\u00a05 over all prompts, and cannot be told apart."
@@ -281,8 +282,8 @@ def test_the_list_of_models_has_the_rank_in_the_newest_run() -> None:
 
 def test_a_prompt_names_all_that_may_be_first_to_finish() -> None:
     shown = arranged(made(THREE, CREDITS))
-    (listed,) = prompt_list(shown)
-    (board,) = prompt_view(shown, PROMPTS[0]).boards
+    (listed,) = views(prompt_list(shown))
+    (board,) = views(prompt_view(shown, PROMPTS[0]).boards)
 
     assert texts(cells(listed.table, "First to finish"))[0] == "fast and alike"
     assert [one.best for one in cells(board.table, "Latency p50")] == [False, True, True]
@@ -291,8 +292,8 @@ def test_a_prompt_names_all_that_may_be_first_to_finish() -> None:
 
 def test_models_that_take_as_long_for_a_prompt_are_not_told_apart() -> None:
     shown = arranged(made([timed("a", 1.0, 0.5, rounds=2), timed("b", 1.1, 0.5, seed=2, rounds=2)], CREDITS))
-    (listed,) = prompt_list(shown)
-    (board,) = prompt_view(shown, PROMPTS[0]).boards
+    (listed,) = views(prompt_list(shown))
+    (board,) = views(prompt_view(shown, PROMPTS[0]).boards)
 
     assert set(texts(cells(listed.table, "First to finish"))) == {"not told apart"}
     assert column(board.table, "Latency p50").note_letter != ""
@@ -309,6 +310,6 @@ def test_the_median_of_a_strip_has_an_interval_from_five_samples_on() -> None:
 
 
 def test_the_same_ledger_gives_the_same_intervals(tmp_path: Path) -> None:
-    one, other = (overview(arranged(made(THREE, CREDITS))).sections[0].table for _ in range(2))
+    one, other = (views(overview(arranged(made(THREE, CREDITS))).sections)[0].table for _ in range(2))
 
     assert one == other

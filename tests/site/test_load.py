@@ -24,6 +24,7 @@ from bench.store.files import Ledger
 from tests import builders
 from tests.fixtures.desk_runs import desk_results
 from tests.load_builders import cell, cell_sample, failed_load_sample, load_level, load_sample, steady_level
+from tests.site_project import views
 
 DESK = site(Ledger(desk_results(), ()))
 HERE = "report/models/x.html"
@@ -227,7 +228,7 @@ def page_of(*results: Result) -> Any:
 def test_the_load_page_puts_the_models_of_a_machine_side_by_side() -> None:
     found = load_page(DESK)
 
-    (desk,) = found.machines
+    (desk,) = views(found.machines)
     assert desk.sentence == (
         "gemma-2-2b gives the highest throughput: 205\u00a0tokens/s with 8 streams; "
         "by its interval qwen2.5-0.5b may give as much; qwen2.5-0.5b has its knee at 4 streams."
@@ -258,7 +259,7 @@ def fast_and_slow(tokens: int, spread: int) -> Any:
             ]
         )
 
-    (found,) = page_of(
+    (part,) = page_of(
         builders.result(
             [
                 builders.model_run(name="fast", load=(level(tokens, spread),)),
@@ -266,6 +267,7 @@ def fast_and_slow(tokens: int, spread: int) -> Any:
             ]
         )
     ).machines
+    found = part.view()
     highest = next(column for column in found.table.columns if column.label == "Highest")
     return found.sentence, [(cell.text, cell.interval, cell.best) for cell in highest.cells]
 
@@ -287,9 +289,10 @@ def test_the_highest_throughput_is_the_best_where_intervals_tell_it_apart() -> N
 
 def test_no_throughput_is_the_best_where_one_has_no_interval() -> None:
     levels = {"fast": steady_level(1, 200), "few": steady_level(1, 100, answers=10)}
-    (found,) = page_of(
+    (part,) = page_of(
         builders.result([builders.model_run(name=name, load=(level,)) for name, level in levels.items()])
     ).machines
+    found = part.view()
     highest = next(column for column in found.table.columns if column.label == "Highest")
 
     assert [(cell.text, bool(cell.interval), cell.best) for cell in highest.cells] == [
@@ -312,9 +315,8 @@ def test_levels_with_other_prompts_or_limits_are_not_compared() -> None:
         [builders.model_run(name="old", load=levels)], prompt_set=builders.prompt_set(sha256="6" * 64)
     )
     started = builders.STARTED_UTC + timedelta(days=1)
-    (found,) = page_of(
-        old, builders.result([builders.model_run(name="new", load=levels)], started_utc=started)
-    ).machines
+    (part,) = page_of(old, builders.result([builders.model_run(name="new", load=levels)], started_utc=started)).machines
+    found = part.view()
 
     assert texts(found.table, "Model") == ["new 940k · int8 · CPU"]
     assert found.left_out == ("old: measured on 2026-01-05 with other prompts, settings or limits.",)
@@ -346,7 +348,9 @@ def test_the_highest_rate_that_a_model_sustains(rates: list[float], says: str) -
             samples.append(load_sample(place / rate, took_s / 2, took_s, scheduled_s=place / rate))
         levels.append(load_level(samples, (0, window_s), rate_per_s=rate))
     other = builders.model_run(name="other", load=(load_level([load_sample(1, scheduled_s=1)], rate_per_s=1.0),))
-    (found,) = page_of(builders.result([builders.model_run(load=(steady_level(1, 100), *levels)), other])).machines
+    (found,) = views(
+        page_of(builders.result([builders.model_run(load=(steady_level(1, 100), *levels)), other])).machines
+    )
 
     assert texts(found.table, "Sustains")[0] == says
 

@@ -1,5 +1,6 @@
 """The pages as they are written: Markdown that a person can review, from the results that ship with the tests."""
 
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -11,9 +12,9 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from bench.site.build import pages_of, write_site
 from bench.site.dataset import site
-from bench.store.files import Ledger, dump, load
+from bench.store.files import Ledger
 from tests import builders
-from tests.site_project import HOSTILE_TEXTS, TEMPLATES, drawn_once, fixture_ledger, hostile_ledger
+from tests.site_project import FIXTURES, HOSTILE_TEXTS, TEMPLATES, drawn_once, fixture_ledger, hostile_ledger
 
 PICTURE = re.compile(r'<svg [^>]*class="bl-static".*?</svg>')
 SPEC = re.compile(r'<template class="bl-spec">(.*?)</template>')
@@ -117,14 +118,14 @@ def test_a_ledger_of_refused_files_alone_lists_them(tmp_path: Path, cache: Path)
 
 
 def test_a_run_can_be_downloaded_as_it_was(tmp_path: Path, cache: Path) -> None:
-    ledger = fixture_ledger()
-    write_site(ledger, tmp_path, TEMPLATES, cache)
+    write_tree(FIXTURES, tmp_path, TEMPLATES, cache)
 
-    for result in ledger.results:
-        data = tmp_path / "report" / "data" / "runs" / f"{result.run.id}.json"
-        assert load(data) == result
-        assert data.read_text(encoding="utf-8") == dump(result)
-        header, *lines = data.with_suffix(".csv").read_text(encoding="utf-8").splitlines()
+    runs = tmp_path / "report" / "data" / "runs"
+    for result in fixture_ledger().results:
+        path = runs / f"{result.run.id}.json.gz"
+        assert gzip.decompress(path.read_bytes()) == (FIXTURES / f"{result.run.id}.json").read_bytes()
+        table = gzip.decompress((runs / f"{result.run.id}.csv.gz").read_bytes()).decode()
+        header, *lines = table.splitlines()
         assert header.startswith("model,prompt,round,position,ttft_s,")
         assert len(lines) == sum(len(model.samples) for model in result.models)
 
@@ -133,10 +134,11 @@ def test_a_spreadsheet_never_runs_a_cell(tmp_path: Path, cache: Path) -> None:
     model = builders.model_run(name="=1+1", samples=(builders.sample(finish_reason="@SUM(A1)"),))
     write_site(Ledger((builders.result([model]),), ()), tmp_path, TEMPLATES, cache)
 
-    (data,) = (tmp_path / "report" / "data" / "runs").rglob("*.csv")
+    (data,) = (tmp_path / "report" / "data" / "runs").rglob("*.csv.gz")
 
-    assert "'=1+1" in data.read_text(encoding="utf-8")
-    assert "'@SUM(A1)" in data.read_text(encoding="utf-8")
+    table = gzip.decompress(data.read_bytes()).decode()
+    assert "'=1+1" in table
+    assert "'@SUM(A1)" in table
 
 
 def test_hostile_text_stays_text(tmp_path: Path, cache: Path) -> None:

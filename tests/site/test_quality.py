@@ -18,7 +18,7 @@ from bench.site.build import pages_of, write_site
 from bench.site.dataset import Site, site
 from bench.site.pages.agreement import TEXT_LENGTH, agreement_page, alpha_words, kappa_words
 from bench.site.pages.quality import quality_over_time, quality_page
-from bench.site.pages.runs import run_data
+from bench.site.pages.runs import run_data, run_data_later
 from bench.site.sections.answer_cards import LONGEST_ANSWER, MOST_MARKS, cards, marked
 from bench.site.sections.quality_by_rater import SourceMatrix, source_matrices
 from bench.site.sections.repeats import model_repeats, prompt_findings
@@ -29,7 +29,7 @@ from tests import builders
 from tests.review_builders import annotations, judge_lines
 from tests.reviewed_ledger import PROMPTS, judged, output, reviewed_ledger, reviewed_run, reviews
 from tests.site.test_pages import MarkdownExtension, reviewable
-from tests.site_project import TEMPLATES, drawn_once, fixture_ledger
+from tests.site_project import TEMPLATES, drawn_once, fixture_ledger, views
 
 HERE = "report/quality.html"
 LATER = builders.STARTED_UTC + timedelta(days=3)
@@ -239,43 +239,54 @@ def test_a_source_that_was_never_asked_about_an_answer_says_so_once() -> None:
 
 def viewed(shown: Site) -> dict[str, Any]:
     """Return the data of the newest run in the viewer, its sections by heading."""
-    run = shown.summaries[-1]
-    data = run_data(run, hearing=shown.hearings.of(run.result) if shown.hearings.has(run.result) else None)
+    run = shown.whole.of(shown.summaries[-1].result.run.id)
+    data = run_data(run)
+    return data | {"sections": {section["heading"]: section for section in data["sections"]}}
+
+
+def viewed_later(shown: Site) -> dict[str, Any]:
+    """Return what became known of the newest run after it, its sections by heading."""
+    run = shown.whole.of(shown.summaries[-1].result.run.id)
+    data = run_data_later(run, (), shown.hearings.of(run.result))
     return data | {"sections": {section["heading"]: section for section in data["sections"]}}
 
 
 def test_the_viewer_has_what_each_source_says_of_each_facet_and_the_words_that_decided() -> None:
     run = reviewed_run()
 
-    found = viewed(of(run, reviewed={run.run.id: reviews(run)}))
+    shown = of(run, reviewed={run.run.id: reviews(run)})
+    found, later = viewed(shown), viewed_later(shown)
 
     assert [prompt["title"] for prompt in found["prompts"]] == [f"Question {name}" for name in PROMPTS]
     assert found["prompts"][0]["says"] == ["It says yes.", "It is clear."]
     # Twelve answers of each of two models: the first one of the second model is the thirteenth.
     assert found["sections"]["Answers of steady"]["rows"][0] == [0, 0, "in every round", "ended: stop"]
     assert found["sections"]["Answers of other"]["rows"][0] == [0, 12, "in every round", "ended: stop"]
-    answer = found["answers"][0]
-    assert answer["score"] == "5.0\u00a0of\u00a05 by the program"
+    answer, opinions = found["answers"][0], later["answers"][0]
+    assert len(later["answers"]) == len(found["answers"])
+    assert answer["score"] == "5.0\u00a0of\u00a05"
+    assert opinions["score"] == "5.0\u00a0of\u00a05 by the program"
     assert answer["text"] == [["yes", "for", "speaks for: It says yes."], ", p01, by 5 May"]
-    assert [(one["by"], one["score"], one["words"]) for one in answer["others"]] == [
+    assert [(one["by"], one["score"], one["words"]) for one in opinions["others"]] == [
         ("judge other-alias", "1.0\u00a0of\u00a05", "doubted"),
         ("judge right", "5.0\u00a0of\u00a05", ""),
         ("ann", "5.0\u00a0of\u00a05", ""),
     ]
     first, second = answer["facets"]
     assert (first["state"], first["why"]) == ("passed", "has 'yes'")
-    assert [(one["by"], one["score"], one["why"]) for one in first["said"]] == [
+    of_first, of_second = opinions["facets"]
+    assert [(one["by"], one["score"], one["why"]) for one in of_first] == [
         ("judge other-alias", "1 of 5", "it says nothing of it"),
         ("judge right", "5 of 5", "it says so"),
         ("ann", "5 of 5", ""),
     ]
-    assert (second["state"], second["said"][2]["score"]) == ("unknown", "5 of 5")
+    assert (second["state"], of_second[2]["score"]) == ("unknown", "5 of 5")
 
 
 def test_the_viewer_has_the_mean_of_each_source_and_says_which_judge_is_doubted() -> None:
     run = reviewed_run()
 
-    found = viewed(of(run, reviewed={run.run.id: reviews(run)}))["sections"]
+    found = viewed_later(of(run, reviewed={run.run.id: reviews(run)}))["sections"]
 
     sources = found["Quality by source"]
     assert [column["label"] for column in sources["columns"]] == [
@@ -314,6 +325,7 @@ def test_a_run_that_nobody_reviewed_has_the_program_s_evidence_alone() -> None:
     assert "Quality by source" not in found["sections"]
     assert found["answers"][12] == {
         "score": "1.0\u00a0of\u00a05",
+        "hint": "",
         "text": ["no, not p01"],
         "facets": [
             {"state": "failed", "sign": "✗", "why": "has none of 'yes'"},
@@ -332,7 +344,7 @@ def test_a_long_answer_is_cut_and_says_where_all_of_it_is() -> None:
     assert answer is not None
     assert len(answer.text) == LONGEST_ANSWER
     assert answer.cut == "Cut here, after 6,000 of 1,000,000 characters."
-    assert found.whole == f"report/data/runs/{run.run.id}.json"
+    assert found.whole == f"report/data/runs/{run.run.id}.json.gz"
 
 
 def matrix(shown: Site) -> SourceMatrix:
@@ -384,7 +396,7 @@ def test_each_set_of_prompts_that_somebody_scored_is_shown_though_another_was_as
 
 
 def test_a_facet_that_no_program_can_tell_is_left_to_others() -> None:
-    row = quality_page(of(reviewed_run())).matrices[0].rows[0]
+    row = views(quality_page(of(reviewed_run())).matrices)[0].rows[0]
 
     assert [[square.text for square in facet.squares] for facet in row.facets] == [
         ["met", "not met"],
@@ -751,7 +763,7 @@ def test_a_difference_of_long_answers_is_cut() -> None:
 def test_quality_over_time_has_the_interval_of_each_run() -> None:
     shown = of(reviewed_run(), reviewed_run(day=1))
 
-    (found,) = quality_over_time(shown)
+    (found,) = views(quality_over_time(shown))
 
     assert found.no_history == ""
     steady = found.figures[0]
@@ -770,7 +782,7 @@ def test_a_history_without_intervals_says_why() -> None:
         )
     )
 
-    (figure,) = quality_over_time(shown)[0].figures
+    (figure,) = views(quality_over_time(shown))[0].figures
 
     assert list(figure.spec["datasets"]) == ["runs"]
     assert len(figure.spec["layer"]) == 2
@@ -778,7 +790,7 @@ def test_a_history_without_intervals_says_why() -> None:
 
 
 def test_one_run_is_no_history() -> None:
-    (found,) = quality_over_time(of(reviewed_run()))
+    (found,) = views(quality_over_time(of(reviewed_run())))
 
     assert (found.figures, found.no_history) == (
         (),

@@ -154,7 +154,7 @@ def value_mistakes(parameters: Mapping[str, Any], tests: Mapping[str, Any]) -> l
 
 
 def shown(value: object) -> str:
-    """Return a value as JSON where it can be, cut to 60 characters."""
+    """Return a value as JSON where it can be, cut to SHOWN_LENGTH characters."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= SHOWN_LENGTH else text[: SHOWN_LENGTH - 1] + "\u2026"
 

@@ -142,10 +142,10 @@ REPEATED_SHOWN_LENGTH = 60
 
 
 def no_repetition(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
-    """Pass an answer that repeats no sentence of six words or more, and few runs of four words.
+    """Pass an answer that repeats no sentence of SENTENCE_WORDS or more, and few runs of RUN_WORDS.
 
     The share of repeated runs is 1 - distinct runs / runs (seq-rep-4 in Welleck et al., Neural text generation with
-    unlikelihood training, 2020); it may be at most `most`, 0.2 unless given. Case does not matter.
+    unlikelihood training, 2020); it may be at most `most`, MOST_REPEATED unless given. Case does not matter.
     """
     repeated = _repeated_sentence(answer.text)
     if repeated is not None:

@@ -21,7 +21,7 @@ from bench.runner.load.levels import PlannedLevel
 from bench.runner.measure import Timeline, sample_of, timed, uncollected
 from bench.runner.messages import LevelMeasured, Underway
 from bench.runner.plan import Step, due_ns, order, request_for
-from bench.schema.load import GapHistogram, LoadLevel, LoadSample
+from bench.schema.load import LONG_GAP_MS, GapHistogram, LoadLevel, LoadSample
 from bench.schema.prompts import PromptRecord
 from bench.schema.sample import Failure
 
@@ -30,9 +30,6 @@ RELATIVE_ERROR = 0.01
 
 FIRST_NS = 1_000
 """End of the first bin: a gap below a microsecond lies inside one read."""
-
-LONG_GAP_NS = 200_000_000
-"""A gap above this is one that a reader notices."""
 
 MANY_SAMPLES = 2_000
 """Measured samples of a level from which its gaps are kept as a histogram."""
@@ -69,7 +66,7 @@ def histogram(gaps_ns: Iterable[int]) -> GapHistogram:
         first_ns=FIRST_NS,
         counts={str(number): int(count) for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)},
         longest_ns=int(gaps.max(initial=0)),
-        over_200_ms=int((gaps > LONG_GAP_NS).sum()),
+        over_200_ms=int((gaps > LONG_GAP_MS * 1_000_000).sum()),
     )
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -47,9 +48,21 @@ class Artist:
 
     cache_dir: Path
     drawn: set[str] = field(default_factory=set)
+    rests: bool = False
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Draw nothing in this block: what comes of it is shown by a browser that draws by itself."""
+        rested, self.rests = self.rests, True
+        try:
+            yield
+        finally:
+            self.rests = rested
 
     def picture(self, figure: Figure) -> Markup:
-        """Return the figure as SVG that scales with its page."""
+        """Return the figure as SVG that scales with its page; nothing while resting."""
+        if self.rests:
+            return Markup()
         text = json.dumps(figure.spec, sort_keys=True)
         name = hashlib.sha256(f"{DRAWN_BY} {VEGA_LITE} {WIDTH} {NAME_RESERVE} {text}".encode()).hexdigest()[:24]
         path = self.cache_dir / f"{name}.svg"

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import altair as alt
 
+from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
+from bench.report import format as form
 from bench.report.palette import Mark
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
@@ -64,7 +66,7 @@ BAR_WIDTH = 1.5
 BAR_OPACITY = 0.75
 """How the bar of an interval is drawn: thin, so that the value stays the first thing seen."""
 
-LOG_FROM_RATIO = 12.0
+LOG_FROM_RATIO = 12
 """From this ratio of the largest to the smallest value an axis is logarithmic."""
 
 
@@ -78,7 +80,7 @@ class Axis:
     type: ScaleType = "linear"
 
 
-QUALITY = Axis("Quality (1–5)", 0.8, 5.2)
+QUALITY = Axis(f"Quality ({form.SCALES['score'][0].unit})", LOWEST_SCORE - 0.2, HIGHEST_SCORE + 0.2)
 
 
 def axis(title: str, values: Sequence[float], from_zero: bool = True) -> Axis:
@@ -230,7 +232,7 @@ def _trade_off_kind() -> Spec:
             size=alt.Size("size:Q", legend=None),
             tooltip=[
                 alt.Tooltip("model:N", title="Model"),
-                alt.Tooltip("quality:Q", title="Quality (1–5)", format=".1f"),
+                alt.Tooltip("quality:Q", title=QUALITY.title, format=".1f"),
                 alt.Tooltip("quality_interval:N", title="its interval"),
                 alt.Tooltip("x:Q", format=",.3~r"),
                 alt.Tooltip("x_interval:N", title="its interval"),

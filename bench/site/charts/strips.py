@@ -146,11 +146,12 @@ def strip_figure(
         sentence = f"Latency by {noun}: medians {ends}."
     silent = [plain(strip.label) for strip in strips if not strip.samples]
     missing = f" No good sample: {', '.join(silent)}." if silent else ""
+    lines = f", each line its {form.confidence()} interval" if bars else ""
     drawn = "Each mark is a sample" if step == 1 else f"Each mark is one of every {step} samples"
     return Figure(
         id=figure_id,
         sentence=sentence,
-        caption=f"{caption}. {drawn}, each tick a median{', each line its 95 % interval' if bars else ''}.{missing}",
+        caption=f"{caption}. {drawn}, each tick a median{lines}.{missing}",
         spec=strip_chart(
             rows,
             ticks,

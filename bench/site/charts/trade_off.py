@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Literal
 
 from bench.analysis.intervals import Interval
+from bench.analysis.summary import ModelSummary
 from bench.metrics.registry import metric
 from bench.report import format as form
 from bench.report.text import joined, shortened
@@ -144,7 +145,12 @@ PLOT = (540.0, 240.0)
 SCORE_SCALE = form.scale("score", [])
 BYTES = form.scale("bytes", [1e6])
 
-BARS = " Thin bars: 95 % intervals; a model whose bars reach the front may belong on it."
+BARS = f" Thin bars: {form.confidence()} intervals; a model whose bars reach the front may belong on it."
+
+
+def has_trade_off(board: Board, metric_id: str) -> bool:
+    """Return whether two models of a machine's newest run have both quality and a metric."""
+    return len(_with_both(board, metric_id)) >= 2
 
 
 def trade_off(site: Site, board: Board, metric_id: str, label: str) -> Figure | None:
@@ -153,7 +159,7 @@ def trade_off(site: Site, board: Board, metric_id: str, label: str) -> Figure | 
     `label` names the metric. Raises KeyError for an unknown metric.
     """
     chosen = metric(metric_id)
-    shown = [one for one in board.answering if one.value(metric_id) and one.score is not None]
+    shown = _with_both(board, metric_id)
     if len(shown) < 2:
         return None
     across = [estimated(site, one, metric_id).interval for one in shown]
@@ -246,3 +252,7 @@ def _size_caption(memory: Sequence[float | None]) -> str:
 
 def _corner(better: str) -> str:
     return "right" if better == "higher" else "left"
+
+
+def _with_both(board: Board, metric_id: str) -> list[ModelSummary]:
+    return [one for one in board.answering if one.value(metric_id) and one.score is not None]

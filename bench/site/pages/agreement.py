@@ -18,10 +18,9 @@ from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.schema.result import Result
 from bench.site.charts.rank_slopegraph import Slopes, slopes
 from bench.site.dataset import Board, Site
-from bench.site.sections.answer_cards import run_data_page
 from bench.site.sections.raters import NAME_LENGTH, Hearing, Voice
 from bench.site.sections.reviewed_runs import AGREEMENT, Scored, VoiceLine, page_of_prompt, scored_run, voice_lines
-from bench.site.urls import run_page
+from bench.site.urls import run_file, run_page
 from bench.stats.rater_agreement import ANSWERS_NEEDED, Coefficient
 from bench.store.reviews import Judgement
 
@@ -259,7 +258,7 @@ def disagreements(site: Site, result: Result, hearing: Hearing) -> Disagreements
         ),
         in_all=len(found),
         compared=sum(count > 1 for count in times.values()),
-        whole=run_data_page(result),
+        whole=run_file(result, "json"),
     )
 
 

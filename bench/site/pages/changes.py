@@ -189,7 +189,8 @@ def _needed() -> str:
     return (
         "A series is one metric of a model in one context, or of a model and a prompt; each level of load is a context "
         "of its own. A change is suspected as soon "
-        f"as a run stands out, and confirmed once {RUNS_TO_CONFIRM} runs or more agree. Intervals are of 95 %. Changes "
+        f"as a run stands out, and confirmed once {RUNS_TO_CONFIRM} runs or more agree. "
+        f"Intervals are of {form.confidence()}. Changes "
         f"below {form.share(FLOOR)} are left out. Many series are watched at once: the limits are set so that of the "
         f"changes at one run {form.share(FALSE_CONFIRMED)} of the confirmed and {form.share(FALSE_SUSPECTED)} of the "
         "suspected are false at most. Runs without a value are passed over, and a run on an unsteady machine confirms "

@@ -22,7 +22,7 @@ from bench.stats.equivalence import FLOOR, SCORE_FLOOR
 
 SCOPES = {"sample": "each request", "gap": "each gap between chunks", "model": "each model of a run"}
 BETTER = {"lower": "lower is better ↓", "higher": "higher is better ↑"}
-UNITS = {"score": "1–5", "count": "number", "money": "the config’s currency"}
+UNITS = {"count": "number", "money": "the config’s currency"}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bench.analysis.contexts import context_key
 from bench.analysis.level_intervals import level_estimate
@@ -15,6 +16,7 @@ from bench.report.text import anchor, joined, relative, shortened
 from bench.site.charts.figures import Figure, plain
 from bench.site.charts.lines import throughput_figure
 from bench.site.dataset import Site, model_cells
+from bench.site.machine_parts import MachinePart
 from bench.site.sections.level_tables import (
     CLIENT_NOTE,
     INTERVALS,
@@ -121,25 +123,28 @@ class MachineLoad:
 class LoadPage:
     """Every machine with levels of load, and those without one."""
 
-    machines: tuple[MachineLoad, ...]
+    machines: tuple[MachinePart[MachineLoad], ...]
     without: str
 
 
 def load_page(site: Site) -> LoadPage:
     """Return the page: the machine of the newest run first."""
     names = list(dict.fromkeys(board.machine for board in site.boards))
-    machines = tuple(section for name in names if (section := _machine(site, name)) is not None)
-    loaded = {section.machine for section in machines}
+    loaded = [name for name in names if any(newest_loaded(runs.get(name, ())) for runs in site.runs.values())]
+    machines = tuple(
+        MachinePart(f"machine-{anchor(name)}", name, name, partial(_machine, site, name)) for name in loaded
+    )
     others = [name for name in names if name not in loaded]
     without = f"No load was measured on {joined(others)}." if machines and others else ""
     return LoadPage(machines, without)
 
 
-def _machine(site: Site, machine: str) -> MachineLoad | None:
+def _machine(everything: Site, machine: str) -> MachineLoad:
+    site = everything.of_machine(machine)
     found = [newest_loaded(runs[machine]) for runs in site.runs.values() if machine in runs]
-    newest = sorted((one for one in found if one is not None), key=lambda one: one.result.run.started_utc)
-    if not newest:
-        return None
+    newest = sorted(
+        (site.whole_model(one) for one in found if one is not None), key=lambda one: one.result.run.started_utc
+    )
     # Numbers under load are compared where prompts, settings and limits are those of the newest run.
     same = [one for one in newest if _basis(one) == _basis(newest[-1])]
     models = sorted((_loaded(one) for one in same), key=lambda one: -_highest(one))

@@ -1,7 +1,8 @@
 """The models: a list, and a page for each, machine by machine."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 
 from bench.analysis.changes import LevelShift
@@ -10,7 +11,7 @@ from bench.analysis.history import SeriesKey
 from bench.analysis.summary import ModelSummary
 from bench.metrics.registry import METRICS, SAMPLE_METRICS, e2e_s, metric, ttft_s
 from bench.metrics.resources import ENERGY_SOURCES
-from bench.metrics.timing import first_request, good_samples, loads_s
+from bench.metrics.timing import STALL, first_request, good_samples, loads_s
 from bench.report import format as form
 from bench.report.tables import (
     WORDS,
@@ -26,10 +27,12 @@ from bench.report.tables import (
     text_column,
 )
 from bench.report.text import anchor, relative, shortened, web_address
+from bench.schema.load import LONG_GAP_MS
 from bench.site.charts import kinds as charts
 from bench.site.charts.figures import Figure, plain
 from bench.site.charts.strips import Strip, strip_figure
 from bench.site.dataset import Board, Site, context, failure_text, measured, model_cells
+from bench.site.machine_parts import MachinePart
 from bench.site.sections.answer_cards import Answers, answers, grades_of
 from bench.site.sections.badges import Badge, standings
 from bench.site.sections.change_entries import size, suspect_sentence
@@ -114,7 +117,7 @@ def _stalling(summary: ModelSummary, here: str) -> Readings:
         _reading(summary, here, "itl_s", "Gap p50", ""),
         _reading(summary, here, "itl_s.p99", "Gap p99", ""),
         _reading(summary, here, "longest_stall_s.maximum", "Longest stall", "of all requests"),
-        _reading(summary, here, "stalls_count", "Stalls over 200 ms", total),
+        _reading(summary, here, "stalls_count", f"Stalls over {LONG_GAP_MS} ms", total),
         _reading(summary, here, "shared_reads_count", "Shared reads", _shared(summary)),
     ]
     if summary.model.transport != "in-process":
@@ -130,9 +133,9 @@ def _stall_sentence(summary: ModelSummary) -> str:
     if count is None or longest is None:
         return "Whether the text comes in one flow."
     if not count:
-        return "The text came in one flow: no gap was longer than 200 ms."
+        return f"The text came in one flow: no gap was {STALL}."
     times = form.count(int(count), "time")
-    return f"The text stood still for more than 200 ms {times}, at most for {form.with_unit(longest, 's')}."
+    return f"The text stood still for more than {LONG_GAP_MS} ms {times}, at most for {form.with_unit(longest, 's')}."
 
 
 def _taking(summary: ModelSummary, here: str) -> Readings:
@@ -215,11 +218,13 @@ class OnMachine:
     no_history: str
     left_out: str
     latencies: Figure | None
+    unlike: Unlike
     failures: Table | None
 
 
-def on_machine(site: Site, name: str, machine: str, here: str) -> OnMachine:
-    """Return what the page of a model, `here`, says of one machine."""
+def on_machine(everything: Site, name: str, machine: str, here: str) -> OnMachine:
+    """Return what the page of a model, `here`, says of one machine; `unlike` are prompts slow for this model alone."""
+    site = everything.of_machine(machine)
     newest = site.newest_on(name, machine)
     history = site.history(name, machine)
     figures = [_history_figure(site, name, machine, history, metric_id) for metric_id in HISTORY]
@@ -241,6 +246,7 @@ def on_machine(site: Site, name: str, machine: str, here: str) -> OnMachine:
         no_history="" if histories else _no_history(history),
         left_out=_left_out(histories, figures, len(site.runs[name][machine]) - len(history)),
         latencies=_latencies(site, newest, machine) if newest.good_samples else None,
+        unlike=unlike_of_model(site, site.whole.of(newest.result.run.id), name, here),
         failures=_failures(newest),
     )
 
@@ -254,7 +260,11 @@ def run_context(summary: ModelSummary) -> str:
 def _skipped(last: ModelSummary, shown: ModelSummary) -> str:
     if last.model.skipped is None:
         return ""
-    older = "" if shown is last else f" What follows is of {form.minute(shown.result.run.started_utc)}."
+    older = (
+        ""
+        if shown.result.run.id == last.result.run.id
+        else f" What follows is of {form.minute(shown.result.run.started_utc)}."
+    )
     return f"{last.model.skipped}.{older}"
 
 
@@ -467,16 +477,12 @@ class PromptAnswer:
 
 @dataclass(frozen=True)
 class ModelPage:
-    """Everything about one model. `unlike` has, by machine, the prompts that are slow for this model alone.
-
-    `marks` says whether words are marked in some answer.
-    """
+    """Everything about one model; `marks` says whether words are marked in some answer."""
 
     name: str
     summary: ModelSummary
     facts: tuple[Fact, ...]
-    machines: tuple[OnMachine, ...]
-    unlike: Mapping[str, Unlike]
+    machines: tuple[MachinePart[OnMachine], ...]
     said: tuple[PromptAnswer, ...]
     said_context: str
     marks: bool
@@ -531,16 +537,15 @@ def model_view(site: Site, name: str) -> ModelPage:
         name=name,
         summary=newest,
         facts=_facts(newest),
-        machines=tuple(on_machine(site, name, machine, here) for machine in site.runs[name]),
-        unlike={
-            machine: unlike_of_model(site, site.by_run[site.newest_on(name, machine).result.run.id], name, here)
+        machines=tuple(
+            MachinePart(f"machine-{anchor(machine)}", machine, machine, partial(on_machine, site, name, machine, here))
             for machine in site.runs[name]
-        },
+        ),
         said=tuple(said) if newest.model.samples else (),
         said_context=run_context(newest),
         marks=any("<mark " in answer.shown for one in said for answer in one.answers.distinct),
         voices=voice_lines(hearing),
-        scored_before=scored_before(site, Board(site.by_run[newest.result.run.id]), here),
+        scored_before=scored_before(site, Board(site.whole.of(newest.result.run.id)), here),
         repeats=model_repeats(site, newest, here),
     )
 
@@ -549,7 +554,7 @@ def _place_column(site: Site, rows: Sequence[ModelSummary]) -> Column:
     """Return the rank of each model by quality among the models of its newest run."""
     cells = []
     for one in rows:
-        board = Board(site.by_run[one.result.run.id])
+        board = Board(site.whole.of(one.result.run.id))
         ranks = ranked(site, board, "score")
         known = sum(other.rank is not None for other in ranks)
         if known == 1:

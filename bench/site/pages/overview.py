@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 from bench.analysis.changes import RUNS_TO_SUSPECT, Status
@@ -19,6 +20,7 @@ from bench.schema.result import Result
 from bench.site.charts.figures import Figure, sparkline
 from bench.site.charts.trade_off import trade_off
 from bench.site.dataset import Board, Site, failure_text, metric_column, model_cells
+from bench.site.machine_parts import MachinePart
 from bench.site.sections.badges import Badge, doubts, standings
 from bench.site.sections.change_entries import Entry, entries, in_short, suspect_sentence, suspect_texts, verdict_text
 from bench.site.sections.leaderboard import estimated_column, first, licence_column, rank_column, ranked
@@ -255,7 +257,7 @@ class Doubted:
 class Overview:
     """The first screen."""
 
-    sections: tuple[Section, ...]
+    sections: tuple[MachinePart[Section], ...]
     jump: str
     doubted: tuple[Doubted, ...]
     doubted_in_all: int
@@ -266,7 +268,10 @@ def overview(site: Site) -> Overview:
     """Return the first screen: a section for each machine and prompt set, then what cannot be trusted."""
     doubted = [one for summary in reversed(site.summaries) if (one := _doubted(summary)) is not None]
     return Overview(
-        sections=tuple(_section(site, board) for board in site.boards),
+        sections=tuple(
+            MachinePart(board.anchor, board.heading, board.machine, partial(_section, site, board))
+            for board in site.boards
+        ),
         jump="Machines:" if all(board.sets == 1 for board in site.boards) else "Machines and prompts:",
         doubted=tuple(doubted[:DOUBTED_SHOWN]),
         doubted_in_all=len(doubted),
@@ -274,7 +279,8 @@ def overview(site: Site) -> Overview:
     )
 
 
-def _section(site: Site, board: Board) -> Section:
+def _section(everything: Site, board: Board) -> Section:
+    site = everything.of_machine(board.machine)
     answering = board.answering
     return Section(
         board=board,

@@ -1,6 +1,7 @@
 """The prompts: a list, and a page for each."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bench.analysis.intervals import Estimate
 from bench.analysis.ranking import Ranked
@@ -13,6 +14,7 @@ from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.site.charts.figures import Figure
 from bench.site.charts.strips import Strip, strip_figure
 from bench.site.dataset import Board, Site, failure_text, judged, model_cells
+from bench.site.machine_parts import MachinePart
 from bench.site.sections.answer_cards import Cards, cards
 from bench.site.sections.leaderboard import with_interval
 from bench.site.sections.outlier_tables import Unlike, no_outliers, outlier_table, unlike_on_prompt
@@ -56,7 +58,7 @@ class PromptPage:
 
     prompt: PromptRecord
     facets: tuple[FacetRecord, ...]
-    boards: tuple[PromptOnBoard, ...]
+    boards: tuple[MachinePart[PromptOnBoard], ...]
     before: str
     after: str
 
@@ -82,9 +84,15 @@ def prompts_of(site: Site) -> dict[str, PromptRecord]:
     return found
 
 
-def prompt_list(site: Site) -> tuple[PromptList, ...]:
-    """Return the prompts of each machine's newest run: who answers best, who is done first."""
-    return tuple(PromptList(board, _list_table(site, board)) for board in site.boards)
+def prompt_list(site: Site) -> tuple[MachinePart[PromptList], ...]:
+    """Return the prompts of each machine's newest run, as parts of PromptList: who answers best, who is done first."""
+    return tuple(
+        MachinePart(board.anchor, board.heading, board.machine, partial(_listed, site, board)) for board in site.boards
+    )
+
+
+def _listed(everything: Site, board: Board) -> PromptList:
+    return PromptList(board, _list_table(everything.of_machine(board.machine), board))
 
 
 def prompt_view(site: Site, prompt: PromptRecord) -> PromptPage:
@@ -96,7 +104,10 @@ def prompt_view(site: Site, prompt: PromptRecord) -> PromptPage:
     return PromptPage(
         prompt=prompt,
         facets=prompt.facets,
-        boards=tuple(_on_board(site, board, prompt, here) for board in boards),
+        boards=tuple(
+            MachinePart(board.anchor, board.heading, board.machine, partial(_on_board, site, board, prompt, here))
+            for board in boards
+        ),
         before=relative(here, prompt_page(order[place - 1])) if place else "",
         after=relative(here, prompt_page(order[place + 1])) if place + 1 < len(order) else "",
     )
@@ -170,7 +181,8 @@ def _ranks_on(site: Site, board: Board, prompt_id: str, metric_id: str) -> tuple
     return site.estimates.ranks(board.result, names, metric_id, prompt_id)
 
 
-def _on_board(site: Site, board: Board, prompt: PromptRecord, here: str) -> PromptOnBoard:
+def _on_board(everything: Site, board: Board, prompt: PromptRecord, here: str) -> PromptOnBoard:
+    site = everything.of_machine(board.machine)
     own = next(one for one in board.result.prompt_set.prompts if one.id == prompt.id)
     models = board.summary.models
     strips = [

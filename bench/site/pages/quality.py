@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 import altair as alt
@@ -16,10 +16,12 @@ from bench.report.palette import Mark
 from bench.report.tables import number_column
 from bench.report.text import anchor, joined, relative, shortened
 from bench.schema.prompts import FacetRecord, PromptRecord
+from bench.schema.review import SCORES
 from bench.site.charts.figures import Figure, plain
 from bench.site.charts.kinds import BAR_OPACITY, BAR_WIDTH, QUALITY, Row, Spec, finished, scale_encoding
-from bench.site.charts.trade_off import trade_off
+from bench.site.charts.trade_off import has_trade_off, trade_off
 from bench.site.dataset import Board, Site, failure_text
+from bench.site.machine_parts import MachinePart
 from bench.site.sections.answer_cards import SIGNS, Grades, State, grades_of, state_of
 from bench.site.sections.leaderboard import estimated, first, rank_cell, ranked
 from bench.site.sections.quality_by_rater import SourceMatrix, source_matrices
@@ -27,6 +29,9 @@ from bench.site.urls import model_page, prompt_page
 
 MOST_RUNS: Final = 200
 """Newest runs that are drawn."""
+
+COST: Final = "memory_peak_bytes"
+"""What quality is held against on this page."""
 
 INTERVALS_SHOWN: Final = 60
 """Runs up to which each has the bar of its interval: more of them would be a band that hides the line."""
@@ -44,9 +49,12 @@ class QualityOverTime:
     no_history: str
 
 
-def quality_over_time(site: Site) -> tuple[QualityOverTime, ...]:
+def quality_over_time(site: Site) -> tuple[MachinePart[QualityOverTime], ...]:
     """Return the histories of quality for each machine, by model in the order of its newest run."""
-    return tuple(_on_board(site, board) for board in site.boards)
+    return tuple(
+        MachinePart(f"over-time-{board.anchor}", board.heading, board.machine, partial(_on_board, site, board))
+        for board in site.boards
+    )
 
 
 def score_history(rows: Sequence[Row], bars: Sequence[Row], mark: Mark) -> Spec:
@@ -62,7 +70,8 @@ def score_history(rows: Sequence[Row], bars: Sequence[Row], mark: Mark) -> Spec:
     return spec
 
 
-def _on_board(site: Site, board: Board) -> QualityOverTime:
+def _on_board(everything: Site, board: Board) -> QualityOverTime:
+    site = everything.of_machine(board.machine)
     figures, short = [], []
     for one in board.summary.models:
         name = one.model.name
@@ -86,7 +95,7 @@ def _figure(site: Site, board: Board, name: str, known: Sequence[ModelSummary]) 
     rows: list[Row] = []
     bars: list[Row] = []
     for run in known:
-        stamp, interval = form.stamp(run.result.run.started_utc), site.estimates.of(run, "score").interval
+        stamp, interval = form.stamp(run.result.run.started_utc), site.estimates.of_score(run).interval
         row: Row = {
             "date": stamp,
             "value": form.plotted(run.score or 0.0, SCALE),
@@ -100,7 +109,7 @@ def _figure(site: Site, board: Board, name: str, known: Sequence[ModelSummary]) 
             )
         rows.append(row)
     shown = bars if len(known) <= INTERVALS_SHOWN else []
-    why = site.estimates.of(known[-1], "score").why
+    why = site.estimates.of_score(known[-1]).why
     intervals = _interval_words(len(shown), len(bars), why)
     return Figure(
         id=f"quality-{board.anchor}-{anchor(name)}",
@@ -120,14 +129,14 @@ def _course(known: Sequence[ModelSummary]) -> str:
 
 def _interval_words(shown: int, known: int, why: str | None) -> str:
     if shown:
-        return "Bars: 95 % intervals of the mean over prompts like these."
+        return f"Bars: {form.confidence()} intervals of the mean over prompts like these."
     return f"No intervals: {why}." if why and not known else "With so many runs intervals are not drawn."
 
 
 @cache
 def _score_history_kind() -> Spec:
     x = alt.X("date:T", title=None, axis=alt.Axis(tickCount=5, grid=False))
-    axis = alt.Axis(values=[1, 2, 3, 4, 5], format="d")
+    axis = alt.Axis(values=list(SCORES), format="d")
     y = alt.Y("value:Q", axis=axis)
     bars = (
         alt.Chart(alt.NamedData("intervals"))
@@ -143,7 +152,7 @@ def _score_history_kind() -> Spec:
             y=y,
             tooltip=[
                 alt.Tooltip("date:T", title="Run", format="%Y-%m-%d %H:%M"),
-                alt.Tooltip("value:Q", title="Quality (1–5)", format=".1f"),
+                alt.Tooltip("value:Q", title=QUALITY.title, format=".1f"),
                 alt.Tooltip("interval:N", title="its interval"),
                 alt.Tooltip("run:N", title="Commit"),
             ],
@@ -221,24 +230,35 @@ class Matrix:
 class QualityPage:
     """The whole page: by the program, then by every source, over time, and against memory."""
 
-    matrices: tuple[Matrix, ...]
+    matrices: tuple[MachinePart[Matrix], ...]
     sources: tuple[SourceMatrix, ...]
-    over_time: tuple[QualityOverTime, ...]
-    costs: tuple[Figure, ...]
+    over_time: tuple[MachinePart[QualityOverTime], ...]
+    costs: tuple[MachinePart[Figure | None], ...]
 
 
 def quality_page(site: Site) -> QualityPage:
     """Return the page, each part of it by machine."""
-    costs = (trade_off(site, board, "memory_peak_bytes", "Peak memory") for board in site.boards)
     return QualityPage(
-        matrices=tuple(_matrix(site, board) for board in site.boards),
+        matrices=tuple(
+            MachinePart(board.anchor, board.heading, board.machine, partial(_matrix, site, board))
+            for board in site.boards
+        ),
         sources=source_matrices(site, HERE),
         over_time=quality_over_time(site),
-        costs=tuple(figure for figure in costs if figure is not None),
+        costs=tuple(
+            MachinePart(f"costs-{board.anchor}", board.heading, board.machine, partial(_cost, site, board))
+            for board in site.boards
+            if has_trade_off(board, COST)
+        ),
     )
 
 
-def _matrix(site: Site, board: Board) -> Matrix:
+def _cost(everything: Site, board: Board) -> Figure | None:
+    return trade_off(everything.of_machine(board.machine), board, COST, "Peak memory")
+
+
+def _matrix(everything: Site, board: Board) -> Matrix:
+    site = everything.of_machine(board.machine)
     grades = grades_of(board.result)
     models = board.summary.models
     ranks = ranked(site, board, "score")
@@ -299,7 +319,7 @@ def _square(one: ModelSummary, prompt: PromptRecord) -> MatrixScore:
     if one.model.skipped is not None:
         return MatrixScore("skipped", "skipped", why=failure_text(one))
     if value is not None:
-        return MatrixScore(form.score(value), shade=str(min(5, max(1, round(value)))))
+        return MatrixScore(form.score(value), shade=str(form.nearest_score(value)))
     samples = [sample for sample in one.model.samples if sample.prompt == prompt.id]
     if not any(sample.failure is None for sample in samples):
         return MatrixScore("failed", "none", why=failure_text(one) if not samples else "every sample failed")

@@ -7,7 +7,7 @@ from bench.analysis.summary import ModelSummary, RunSummary
 from bench.metrics.registry import SAMPLE_METRICS
 from bench.report import format as form
 from bench.report.tables import Cell, Table, name_column, table
-from bench.report.text import relative, run_key, shortened, visible
+from bench.report.text import relative, shortened, visible
 from bench.schema.machine import Machine
 from bench.schema.result import Result
 from bench.schema.sample import FAILURE_KINDS, Sample
@@ -24,14 +24,16 @@ from bench.site.sections.run_viewer import (
     list_section,
     load_sections,
     machine_sections,
+    opinions,
     rows_section,
     said,
     source_sections,
     table_section,
 )
-from bench.site.urls import run_page
+from bench.site.urls import DATA, run_file, run_page
 
 LIST = "report/runs.html"
+DATA_OF_RUNS = f"{DATA}/runs/"
 SAMPLE_COLUMNS = ("ttft_s", "decode_tokens_per_s", "longest_stall_s", "e2e_s")
 
 
@@ -59,43 +61,56 @@ def run_lines(site: Site) -> tuple[RunLine, ...]:
     return tuple(_line(summary) for summary in reversed(site.summaries))
 
 
-def run_data(summary: RunSummary, changed: Sequence[Json] = (), hearing: Hearing | None = None) -> Json:
+def run_data(summary: RunSummary) -> Json:
     """Return a run as the viewer shows it: sections of facts and tables, every cell text that is ready to read.
 
-    `changed` are the sections on what shifted with the run; `hearing` is what judges and people said of its answers.
+    It goes by the result file alone. `later_at` is the number of sections before those that `run_data_later` has.
     """
     result = summary.result
-    sections = [
+    first = [
         list_section("Reasons for doubt", doubts(summary)),
         facts_section("Run", _run_facts(result)),
         table_section("Models", _model_table(summary)),
-        *(source_sections(summary, hearing) if hearing is not None else ()),
-        *changed,
+    ]
+    then = [
         facts_section("Machine", _machine_facts(result.machine)),
         *(section for one in summary.models for section in load_sections(one)),
         *machine_sections(summary),
         facts_section("Versions", sorted(result.machine.versions.items())),
         facts_section("Configuration", _flat(result.config.resolved)) | {"fold": True},
     ]
-    found = said(summary, hearing)
+    found = said(summary)
     for one in summary.models:
-        sections += _model_sections(one, found)
+        then += _model_sections(one, found)
+    shown = [section for section in first if section["rows"]]
     return {
         "id": visible(result.run.id),
         "when": form.minute(result.run.started_utc),
         "standings": [{"kind": one.kind, "text": one.sentence} for one in standings(summary)],
-        "sections": [section for section in sections if section["rows"]],
+        "sections": [*shown, *(section for section in then if section["rows"])],
+        "later_at": len(shown),
         "prompts": found.prompts,
         "answers": found.answers,
-        "json": f"{run_key(result.run.id)}.json",
-        "csv": f"{run_key(result.run.id)}.csv",
+        "json": relative(DATA_OF_RUNS, run_file(result, "json")),
+        "csv": relative(DATA_OF_RUNS, run_file(result, "csv")),
+    }
+
+
+def run_data_later(summary: RunSummary, changed: Sequence[Json], hearing: Hearing | None) -> Json:
+    """Return what is known of a run only after it, as the viewer shows it: sections, and what was said of each answer.
+
+    `changed` are the sections on what shifted with the run; `hearing` is what judges and people said of its answers.
+    """
+    sections = [*(source_sections(summary, hearing) if hearing is not None else ()), *changed]
+    return {
+        "sections": [section for section in sections if section["rows"]],
+        "answers": opinions(summary, hearing) if hearing is not None else [],
     }
 
 
 def _line(summary: RunSummary) -> RunLine:
     result = summary.result
     run = result.run
-    data = f"report/data/runs/{run_key(run.id)}"
     return RunLine(
         href=relative(LIST, run_page(result)),
         minute=form.minute(run.started_utc),
@@ -108,8 +123,8 @@ def _line(summary: RunSummary) -> RunLine:
         version=run.tool_version,
         commit=_commit(result),
         doubts=doubts(summary),
-        json_href=relative(LIST, f"{data}.json"),
-        csv_href=relative(LIST, f"{data}.csv"),
+        json_href=relative(LIST, run_file(result, "json")),
+        csv_href=relative(LIST, run_file(result, "csv")),
     )
 
 
@@ -182,7 +197,7 @@ def _state(one: ModelSummary) -> str:
 
 
 def _model_sections(one: ModelSummary, found: RunAnswers) -> list[Json]:
-    titles = {prompt.id: prompt.title for prompt in one.result.prompt_set.prompts}
+    titles = {prompt.id: visible(prompt.title) for prompt in one.result.prompt_set.prompts}
     name = shortened(visible(one.model.name), 60)
     return [
         _sample_section(f"Samples of {name}", one.model.samples, titles),
@@ -193,24 +208,21 @@ def _model_sections(one: ModelSummary, found: RunAnswers) -> list[Json]:
 
 def _sample_section(heading: str, samples: Sequence[Sample], titles: dict[str, str]) -> Json:
     chosen = [one for one in SAMPLE_METRICS if one.id in SAMPLE_COLUMNS]
-    values = [[one.value(sample) for one in chosen] for sample in samples]
-    scales = [form.scale(one.unit, [row[place] for row in values]) for place, one in enumerate(chosen)]
+    values = [[one.value(sample) for sample in samples] for one in chosen]
+    scales = [form.scale(one.unit, found) for one, found in zip(chosen, values, strict=True)]
     columns = [column("Order", numeric=True), column("Round", numeric=True), column("Prompt")]
     columns += [column(one.symbol, scale.unit, numeric=True) for one, scale in zip(chosen, scales, strict=True)]
     columns += [column("Output", "tokens", numeric=True), column("Ended")]
-    rows = []
-    for sample, found in zip(samples, values, strict=True):
-        rows.append(
-            [
-                str(sample.position),
-                str(sample.round),
-                titles[sample.prompt],
-                *(form.quantity(value, scale) for value, scale in zip(found, scales, strict=True)),
-                form.NO_VALUE if sample.output_tokens is None else f"{sample.output_tokens:,}",
-                _ended(sample),
-            ]
-        )
-    return rows_section(heading, columns, rows)
+    tokens = [sample.output_tokens for sample in samples]
+    texts = [
+        [str(sample.position) for sample in samples],
+        [str(sample.round) for sample in samples],
+        [titles[sample.prompt] for sample in samples],
+        *([form.quantity(value, scale) for value in found] for found, scale in zip(values, scales, strict=True)),
+        [form.NO_VALUE if count is None else f"{count:,}" for count in tokens],
+        [visible(_ended(sample)) for sample in samples],
+    ]
+    return rows_section(heading, columns, [list(row) for row in zip(*texts, strict=True)])
 
 
 def _ended(sample: Sample) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 from bench.analysis.changes import FLOOR, LevelStretch, levels, replay
 from bench.analysis.intervals import Interval, intervals
 from bench.analysis.pairwise import Crossed, crossed
-from bench.analysis.ranking import LEVEL
 from bench.report import format as form
 from bench.report.palette import Mark
 from bench.report.text import joined
@@ -19,8 +18,7 @@ from bench.site.charts import explained as verdict_charts
 from bench.site.charts import kinds as charts
 from bench.site.charts.figures import Figure
 from bench.site.estimates import SEED
-from bench.stats.bootstrap import RESAMPLES, THESE, About, Floats, Prompts, RequestValues
-from bench.stats.change_points import RUNS_BEFORE, RUNS_TO_CONFIRM
+from bench.stats.bootstrap import THESE, About, Floats, Prompts, RequestValues
 
 TRUTH_S: Final = 1.0
 """Median latency of the made-up model over all prompts that there could be."""
@@ -234,7 +232,6 @@ class Verdicts:
     runs_again: Figure
     history: Figure
     turns: Figure
-    limits: dict[str, str]
 
 
 def verdicts() -> Verdicts:
@@ -244,14 +241,6 @@ def verdicts() -> Verdicts:
         runs_again=_runs_again(),
         history=_history(),
         turns=_turns(),
-        limits={
-            "floor": form.share(FLOOR),
-            "resamples": f"{RESAMPLES:,}",
-            "level": form.share(LEVEL),
-            "before": str(RUNS_BEFORE),
-            "confirm": str(RUNS_TO_CONFIRM),
-            "ratio": form.share(RATIO),
-        },
     )
 
 
@@ -314,8 +303,8 @@ def _runs_again() -> Figure:
         id="runs-again",
         sentence=f"{len(made)} runs between which nothing changed: a rule that compares each with the one before would "
         f"have cried {form.count(cries, 'time')}.",
-        caption=f"{MADE_UP}: medians of the same prompts, lines their 95 % intervals. In words: more than "
-        f"{form.share(RATIO)} from the run before. Dashed: the level, which stays.",
+        caption=f"{MADE_UP}: medians of the same prompts, lines their {form.confidence()} intervals. In words: more "
+        f"than {form.share(RATIO)} from the run before. Dashed: the level, which stays.",
         spec=verdict_charts.runs_again(
             rows,
             form.plotted(level, SCALE),
@@ -374,8 +363,8 @@ def _turns() -> Figure:
         id="turns",
         sentence=f"A and B in turns on a machine that gets slower: beside its neighbour B takes "
         f"{form.percent(expm1(made.beside.value))} longer.",
-        caption=f"{MADE_UP}: {PAIRS} pairs, B in truth {form.share(SLOWER)} slower; a line joins each pair. The 95 % "
-        f"interval is {low} to {high}. All of A first and then all of B would have said "
+        caption=f"{MADE_UP}: {PAIRS} pairs, B in truth {form.share(SLOWER)} slower; a line joins each pair. The "
+        f"{form.confidence()} interval is {low} to {high}. All of A first and then all of B would have said "
         f"{form.change(made.one_after_the_other)}.",
         spec=verdict_charts.turns(
             rows,

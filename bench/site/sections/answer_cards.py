@@ -15,16 +15,18 @@ from markupsafe import Markup
 
 from bench.analysis.ratings import Item, answer_score
 from bench.analysis.summary import ModelSummary
-from bench.quality.grading import score
+from bench.quality.grading import HIGHEST_SCORE, score
 from bench.report import format as form
 from bench.report.palette import Mark
-from bench.report.text import escape, relative, run_key, shortened
+from bench.report.text import escape, relative, shortened
+from bench.schema.model_run import ModelRun
 from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.schema.result import FacetGrade, Result
+from bench.schema.sample import Sample
 from bench.site.dataset import Board, Site, failure_text
 from bench.site.sections.raters import SILENT, WHY_LENGTH, Voice
 from bench.site.sections.reviewed_runs import Earlier, VoiceLine, scored_before, voice_lines
-from bench.site.urls import model_page
+from bench.site.urls import model_page, run_file
 
 MOST_MARKS: Final = 200
 """Words that are marked in one answer, from its start on."""
@@ -303,7 +305,7 @@ class FailureCount:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one model said to one prompt. `whole` is the address of the run's data, from the site's root."""
+    """What one model said to one prompt. `whole` is the address of the run's file, from the site's root."""
 
     distinct: tuple[FoldedAnswer, ...]
     failures: tuple[FailureCount, ...]
@@ -315,9 +317,26 @@ def grades_of(result: Result) -> Grades:
     return {(grade.prompt, grade.output): grade.facets for grade in result.grades}
 
 
-def answers(summary: ModelSummary, prompt: PromptRecord, grades: Grades, voices: Sequence[Voice] = ()) -> Answers:
-    """Return what a model said to a prompt, the most frequent answer first, and what `voices` say of each."""
-    samples = [sample for sample in summary.model.samples if sample.prompt == prompt.id]
+def by_prompt(model: ModelRun) -> Mapping[str, Sequence[Sample]]:
+    """Return the measured samples of a model by prompt, in order of sending; of a prompt without any there is none."""
+    found: dict[str, list[Sample]] = {}
+    for sample in model.samples:
+        found.setdefault(sample.prompt, []).append(sample)
+    return found
+
+
+def answers(
+    summary: ModelSummary,
+    prompt: PromptRecord,
+    grades: Grades,
+    voices: Sequence[Voice] = (),
+    samples: Sequence[Sample] | None = None,
+) -> Answers:
+    """Return what a model said to a prompt, the most frequent answer first, and what `voices` say of each.
+
+    `samples` are those of the prompt, where somebody has them already.
+    """
+    samples = by_prompt(summary.model).get(prompt.id, ()) if samples is None else samples
     good = [sample for sample in samples if sample.failure is None and sample.output is not None]
     counted = Counter(sample.output for sample in good if sample.output is not None)
     distinct = []
@@ -347,7 +366,7 @@ def answers(summary: ModelSummary, prompt: PromptRecord, grades: Grades, voices:
         )
     failed = Counter((sample.failure.kind, sample.failure.message) for sample in samples if sample.failure is not None)
     failures = [FailureCount(_times(count, len(samples)), *what) for what, count in failed.most_common()]
-    return Answers(tuple(distinct), tuple(failures), run_data_page(summary.result))
+    return Answers(tuple(distinct), tuple(failures), run_file(summary.result, "json"))
 
 
 def facets(
@@ -374,11 +393,6 @@ def state_of(credit: float | None) -> State:
     return "failed" if credit <= 0 else "partly"
 
 
-def run_data_page(result: Result) -> str:
-    """Return the address of a run's result file, from the site's root."""
-    return f"report/data/runs/{run_key(result.run.id)}.json"
-
-
 def _cut(text: str) -> str:
     if len(text) <= LONGEST_ANSWER:
         return ""
@@ -388,7 +402,7 @@ def _cut(text: str) -> str:
 def _opinion(voice: Voice, item: Item) -> Opinion:
     given = voice.scores.get(item)
     why = voice.why_unscored(item) if given is None else voice.reasons.get(item, "")
-    text = "unscored" if given is None else f"{form.short(given)} of 5"
+    text = "unscored" if given is None else f"{form.short(given)} of {HIGHEST_SCORE}"
     return Opinion(voice.label, text, shortened(why, WHY_LENGTH), DOUBTED if voice.doubt else "")
 
 

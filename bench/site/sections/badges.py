@@ -7,8 +7,10 @@ from bench.analysis.summary import ModelSummary, RunSummary
 from bench.metrics.client_error import BETWEEN_CHUNKS, FROM_START, resolvable, smallest_resolvable_s
 from bench.metrics.load import CLIENT_LIMIT, client_share, level_key
 from bench.report import format as form
+from bench.report.reasons import reason_words
 from bench.report.text import joined
 from bench.site.sections.level_tables import key_name
+from bench.stats.distribution import VALUES_NEEDED
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def standings(summary: RunSummary) -> tuple[Badge, ...]:
     return tuple(found)
 
 
-FEW_SAMPLES: Final = 20
+FEW_SAMPLES: Final = VALUES_NEEDED["p95"]
 """Good samples below which a model's numbers are weak: there is no p95."""
 
 SHARED_LIMIT: Final = 0.1
@@ -74,7 +76,7 @@ def doubts(summary: RunSummary) -> tuple[str, ...]:
             found.append(f"{one.model.name} gave no good answer")
     found += _failed_samples(summary)
     if summary.steadiness.verdict == "unsteady":
-        found += [f"the machine was unsteady ({reason})" for reason in summary.steadiness.reasons]
+        found += [f"the machine was unsteady ({reason_words(reason)})" for reason in summary.steadiness.reasons]
     for one in tried:
         found += _not_resolvable(one)
         found += _shared_reads(one)

@@ -56,9 +56,12 @@ class ByLength:
 
 def by_length(site: Site, name: str, machine: str, here: str) -> ByLength | None:
     """Return the section of a model on a machine; None where no run of it there has a matrix of lengths."""
-    newest = next((one for one in reversed(site.runs[name][machine]) if one.model.lengths), None)
-    matrix = None if newest is None else length_matrix(newest.model)
-    if newest is None or matrix is None:
+    found = next((one for one in reversed(site.runs[name][machine]) if one.model.lengths), None)
+    if found is None:
+        return None
+    newest = site.whole_model(found)
+    matrix = length_matrix(newest.model)
+    if matrix is None:
         return None
     place = f"lengths-{anchor(machine)}"
     caption = f"{shortened(plain(name), 40)}, {lengths_context(newest, matrix)}"
@@ -128,7 +131,7 @@ def heat_map(label: str, matrix: LengthMatrix, part: str) -> HeatMap:
             squares.append(_square(cell, part, fastest if cell in telling else None))
             if cell is not None and cell.read is not None:
                 came.append(cell.read.median)
-        small = f"{median(came):,.0f} came" if came and median(came) != prompt_tokens else ""
+        small = f"{form.whole(median(came))} came" if came and median(came) != prompt_tokens else ""
         rows.append((f"{prompt_tokens:,}", small, tuple(squares)))
     return HeatMap(label, tuple(f"{tokens:,}" for tokens in matrix.output_tokens), tuple(rows))
 
@@ -143,7 +146,7 @@ def _square(cell: CellSummary | None, part: str, fastest: float | None) -> Lengt
     if spread is None:
         return LengthCellView(WORDS["none"] if cell.good else WORDS["failed"], failed, "none")
     reach = "" if spread.count == 1 else f"{form.number(spread.minimum)}–{form.number(spread.maximum)}"
-    ended = f"up to {cell.written.maximum:,.0f} tokens" if fastest is None and cell.written is not None else ""
+    ended = f"up to {form.whole(cell.written.maximum)} tokens" if fastest is None and cell.written is not None else ""
     small = " · ".join(words for words in (reach, ended, failed) if words)
     shade = "few" if fastest is None else str(ceil(SHADES * spread.median / fastest))
     return LengthCellView(form.number(spread.median), small, shade)
@@ -160,7 +163,7 @@ def _notes(cell: CellSummary) -> list[str]:
     if cell.good:
         notes += [f"{place}, no {part} speed: {cell.undefined[part]}" for part in PARTS if part in cell.undefined]
     if cell.ended_short and cell.written is not None:
-        notes.append(f"{place}: the answers ended after {cell.written.maximum:,.0f} tokens at most")
+        notes.append(f"{place}: the answers ended after {form.whole(cell.written.maximum)} tokens at most")
     return notes
 
 

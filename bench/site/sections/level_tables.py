@@ -7,11 +7,12 @@ from typing import Final
 from bench.analysis.compare import STRETCHES
 from bench.analysis.level_intervals import WITH_INTERVAL, level_estimate
 from bench.analysis.summary import ModelSummary
-from bench.metrics.client_error import resolvable, smallest_resolvable_s
+from bench.metrics.client_error import TIMES_THE_ERROR, resolvable, smallest_resolvable_s
 from bench.metrics.levels import level_metric, level_value, why_undefined
 from bench.metrics.load import Goodput, LevelKey, LevelSummary, Limits
 from bench.metrics.saturation import Knee, RateVerdict, rate_verdict
 from bench.report import format as form
+from bench.report.reasons import rate_words
 from bench.report.tables import Cell, CellValue, Column, Table, name_column, number_column, table, text_column
 from bench.report.text import relative
 from bench.site.dataset import Site, placed
@@ -48,10 +49,10 @@ CLIENT_NOTE: Final = "the client is one process, which one core serves: here it 
 
 FROM_SCHEDULE: Final = "Latencies count from when a request was due. In small type: from when it was sent."
 
-INTERVALS: Final = f"In small type: 95 % intervals, by how {STRETCHES} stretches of a level differ"
+INTERVALS: Final = f"In small type: {form.confidence()} intervals, by how {STRETCHES} stretches of a level differ"
 """What a table of levels has below its numbers, in words."""
 
-BARS: Final = " Bars: 95 % intervals."
+BARS: Final = f" Bars: {form.confidence()} intervals."
 """What a caption says of them."""
 
 FROM_START: Final = {"ttft_s": "ttft_s", "e2e_s": "e2e_s", "itl_s": "itl_s"}
@@ -176,7 +177,7 @@ def measured_level(level: LevelSummary, metric_id: str) -> CellValue:
 
 def load_context(levels: Sequence[LevelSummary]) -> str:
     """Return where, how and when levels of one machine were measured, in one line."""
-    windows = sorted({round(one.window_s, 1) for one in levels})
+    windows = sorted({form.tenths(one.window_s) for one in levels})
     least = "" if windows[0] == windows[-1] else f"{form.short(windows[0])} to "
     moments = sorted({one.result.run.started_utc for one in levels})
     return placed(
@@ -213,7 +214,9 @@ def _name_cell(level: LevelSummary, at: object, changed: LevelChange | None) -> 
         words.append("ended early")
     if changed is not None:
         words.append(changed.words)
-    note = level.record.ended_early or (verdict.why if verdict is not None and verdict.word != "sustained" else "")
+    note = level.record.ended_early or (
+        rate_words(verdict) if verdict is not None and verdict.word != "sustained" else ""
+    )
     return Cell(level_name(level), small=" · ".join(words), href="" if changed is None else changed.href, note=note)
 
 
@@ -253,7 +256,10 @@ def _without_interval(level: LevelSummary, metric_id: str) -> CellValue:
     if limited_as is not None and not resolvable(limited_as, value, level.client_error):
         limit = form.with_unit(smallest_resolvable_s(limited_as, level.client_error), "s")
         return CellValue(
-            value, "coarse", f"below {limit}, which is three times the client’s own error", "not resolvable"
+            value,
+            "coarse",
+            f"below {limit}, which is {form.in_words(TIMES_THE_ERROR)} times the client’s own error",
+            "not resolvable",
         )
     if name == "itl_s" and level.gaps is not None and level.gaps.relative_error:
         return CellValue(value, why=f"from a histogram: off by {form.percent(level.gaps.relative_error)} at most")

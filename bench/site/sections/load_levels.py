@@ -59,9 +59,10 @@ def newest_loaded(runs: Sequence[ModelSummary]) -> ModelSummary | None:
 
 def under_load(site: Site, name: str, machine: str, here: str) -> UnderLoad | None:
     """Return the section of a model on a machine; None where no run of it there has levels of load."""
-    newest = newest_loaded(site.runs[name][machine])
-    if newest is None:
+    found = newest_loaded(site.runs[name][machine])
+    if found is None:
         return None
+    newest = site.whole_model(found)
     levels = level_summaries(newest.result, newest.model)
     limits = limits_of(newest.result)
     marks = {plain(name): site.marks[name]}

@@ -208,7 +208,7 @@ def _facet_rows(
 
 
 def _scored(value: float, voice: Voice) -> RaterScore:
-    return RaterScore(form.score(value), str(min(5, max(1, round(value)))), doubted=bool(voice.doubt))
+    return RaterScore(form.score(value), str(form.nearest_score(value)), doubted=bool(voice.doubt))
 
 
 def _missing(why: str, voice: Voice, notes: _Notes) -> RaterScore:

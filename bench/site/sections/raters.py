@@ -1,6 +1,6 @@
 """Who gave scores to the answers of a run, what each said of a facet, and how far to believe it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -90,8 +90,9 @@ class Hearing:
 class Hearings:
     """The hearings of runs, each worked out when it is first asked for: its intervals take a tenth of a second."""
 
-    def __init__(self, reviews: Mapping[str, Reviews]) -> None:
+    def __init__(self, reviews: Mapping[str, Reviews], read: Callable[[str], Result]) -> None:
         self._reviews = reviews
+        self._read = read
         self._found: dict[str, Hearing] = {}
 
     def has(self, result: Result) -> bool:
@@ -100,9 +101,9 @@ class Hearings:
         return reviews is not None and bool(reviews.judgements or reviews.annotations)
 
     def of(self, result: Result) -> Hearing:
-        """Return the hearing of a run."""
+        """Return the hearing of a run, which may be condensed."""
         if result.run.id not in self._found:
-            self._found[result.run.id] = hearing(result, self._reviews.get(result.run.id, Reviews()))
+            self._found[result.run.id] = hearing(self._read(result.run.id), self._reviews.get(result.run.id, Reviews()))
         return self._found[result.run.id]
 
 

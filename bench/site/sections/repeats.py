@@ -79,7 +79,7 @@ def model_repeats(site: Site, summary: ModelSummary, here: str) -> Repeats:
     """Return what a model said otherwise in its newest run, for its page `here`."""
     titles = {prompt.id: prompt.title for prompt in summary.result.prompt_set.prompts}
     found, changes = site.drift.consistency(summary), site.drift.changes(summary)
-    before = site.by_run[changes.since].result if changes.since is not None else None
+    before = site.whole.of(changes.since).result if changes.since is not None else None
     if found.why is not None:
         sentence = f"Not looked at, whether it repeats itself: {found.why}."
     elif not found.wavering:

@@ -52,7 +52,9 @@ def scored_run(site: Site, board: Board) -> Scored | None:
         if one.result.machine.name == board.machine and one.result.prompt_set.id == board.prompt_set
     ]
     found = next((one for one in runs if site.hearings.has(one.result)), None)
-    return None if found is None else Scored(found, board.anchor, found is runs[0])
+    if found is None:
+        return None
+    return Scored(site.whole.of(found.result.run.id), board.anchor, found is runs[0])
 
 
 def scored_before(site: Site, board: Board, here: str) -> Earlier | None:
@@ -77,8 +79,7 @@ def scored_before(site: Site, board: Board, here: str) -> Earlier | None:
 
 def page_of_prompt(site: Site, prompt_id: str, here: str) -> str:
     """Return the link from the page `here` to the page of a prompt; nothing where no newest run asks it."""
-    asked = any(prompt.id == prompt_id for board in site.boards for prompt in board.result.prompt_set.prompts)
-    return relative(here, prompt_page(prompt_id)) if asked else ""
+    return relative(here, prompt_page(prompt_id)) if prompt_id in site.asked else ""
 
 
 def voice_lines(hearing: Hearing) -> tuple[VoiceLine, ...]:

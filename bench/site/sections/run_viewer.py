@@ -1,20 +1,22 @@
 """The sections of the run viewer as plain data: steadiness, loads, memory, energy, lengths, answers and scores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bench.analysis.ratings import prompt_scores_of
 from bench.analysis.summary import ModelSummary, RunSummary
 from bench.analysis.trust import meanwhile
-from bench.metrics.client_error import ErrorSize, error_of
+from bench.metrics.client_error import TIMES_THE_ERROR, ErrorSize, error_of
 from bench.metrics.lengths import CellSummary, Spread, length_matrix
 from bench.metrics.load import level_summaries
 from bench.metrics.resources import ENERGY_SOURCES
 from bench.metrics.saturation import knee
 from bench.metrics.scores import mean_score
 from bench.metrics.timing import NANOSECONDS_PER_SECOND, loads_s, measured_before_version_2
+from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
 from bench.report import format as form
+from bench.report.reasons import reason_words
 from bench.report.tables import (
     Cell,
     CellValue,
@@ -31,7 +33,7 @@ from bench.report.text import shortened, visible
 from bench.schema.machine import MachineWatch, Probe
 from bench.schema.migrate import NOT_YET
 from bench.site.dataset import measured, metric_column
-from bench.site.sections.answer_cards import FacetView, FoldedAnswer, MarkedPiece, Opinion, answers, grades_of
+from bench.site.sections.answer_cards import FoldedAnswer, MarkedPiece, Opinion, answers, by_prompt, grades_of
 from bench.site.sections.lengths import lengths_sentence
 from bench.site.sections.level_tables import CLOSED_VIEWER_COLUMNS, FROM_SCHEDULE, OPEN_VIEWER_COLUMNS, level_table
 from bench.site.sections.load_levels import closed_sentence, rates_sentence
@@ -43,7 +45,7 @@ Json = dict[str, Any]
 
 def facts_section(heading: str, facts: Sequence[tuple[str, str]]) -> Json:
     """Return names with their values."""
-    return {"heading": heading, "kind": "facts", "rows": visible_rows([list(fact) for fact in facts])}
+    return {"heading": heading, "kind": "facts", "rows": [[visible(name), visible(value)] for name, value in facts]}
 
 
 def list_section(heading: str, lines: Sequence[str]) -> Json:
@@ -53,26 +55,21 @@ def list_section(heading: str, lines: Sequence[str]) -> Json:
 
 def table_section(heading: str, shown: Table, says: str = "") -> Json:
     """Return a table, with a sentence above it that says what it shows."""
-    columns = [column(one.label, one.unit, numeric=one.numeric) for one in shown.columns]
+    columns = [column(visible(one.label), visible(one.unit), numeric=one.numeric) for one in shown.columns]
     rows = [[_cell(cell) for cell in row] for row in shown.rows]
     notes = [visible(f"{note.letter}: {note.text}") for note in shown.notes]
     section = {"heading": heading, "kind": "table", "columns": columns, "rows": rows, "notes": notes}
     return section | ({"says": visible(says)} if says else {})
 
 
-def rows_section(heading: str, columns: Sequence[Json], rows: Sequence[Sequence[str]]) -> Json:
-    """Return a long table of texts that opens when a reader asks for it."""
-    return {"heading": heading, "kind": "table", "fold": True, "columns": list(columns), "rows": visible_rows(rows)}
+def rows_section(heading: str, columns: Sequence[Json], rows: Sequence[list[str]]) -> Json:
+    """Return a long table of texts, in which nothing is invisible, that opens when a reader asks for it."""
+    return {"heading": heading, "kind": "table", "fold": True, "columns": list(columns), "rows": list(rows)}
 
 
 def column(label: str, unit: str = "", numeric: bool = False) -> Json:
     """Return the head of a column."""
     return {"label": label, "unit": unit, "numeric": numeric}
-
-
-def visible_rows(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return rows of texts with what cannot be seen made visible."""
-    return [[visible(text) for text in row] for row in rows]
 
 
 def _cell(cell: Cell) -> Json:
@@ -116,7 +113,9 @@ def _steadiness(summary: RunSummary, tried: Sequence[ModelSummary]) -> list[Json
     found = summary.steadiness
     heading = f"The machine’s steadiness: {VERDICTS[found.verdict].lower()}"
     # Not made a sentence: a reason may begin with the name of a model.
-    reasons = found.reasons or ("No probe, sleeper, hypervisor or load was beyond its limit.",)
+    reasons = tuple(map(reason_words, found.reasons)) or (
+        "No probe, sleeper, hypervisor or load was beyond its limit.",
+    )
     watched = [(one, one.model.machine_watch) for one in tried if one.model.machine_watch is not None]
     sections = [list_section(heading, reasons)]
     if watched:
@@ -160,7 +159,7 @@ def _client(summary: RunSummary) -> Json:
     )
     says = (
         "How far the client was off, early or late, against a server that logged when it wrote; "
-        "a latency or gap is resolvable from three times that on."
+        f"a latency or gap is resolvable from {form.in_words(TIMES_THE_ERROR)} times that on."
     )
     if all(one.model.transport == "in-process" for one in summary.models if one.model.skipped is None):
         says += " No client stands before these models: it says how well the machine kept time."
@@ -426,7 +425,9 @@ def source_sections(summary: RunSummary, hearing: Hearing) -> list[Json]:
         text_column(_headed(voice), [_mean(summary, one, voice) for one in models], numeric=True)
         for voice in hearing.voices
     ]
-    says = "Each source scores the answers by itself, from 1 to 5; none is mixed into another."
+    says = (
+        f"Each source scores the answers by itself, from {LOWEST_SCORE} to {HIGHEST_SCORE}; none is mixed into another."
+    )
     doubts = [f"{line.name} {line.text}" for line in voice_lines(hearing)]
     return [
         table_section("Quality by source", table("Quality by source", columns), says),
@@ -434,29 +435,44 @@ def source_sections(summary: RunSummary, hearing: Hearing) -> list[Json]:
     ]
 
 
-def said(summary: RunSummary, hearing: Hearing | None) -> RunAnswers:
-    """Return what the models of a run said, facet by facet and source by source.
+def said(summary: RunSummary) -> RunAnswers:
+    """Return what the models of a run said, and what the program says of it facet by facet.
 
     Every text is as it was said: what shows it must set it as text.
     """
-    result = summary.result
-    grades, voices = grades_of(result), hearing.voices if hearing is not None else ()
     places: dict[tuple[str, str], int] = {}
     shown: list[Json] = []
-    rows: dict[str, list[list[int | str]]] = {}
-    for one in summary.models:
-        given = rows.setdefault(one.model.name, [])
-        for number, prompt in enumerate(result.prompt_set.prompts):
-            for each in answers(one, prompt, grades, voices).distinct:
-                place = places.setdefault((prompt.id, each.output), len(shown))
-                if place == len(shown):
-                    shown.append(_answer(each))
-                given.append([number, place, each.times, visible(f"ended: {each.ended}")])
+    rows: dict[str, list[list[int | str]]] = {one.model.name: [] for one in summary.models}
+    for name, number, each in _each_answer(summary):
+        place = places.setdefault((each.prompt.id, each.output), len(shown))
+        if place == len(shown):
+            shown.append(_answer(each))
+        rows[name].append([number, place, each.times, visible(f"ended: {each.ended}")])
     prompts = [
         {"title": visible(prompt.title), "says": [visible(facet.says) for facet in prompt.facets]}
-        for prompt in result.prompt_set.prompts
+        for prompt in summary.result.prompt_set.prompts
     ]
     return RunAnswers(prompts, shown, rows)
+
+
+def opinions(summary: RunSummary, hearing: Hearing) -> list[Json]:
+    """Return what judges and people say of each answer of `said`, in its order; nothing without others."""
+    if not hearing.others:
+        return []
+    answered: dict[tuple[str, str], FoldedAnswer] = {}
+    for _, _, each in _each_answer(summary, hearing):
+        answered.setdefault((each.prompt.id, each.output), each)
+    return [_opinions(each) for each in answered.values()]
+
+
+def _each_answer(summary: RunSummary, hearing: Hearing | None = None) -> Iterator[tuple[str, int, FoldedAnswer]]:
+    """Yield the name of each model, the number of each prompt, and each distinct answer of the one to the other."""
+    grades, voices = grades_of(summary.result), hearing.voices if hearing is not None else ()
+    for one in summary.models:
+        samples = by_prompt(one.model)
+        for number, prompt in enumerate(summary.result.prompt_set.prompts):
+            for each in answers(one, prompt, grades, voices, samples.get(prompt.id, ())).distinct:
+                yield one.model.name, number, each
 
 
 def answers_section(one: ModelSummary, found: RunAnswers) -> Json:
@@ -466,26 +482,25 @@ def answers_section(one: ModelSummary, found: RunAnswers) -> Json:
 
 
 def _answer(one: FoldedAnswer) -> Json:
-    by = " by the program" if one.others else ""
-    shown: Json = {
-        "score": f"{one.score}{by}",
-        "text": [_piece(piece) for piece in one.pieces if piece.text],
+    return {
+        "score": one.score,
         "hint": one.empty or one.cut,
-        "facets": [_facet(facet) for facet in one.facets],
+        "facets": [{"state": facet.state, "sign": facet.sign, "why": visible(facet.why)} for facet in one.facets],
+        "text": [_piece(piece) for piece in one.pieces if piece.text],
+    }
+
+
+def _opinions(one: FoldedAnswer) -> Json:
+    return {
+        "score": f"{one.score} by the program",
         "others": [_opinion(said) for said in one.others],
         "notes": [[visible(note.by), visible(note.why)] for note in one.notes],
+        "facets": [[_opinion(said) for said in facet.opinions] for facet in one.facets],
     }
-    # There are many answers, and of most nothing is said but by the program.
-    return {name: value for name, value in shown.items() if value}
 
 
 def _piece(one: MarkedPiece) -> str | list[str]:
     return [visible(one.text), one.kind, visible(one.title)] if one.kind else visible(one.text)
-
-
-def _facet(one: FacetView) -> Json:
-    shown: Json = {"state": one.state, "sign": one.sign, "why": visible(one.why)}
-    return shown | ({"said": [_opinion(opinion) for opinion in one.opinions]} if one.opinions else {})
 
 
 def _opinion(one: Opinion) -> Json:

@@ -1,0 +1,88 @@
+"""Parts of a page that speak of one machine: on the page where they are few, in data files where they are many.
+
+A part is made from the runs of its machine and from little that all machines share. So it can be kept until one of
+these changes, and a machine with a new run costs what one machine costs, whatever the number of others.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+from markupsafe import Markup
+
+from bench.report.text import key
+from bench.site.charts.figures import Artist, embedded
+from bench.site.urls import PARTS
+from bench.store.cache import Cache, key_of
+
+View = TypeVar("View")
+
+KIND: Final = "parts"
+"""Kind of the cache's entries: the HTML of one part."""
+
+MOST_ON_PAGE: Final = 4
+"""Parts of one kind that a page shows one below the other. Of more it has the first, and loads each other on demand."""
+
+
+@dataclass(frozen=True)
+class MachinePart(Generic[View]):
+    """A part of a page: the id of its first heading, what that says, its machine, and how to make what it shows."""
+
+    anchor: str
+    heading: str
+    machine: str
+    view: Callable[[], View]
+
+
+@dataclass
+class Press:
+    """Renders the parts of one page after the other; `keys` has for each machine what its parts are made from.
+
+    A machine without a key is made anew each time.
+    """
+
+    artist: Artist
+    cache: Cache
+    version: str
+    keys: dict[str, str]
+    used: set[str] = field(default_factory=set)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def part(
+        self, page: str, one: MachinePart[Any], among: Collection[MachinePart[Any]], caller: Callable[[Any], str]
+    ) -> Markup:
+        """Return a part for its place on a page: all of it, or a line that loads it.
+
+        `caller` is the block of the template that shows the part's view.
+        """
+        if len(among) <= MOST_ON_PAGE or one is next(iter(among)):
+            return Markup(caller(one.view()))
+        name = f"{PARTS}/{key(page.removesuffix('.html'))}/{key(one.anchor)}.js"
+        html = self._kept(page, one, caller)
+        self.files[name] = f"benchledger.part({embedded([one.anchor, html])});\n".encode()
+        return Markup(
+            '<details class="bl-fold bl-part" id="{}" data-src="{}"><summary><span>{}</span></summary>'
+            '<p class="bl-hint">This part is loaded when it is opened, which needs JavaScript.</p></details>\n'
+        ).format(one.anchor, _from_page(page, name), one.heading)
+
+    def _kept(self, page: str, one: MachinePart[Any], caller: Callable[[Any], str]) -> str:
+        of_machine = self.keys.get(one.machine)
+        if of_machine is None:
+            return self._made(one, caller)
+        entry = key_of(self.version, of_machine, page, one.anchor)
+        self.used.add(entry)
+        known = self.cache.get(KIND, entry)
+        if known is not None:
+            return known.decode()
+        html = self._made(one, caller)
+        self.cache.put(KIND, entry, html.encode())
+        return html
+
+    def _made(self, one: MachinePart[Any], caller: Callable[[Any], str]) -> str:
+        # A static picture is for readers without JavaScript, who do not see this part.
+        with self.artist.resting():
+            return str(caller(one.view()))
+
+
+def _from_page(page: str, name: str) -> str:
+    return "../" * page.count("/") + name
