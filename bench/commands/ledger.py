@@ -32,7 +32,7 @@ def check(path: Path) -> None:
         click.echo(f"{path}: valid")
         return
     ledger = load_tree(path)
-    # A path that was refused as a result can be that of a review, too: each is told once.
+    # A path that was refused as a result can be that of a review, too: each is listed once.
     all_refused = dict.fromkeys([*ledger.refused, *review_mistakes(path)])
     for refused in all_refused:
         click.echo(f"bench: {path / refused.path}: {refused.reason}", err=True)

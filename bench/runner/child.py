@@ -158,7 +158,7 @@ def _go_beyond(
 
 
 def _end_with_the_runner() -> None:
-    """End this process as soon as the runner has: what it does then would disturb whoever measures next."""
+    """End this process as soon as the runner has: what it does then would disturb the next measurement."""
     runner = multiprocessing.parent_process()
     if runner is None:
         return

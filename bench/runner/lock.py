@@ -51,7 +51,7 @@ def _holder(path: Path) -> str:
 
 
 def _note(path: Path, text: str) -> None:
-    """Write a line for others. Where it cannot be written, they are not told who holds the machine."""
+    """Write a line for others. Where it cannot be written, its holder stays unnamed."""
     # In a folder that everybody writes to, a link could lead to any file.
     flags = os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
     with suppress(OSError):

@@ -159,7 +159,7 @@ def timed(provider: Provider, request: Request, clock: Clock, hold: Callable[[],
             stamps.append(now_ns)
             events.append(event)
         else:
-            # What came in another thread was over before this one heard of it.
+            # An event of another thread was over before this thread received it.
             end_ns = stamps[-1] if stamps and arrived else clock()
     except ProviderError as error:
         failure = Failure(kind=error.kind, message=error.message)

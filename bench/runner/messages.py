@@ -58,7 +58,7 @@ class PromptsDone:
 @dataclass(frozen=True)
 class Underway:
     """A sign of life from a level or cell, named `doing`: how much of it is done, in seconds or in requests as `unit`
-    says, how many good answers came, and how many a second of late; None where nobody knows."""
+    says, how many good answers came, and how many a second of late; None where that is unknown."""
 
     doing: str
     done: float
@@ -86,7 +86,7 @@ class LevelMeasured:
 
 @dataclass(frozen=True)
 class Finished:
-    """All requests were sent. The identity is told again: an endpoint says who it is when it answers."""
+    """All requests were sent. The identity is sent again: an endpoint names its model when it answers."""
 
     identity: Identity
     memory_peak_bytes: int

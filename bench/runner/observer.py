@@ -102,7 +102,7 @@ class Observer:
             self.take_peak_bytes()
 
     def take_peak_bytes(self) -> int | None:
-        """Return the highest memory of the model's process since this was last called; None where nobody reads it."""
+        """Return the highest memory of the model's process since this was last called; None where it is not read."""
         return self._sampler.take_peak_bytes() if self._sampler is not None else None
 
     def seen(self, heard: Heard) -> Seen:

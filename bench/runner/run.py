@@ -158,7 +158,7 @@ def _offset_ns(kept: Recovered, model: str) -> int:
 def _listener(
     under_way: _Run, model: Model, observer: Observer | None, left: Sequence[Step], total: int
 ) -> Callable[[Heard, Report | None], None]:
-    """Return what is to be told of a child that has `left` of the `total` requests of its model."""
+    """Return the progress of a child that has `left` of the `total` requests of its model."""
     name = model.name
     speed: float | None = None
 

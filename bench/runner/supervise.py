@@ -34,7 +34,7 @@ GRACE_S = 10.0
 
 @dataclass
 class Heard:
-    """What one child has told so far: how many samples, and the last of them, but not all that it told."""
+    """What one child has reported so far: how many samples, and the last of them, but not every report."""
 
     pid: int | None = None
     stage: str = "preparing"
@@ -49,7 +49,7 @@ class Heard:
 
     @property
     def identity(self) -> Identity | None:
-        """What the model is, as far as it was told."""
+        """What the model is, as far as the child has reported it."""
         if self.finished is not None:
             return self.finished.identity
         return self.loaded.identity if self.loaded is not None else None
@@ -68,7 +68,7 @@ class Heard:
 
 
 def supervise(job: Job, on_report: Callable[[Heard, Report | None], None]) -> Heard:
-    """Run a job in a child process and return all that was heard of it.
+    """Run a job in a child process and return all that it reported.
 
     `on_report` is called with None at the start and where a child is lost, and with each report, a sample's before the
     child goes on to the next request. The child is killed when a limit of the config is past or `on_report` raises.

@@ -41,7 +41,7 @@ from bench.store.revisions import run_path
 
 @dataclass(frozen=True)
 class Reviews:
-    """All that judges and people said of one run, each sorted by file name, and the files that were refused."""
+    """All scores by judges and people of one run, each sorted by file name, and the files that were refused."""
 
     judgements: tuple[Judgement, ...] = ()
     annotations: tuple[Annotations, ...] = ()

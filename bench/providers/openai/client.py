@@ -63,7 +63,7 @@ def client(
 
 
 def parameters(model: str, request: Request) -> dict[str, Any]:
-    """Return what the package is told of a request."""
+    """Return the arguments that the package gets for a request."""
     import openai
 
     told: dict[str, Any] = {
@@ -168,7 +168,7 @@ class PackagedExchange:
                     self._read_by_s = time.monotonic() + self._request.gap_s
                     self._begun.set()
         except Exception as error:
-            # Whatever it is, it is told where the answer is waited for.
+            # Whatever it is, it is raised where the answer is waited for.
             self._problem = error
         self._over.set()
         self._begun.set()

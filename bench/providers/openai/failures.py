@@ -27,7 +27,7 @@ SECRETS = re.compile(
     r"|\b(?:sk|pk|rk|hf|gsk|xai|nvapi|key)[-_](?=[A-Za-z_.-]*[\d*])[A-Za-z0-9_*.-]*[A-Za-z0-9*]",
     re.IGNORECASE,
 )
-"""What looks like a key: a server likes to repeat the one that it refuses. Words without a digit are none."""
+"""What looks like a key: a server likes to repeat the key that it refuses. Words without a digit are no keys."""
 
 DEEPEST = 8
 """How far inside a document an explanation is looked for."""
@@ -70,7 +70,7 @@ def told(body: bytes) -> ErrorText:
 def told_by(document: object) -> ErrorText:
     """Return what a decoded JSON document says of an error."""
     said = cut(_message(document))
-    # A web framework's own 'Not Found' is no explanation: it means that nobody knows the address.
+    # A web framework's own 'Not Found' is no explanation: it means that the address is unknown.
     explained = bool(said) and said.lower().rstrip(".") != "not found"
     codes = f"{_codes(document)} {said}"
     if "content_filter" in codes:
@@ -85,7 +85,7 @@ def page_title(text: str) -> str:
 
 
 def cut(text: str) -> str:
-    """Return the beginning of a text as one plain line, cut between words: half of a key could not be told as one."""
+    """Return the beginning of a text as one plain line, cut between words: half of a key would not be recognised."""
     return textwrap.shorten(plain(text[: 10 * TOLD_CHARACTERS]), TOLD_CHARACTERS, placeholder=" …")
 
 
@@ -355,7 +355,7 @@ def _late(
 
 RESETS = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 CLOSED = re.compile(r"closed connection|disconnected|incomplete", re.IGNORECASE)
-"""What the transports say when the other side has gone before it had said all."""
+"""What the transports say when the other side has gone before its message was whole."""
 
 
 def _broken(chain: list[BaseException], names: set[str], where: str, stage: Stage | None) -> ProviderError | None:
@@ -379,7 +379,7 @@ def _content(response: object) -> bytes:
     try:
         content = getattr(response, "content", b"")
     except RuntimeError:
-        # The transport says so of a body that nobody has read.
+        # The transport says so of a body that was not read.
         return b""
     return content if isinstance(content, bytes) else b""
 

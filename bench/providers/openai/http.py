@@ -196,7 +196,7 @@ _TIMEVAL = struct.Struct("@ll")
 
 
 class Connection:
-    """A connection; `connect_ns` is what its set-up took, None for one that was there already."""
+    """A connection; `connect_ns` is what its set-up took, None for a connection that was there already."""
 
     def __init__(self, made: socket.socket, connect_ns: int | None) -> None:
         self.socket = made

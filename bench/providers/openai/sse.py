@@ -80,7 +80,7 @@ class _Event(NamedTuple):
 
 @dataclass
 class _Answer:
-    """What the documents of one answer have told so far."""
+    """What the documents of one answer have held so far."""
 
     pieces: list[Piece] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)

@@ -140,7 +140,7 @@ class Powermetrics:
         return self._joules if self._process.poll() is None else None
 
     def close(self) -> None:
-        """End the program. One that belongs to root cannot be ended: it stops when nobody reads it any more."""
+        """End the program. A program of root's cannot be ended: it stops when its output is read no more."""
         self._over = True
         with suppress(PermissionError):
             self._process.terminate()
@@ -223,7 +223,7 @@ class Counter(Protocol):
 
 @dataclass(frozen=True)
 class CounterReading:
-    """What each counter showed at a moment of the monotonic clock; one that could not be read is missing."""
+    """The reading of each counter at a moment of the monotonic clock; a counter that could not be read is missing."""
 
     at_ns: int
     joules: Mapping[Source, float]

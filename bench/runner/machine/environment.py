@@ -26,7 +26,7 @@ class Checkout:
 
 
 def machine(name: str | None, versions: Mapping[str, str]) -> Machine:
-    """Return what can be told of this machine.
+    """Return what can be found out about this machine.
 
     Without a name it gets one from its hardware, not from its host name: that would carry a person's name into a
     public repository, and be another one in each container.

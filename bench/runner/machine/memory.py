@@ -25,7 +25,7 @@ FAMILY_EVERY = 25
 
 
 class Sampler:
-    """Reads the memory of a process, and of all that it started if `family`, until told to stop or until it is gone."""
+    """Reads the memory of a process, and of all that it started if `family`, until stopped or until it is gone."""
 
     def __init__(self, pid: int, period_ns: int, family: bool) -> None:
         self._pid = pid
@@ -126,7 +126,7 @@ def sampling(pid: int, period_ns: int = PERIOD_NS, *, family: bool = False) -> I
 
 
 def unique_bytes(pid: int, *, family: bool = False) -> int | None:
-    """Return the memory that a process shares with nobody, or None where the system does not tell.
+    """Return the memory that a process shares with nobody, or None where the system does not report it.
 
     Of a family it is the sum. The system walks all the pages of the process, which waits for it meanwhile.
     """
@@ -134,7 +134,7 @@ def unique_bytes(pid: int, *, family: bool = False) -> int | None:
 
 
 def resident_bytes_of(pid: int, *, family: bool = False) -> int | None:
-    """Return the resident memory of a process, or None where the system does not tell."""
+    """Return the resident memory of a process, or None where the system does not report it."""
     return _sum(pid, family, lambda process: int(process.memory_info().rss)) or None
 
 
