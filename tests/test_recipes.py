@@ -25,7 +25,7 @@ CODE = r"(?:`` ?(?P<{0}_ticked>.+?) ?``|`(?P<{0}>[^`]+)`)"
 INSTRUCTION = re.compile(
     r"(?:^|[.;] |\*\* )"
     rf"(?:Make `(?P<new>[^`]+)`|At the end of `(?P<ended>[^`]+)`, add"
-    rf"|(?:In `(?P<file>[^`]+)`|There), (?P<side>above|below) {CODE.format('line')}, add):$"
+    rf"|(?:In `(?P<file>[^`]+)`|There), (?P<side>above|below|above the row of) {CODE.format('line')}, add):$"
 )
 
 
@@ -33,8 +33,8 @@ INSTRUCTION = re.compile(
 class Step:
     """One block of a recipe: the file that it changes, and where the text goes.
 
-    `side` says on which side of the only line that begins with `line`; a new file has neither, and the end of a file
-    has the side 'end'.
+    `side` says on which side of the only line that begins with `line`, or that it is above the row of a table whose
+    name is `line`; a new file has neither, and the end of a file has the side 'end'.
     """
 
     file: str
@@ -81,9 +81,12 @@ def follow(title: str, root: Path) -> list[str]:
         if step.side == "end":
             place = len(lines)
         else:
-            places = [number for number, line in enumerate(lines) if line.strip().startswith(step.line)]
+            of_row = step.side == "above the row of"
+            wanted = (f'id="{step.line}",', f'name="{step.line}",') if of_row else (step.line,)
+            places = [number for number, line in enumerate(lines) if line.strip().startswith(wanted)]
             assert len(places) == 1, f"{step.file} has {len(places)} lines that begin with {step.line!r}"
-            place = places[0] + (step.side == "below")
+            # A row begins on the line above its name.
+            place = places[0] + {"below": 1, "above": 0}.get(step.side, -1)
         path.write_text("".join([*lines[:place], step.text, *lines[place:]]), encoding="utf-8")
     return list(dict.fromkeys(step.file for step in touched))
 
@@ -134,6 +137,65 @@ machine: kiosk
 models:
   - {provider: custom, name: replay, class: "tests.replay_model:Replay", weights: answers.json}
 """
+
+
+def test_a_metric(copy: Path) -> None:
+    check_copy("Add a metric", copy)
+    shutil.copytree(FIXTURES, copy / "results")
+    old, new = sorted(path.relative_to(copy).as_posix() for path in (copy / "results" / "desk-9").glob("*.json"))
+
+    whole = list(csv.DictReader(io.StringIO(in_copy(copy, "bench", "export"))))
+    levels = list(csv.DictReader(io.StringIO(in_copy(copy, "bench", "export", "--of", "load"))))
+    comparison = in_copy(copy, "bench", "compare", old, new, "--format", "json")
+    in_copy(copy, "bench", "site", "--pages-only")
+
+    assert any(float(row["answer_p50_tokens"] or 0) > 0 for row in whole)
+    assert any(float(row["answer_p50_tokens"] or 0) > 0 for row in levels)
+    assert comparison.count('"answer_tokens_count"') > 1
+    explained = (copy / "docs" / "report" / "how-to-read.md").read_text(encoding="utf-8")
+    assert 'id="answer-tokens-count"' in explained
+    assert "Output tokens of the answer." in explained
+    # No test has a list of all metrics by heart.
+    of_metrics = ("compare", "level_compared", "shifts", "summary")
+    tests = ("tests/metrics", "tests/report/test_export.py", *(f"tests/analysis/test_{name}.py" for name in of_metrics))
+    in_copy(copy, "pytest", "-q", *tests)
+
+
+def test_a_provider(copy: Path) -> None:
+    check_copy("Add a provider", copy)
+    (copy / "own.yaml").write_text(
+        """
+prompts: prompts.yaml
+rounds: 2
+machine: kiosk
+models:
+  - {provider: replay, name: parrot, answers: answers.json}
+  - {provider: replay, name: gone, answers: nowhere.json}
+"""
+    )
+    (copy / "prompts.yaml").write_text(
+        """
+id: own
+prompts:
+  - id: capital
+    title: Capital
+    text: Capital of France?
+    facets: [{id: names-it, says: It names Paris., check: contains_any, values: [Paris]}]
+"""
+    )
+    (copy / "answers.json").write_text(json.dumps({"Capital of France?": "It is Paris."}))
+
+    in_copy(copy, "bench", "run", "own.yaml")
+
+    (path,) = (copy / "results").rglob("*.json")
+    parrot, gone = json.loads(path.read_text(encoding="utf-8"))["models"]
+    assert (parrot["provider"], parrot["variant_id"]) == ("replay", "answers.json")
+    assert [sample["output_tokens"] for sample in parrot["samples"]] == [3, 3]
+    assert gone["failure"] == {"kind": "not-found", "message": "there is no file nowhere.json"}
+    rows = list(csv.DictReader(io.StringIO(in_copy(copy, "bench", "export"))))
+    assert [(row["model"], row["score"]) for row in rows] == [("parrot", "5.0"), ("gone", "")]
+    tests = ("tests/providers/test_replay.py", "tests/providers/test_registry.py", "tests/config/test_config.py")
+    in_copy(copy, "pytest", "-q", "-m", "not slow", *tests)
 
 
 def test_a_check(copy: Path) -> None:

@@ -10,6 +10,7 @@ from bench.analysis.contexts import Differing
 from bench.analysis.history import PROMPT_RUNS
 from bench.analysis.missing_models import missing
 from bench.analysis.summary import oldest_first, summarise
+from bench.metrics import registry
 from bench.schema.result import Pairing, Result
 from bench.store.files import load
 from tests import builders
@@ -106,18 +107,21 @@ def test_the_levels_between_confirmed_changes() -> None:
     assert some.levels(key._replace(metric_id="ttft_s")) == ()
 
 
+SERIES = len(registry.watched("whole")) - 3 + 2
+"""Of the metrics that are watched a daily run lacks ITL p99, latency p95 and the score; of 2 prompts the scores."""
+
+
 def test_runs_without_a_change_have_none() -> None:
     some = found(*daily_runs(range(30)))
 
-    # Of 11 metrics a run lacks ITL p99, latency p95 and the score; of 2 prompts the scores.
     assert some.all == ()
-    assert (some.watched, some.waiting) == (8 + 2, 0)
+    assert (some.watched, some.waiting) == (SERIES, 0)
 
 
 def test_samples_that_are_all_equal_shift_nothing() -> None:
     some = found(*daily_runs(range(20), noise=0.0))
 
-    assert (some.all, some.watched) == ((), 10)
+    assert (some.all, some.watched) == ((), SERIES)
 
 
 def test_equal_samples_before_and_after_a_step() -> None:
@@ -134,15 +138,15 @@ def test_one_run_and_no_run() -> None:
     one = found(*daily_runs(range(1)))
     none = found()
 
-    assert (one.all, one.watched, one.waiting) == ((), 0, 10)
+    assert (one.all, one.watched, one.waiting) == ((), 0, SERIES)
     assert (none.all, none.histories, none.watched, none.waiting) == ((), (), 0, 0)
 
 
 def test_a_history_counts_from_its_sixth_run_on() -> None:
     five, six = (found(*daily_runs(range(count))) for count in (5, 6))
 
-    assert (five.watched, five.waiting) == (0, 10)
-    assert (six.watched, six.waiting) == (10, 0)
+    assert (five.watched, five.waiting) == (0, SERIES)
+    assert (six.watched, six.waiting) == (SERIES, 0)
 
 
 def test_a_single_prompt_is_watched_like_several() -> None:

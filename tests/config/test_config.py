@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.config import settings
 from bench.config.settings import (
     CONFIG_DIR,
     find_config,
@@ -126,7 +127,7 @@ timeouts: fast
         f"{path}:3: models[0].devise: is not a known key; did you mean 'device'? "
         "(known keys: alias, declared, device, name, path, provider, variant)",
         f"{path}:4: models[1]: a foundry model needs exactly one of alias, variant and path, found alias and path",
-        f'{path}:5: models[2]: provider must be one of foundry, openai, custom, found "ollama"',
+        f'{path}:5: models[2]: provider must be one of {", ".join(settings.PROVIDERS)}, found "ollama"',
         f"{path}:6: roundz: is not a known key; did you mean 'rounds'? (known keys: energy, foundry, gate, generation, "
         "lengths, load, loads, machine, models, order_seed, probe, prompts, rounds, stream, timeouts, title, warmup)",
         f'{path}:7: rounds: must be a whole number, found "three"',
