@@ -27,7 +27,7 @@ from bench.stats.bootstrap import (
     bootstrap,
     plan,
 )
-from bench.stats.distribution import percentile
+from bench.stats.distribution import percentile, percentile_share
 
 Scale = Literal["ratio", "points"]
 """How a change is told: after / before, or after - before. Noise adds up on the logarithm of a ratio, and on points."""
@@ -145,7 +145,7 @@ def _level(asked: tuple[RequestValues, ...], statistic: str) -> float:
     if statistic == "mean":
         per = sum(len(one.values) if one.per is None else float(one.per.sum()) for one in asked)
         return float(values.sum()) / per
-    return percentile(np.sort(values), int(statistic.removeprefix("p")) / 100)
+    return percentile(np.sort(values), percentile_share(statistic))
 
 
 def _scaled(values: Floats, scale: Scale) -> Floats:

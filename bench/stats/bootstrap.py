@@ -22,7 +22,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.distribution import UPPER_QUANTILE, percentile, student_t
+from bench.stats.distribution import UPPER_QUANTILE, percentile, percentile_share, student_t
 
 Floats = NDArray[np.float64]
 About = Literal["prompts like these", "these prompts"]
@@ -343,7 +343,7 @@ def _statistics(pool: _Pool, drawn: _Draws, statistics: Sequence[str]) -> dict[s
         cells, order = pool.cells, pool.alone
         so_far = pool.drawn_up_to(drawn) if order is None else None
         for name in percentiles:
-            share = int(name.removeprefix("p")) / 100
+            share = percentile_share(name)
             places = _places(so_far, share) if so_far is not None else drawn.places(order or (), share)
             found[name] = places.values(cells)
     return found

@@ -82,6 +82,11 @@ def distribution(values: Sequence[float] | NDArray[np.float64], noun: str = "sam
     )
 
 
+def percentile_share(name: str) -> float:
+    """Return which share of the values lies below a percentile: 0.95 for 'p95'."""
+    return int(name.removeprefix("p")) / 100
+
+
 def percentile(ordered: NDArray[np.float64], share: float) -> float:
     """Return the value below which a share of ascending values lies, by the linear method; 0.95 is the p95.
 
