@@ -12,7 +12,12 @@ var benchledger = (function () {
         var script = document.createElement("script");
         script.src = address;
         script.onload = resolve;
-        script.onerror = function () { reject(new Error("cannot load " + address)); };
+        script.onerror = function () {
+          // A second try is another one.
+          delete programs[address];
+          script.remove();
+          reject(new Error("cannot load " + address));
+        };
         document.head.appendChild(script);
       });
     }
@@ -21,15 +26,17 @@ var benchledger = (function () {
 
   function draw(place) {
     var figure = place.closest("figure");
-    var spec = JSON.parse(figure.querySelector("template.bl-spec").content.textContent);
+    var own = JSON.parse(figure.querySelector("template.bl-spec").content.textContent);
     // The names beside a chart take a third of its width at most, on a desk as on a phone.
-    spec.config.axisY = { labelLimit: Math.max(90, Math.round(place.clientWidth * 0.32)) };
+    var names = { labelLimit: Math.max(90, Math.round(place.clientWidth * 0.32)) };
     var canvas = document.createElement("div");
     canvas.style.width = "100%";
     load(place.dataset.program)
       .then(function () {
         // It measures its width when it is drawn, so it must be on the page, in place of the static picture.
         place.replaceChildren(canvas);
+        var spec = Object.assign({}, window.vegaEmbed.frame, own);
+        spec.config = Object.assign({}, spec.config, { axisY: names });
         return window.vegaEmbed(canvas, spec, {
           actions: false,
           ast: true,
@@ -62,33 +69,66 @@ var benchledger = (function () {
 
   /* Parts of a page that lie in data files of their own: loaded when they are opened, or named by the address. */
 
-  function part(content) {
-    var place = document.getElementById(content[0]);
-    if (!place || !place.classList.contains("bl-part")) { return; }
-    // What the generator wrote, with every text escaped, as in the page itself.
-    var made = document.createElement("div");
-    made.innerHTML = content[1];
-    place.replaceWith(made);
-    drawWhenSeen(made);
-    if (decodeURIComponent(location.hash.slice(1)) === content[0]) { made.scrollIntoView(); }
+  function unzipped(packed) {
+    var bytes = Uint8Array.from(atob(packed), function (letter) { return letter.charCodeAt(0); });
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
   }
 
-  function open(place) {
+  function named() { return document.getElementById(decodeURIComponent(location.hash.slice(1))); }
+
+  /* The hint of a part that is not there yet: a sentence that ends in a link to the runs. */
+  function say(place, text) { place.querySelector(".bl-hint > span").textContent = text; }
+
+  function fill(place, html) {
+    // What the generator wrote, with every text escaped, as in the page itself.
+    var made = document.createElement("div");
+    made.innerHTML = html;
+    var heading = made.querySelector("#" + CSS.escape(place.id));
+    if (heading) {
+      // The line becomes the heading of its part.
+      place.removeAttribute("id");
+      place.querySelector("summary > span").replaceWith(heading);
+    }
+    place.querySelector(".bl-hint").replaceWith(made);
+    drawWhenSeen(made);
+    if (place.contains(named())) { place.scrollIntoView(); }
+  }
+
+  function part(content) {
+    var place = document.getElementById(content[0]);
+    if (!place || !place.matches("details.bl-part")) { return; }
+    if (!window.DecompressionStream) {
+      say(place, "This browser is too old to unpack this part; see");
+      return;
+    }
+    unzipped(content[1]).then(function (html) { fill(place, html); });
+  }
+
+  function ask(place) {
+    if (!place.open || !place.querySelector(":scope > .bl-hint")) { return; }
+    say(place, "Loading, or see");
     load(place.dataset.src).catch(function () {
-      place.querySelector("p").textContent = "This part cannot be loaded: " + place.dataset.src;
+      say(place, "This part cannot be loaded from " + place.dataset.src + "; close and open it to try again, or see");
     });
   }
 
   function openNamed() {
-    var place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (place && place.classList.contains("bl-part")) { open(place); }
+    var place = named() && named().closest("details.bl-part");
+    if (!place) { return; }
+    place.open = true;
+    place.scrollIntoView();
   }
 
   function openParts() {
     document.querySelectorAll("details.bl-part").forEach(function (place) {
-      place.addEventListener("toggle", function () { if (place.open) { open(place); } });
+      place.addEventListener("toggle", function () { ask(place); });
     });
     window.addEventListener("hashchange", openNamed);
+    // A second click on one link changes no address.
+    document.addEventListener("click", function (event) {
+      var link = event.target.closest("a[href^='#']");
+      if (link && link.hash === location.hash) { openNamed(); }
+    });
     openNamed();
   }
 
