@@ -67,6 +67,24 @@ var benchledger = (function () {
     places.forEach(function (place) { observer.observe(place); });
   }
 
+  /* A table wider than its box fades at the edge: a number that is cut off there must not look like a whole one. */
+
+  function fade(box) {
+    box.classList.toggle("bl-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+  }
+
+  var boxes = "ResizeObserver" in window ? new ResizeObserver(function (entries) {
+    entries.forEach(function (entry) { fade(entry.target); });
+  }) : { observe: fade };
+
+  function watchEdges(within) {
+    within.querySelectorAll(".bl-scroll").forEach(function (box) { boxes.observe(box); });
+  }
+
+  function scrolled(event) {
+    if (event.target.classList && event.target.classList.contains("bl-scroll")) { fade(event.target); }
+  }
+
   /* Parts of a page that lie in data files of their own: loaded when they are opened, or named by the address. */
 
   function unzipped(packed) {
@@ -91,6 +109,7 @@ var benchledger = (function () {
     }
     place.querySelector(".bl-hint").replaceWith(made);
     drawWhenSeen(made);
+    watchEdges(made);
     if (place.contains(named())) { place.scrollIntoView(); }
   }
 
@@ -272,6 +291,7 @@ var benchledger = (function () {
     top.append(head);
     made.append(top, body);
     box.append(made);
+    boxes.observe(box);
     return box;
   }
 
@@ -460,7 +480,10 @@ var benchledger = (function () {
 
   function start() {
     document.addEventListener("click", takeAlong);
+    // It does not bubble.
+    document.addEventListener("scroll", scrolled, true);
     drawWhenSeen(document);
+    watchEdges(document);
     openParts();
     openRun();
   }
