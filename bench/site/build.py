@@ -26,7 +26,7 @@ from bench.report.export import (
     score_rows,
 )
 from bench.report.text import anchor, finalise, relative, run_key, title
-from bench.site.charts.figures import DRAWN_BY, VEGA_LITE, Artist
+from bench.site.charts.figures import DRAWN_BY, FRAMED, VEGA_LITE, Artist
 from bench.site.dataset import Site, arranged
 from bench.site.feed import ADDRESS as FEED
 from bench.site.feed import feed
@@ -65,7 +65,7 @@ def bundle(cache_dir: Path) -> str:
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(f"(function () {{\n{script}\n}})();\n", encoding="utf-8")
         os.replace(temporary, path)
-    return path.read_text(encoding="utf-8")
+    return path.read_text(encoding="utf-8") + FRAMED
 
 
 def bundle_name(script: str) -> str:

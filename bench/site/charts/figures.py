@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from bench.report.palette import Mark
 from bench.report.text import visible
-from bench.site.charts.kinds import WIDTH, Spec
+from bench.site.charts.kinds import FRAME, WIDTH, Spec
 
 VEGA_LITE = "6.4"
 """The version of Vega-Lite that draws, in the browser and here."""
@@ -38,8 +38,12 @@ class Figure:
 
     @property
     def data(self) -> Markup:
-        """The chart's specification, as text that is safe inside a template element and untouched by Markdown."""
-        return Markup(embedded(self.spec))
+        """The chart's own specification, as text that is safe inside a template element and untouched by Markdown.
+
+        What every chart has comes with the program that draws: FRAMED.
+        """
+        own = {key: value for key, value in self.spec.items() if key != "$schema" and FRAME.get(key) != value}
+        return Markup(embedded(own))
 
 
 @dataclass
@@ -63,13 +67,14 @@ class Artist:
         """Return the figure as SVG that scales with its page; nothing while resting."""
         if self.rests:
             return Markup()
-        text = json.dumps(figure.spec, sort_keys=True)
-        name = hashlib.sha256(f"{DRAWN_BY} {VEGA_LITE} {WIDTH} {NAME_RESERVE} {text}".encode()).hexdigest()[:24]
+        spec = _still(figure.spec)
+        text = json.dumps(spec, sort_keys=True)
+        name = hashlib.sha256(f"{DRAWN_BY} {VEGA_LITE} {text}".encode()).hexdigest()[:24]
         path = self.cache_dir / f"{name}.svg"
         self.drawn.add(path.name)
         if not path.exists():
             self.cache_dir.mkdir(parents=True, exist_ok=True)
-            path.write_text(_drawn(figure.spec), encoding="utf-8")
+            path.write_text(_drawn(spec), encoding="utf-8")
         return Markup(path.read_text(encoding="utf-8"))
 
     def prune(self) -> None:
@@ -93,10 +98,19 @@ def plain(text: str) -> str:
     return " ".join(visible(text).split())
 
 
+FRAMED = f"window.vegaEmbed.frame = {embedded(FRAME)};\n"
+"""What tells the page's script of FRAME, after the program that draws."""
+
+
+def _still(spec: Spec) -> Spec:
+    # The reader's font may be wider than the one that measured the names beside an axis. Words for screen readers lie
+    # beside the picture, and their like on each of its marks would be twice as long as the picture itself.
+    config = spec["config"] | {"padding": spec["config"]["padding"] | {"left": NAME_RESERVE}, "aria": False}
+    return spec | {"width": WIDTH, "config": config}
+
+
 def _drawn(spec: Spec) -> str:
-    # The reader's font may be wider than the one that measured the names beside an axis.
-    config = spec["config"] | {"padding": spec["config"]["padding"] | {"left": NAME_RESERVE}}
-    svg = vl_convert.vegalite_to_svg(spec | {"width": WIDTH, "config": config}, vl_version=VEGA_LITE)
+    svg = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)
     # One line and no size of its own: Markdown leaves it alone, and it takes the width of its page.
     svg = " ".join(svg.split("\n")).replace(f' width="{WIDTH}"', "", 1)
     return svg.replace(' class="marks"', ' class="bl-static"', 1)
