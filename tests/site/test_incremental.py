@@ -1,0 +1,229 @@
+"""What is kept between builds never shows: after every change the pages are those of a build from nothing.
+
+A cache may be old, cut short, mixed up or read-only; files may be replaced, damaged or gone; builds may meet or be
+killed.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.store import cache as cache_module
+from tests.changing_ledger import (
+    MACHINES,
+    OF_ALL,
+    Project,
+    differences,
+    replace_in_place,
+    write_review,
+    write_run,
+)
+from tests.site_project import TEMPLATES, drawn_once
+
+Step = Callable[[Project, np.random.Generator], None]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Return a project with two runs of each of six machines, built once."""
+    made = Project(tmp_path / "project")
+    for machine in MACHINES:
+        for day in range(2):
+            write_run(made.results, machine, day, seed=1)
+    with drawn_once(made.cache):
+        made.build()
+    return made
+
+
+def _one(rng: np.random.Generator, paths: list[Path]) -> Path:
+    return paths[int(rng.integers(len(paths)))]
+
+
+def _number(rng: np.random.Generator) -> int:
+    return int(rng.integers(10, 10_000))
+
+
+def new_run(project: Project, rng: np.random.Generator) -> None:
+    """A new run on an old machine, the newest of all."""
+    write_run(project.results, MACHINES[int(rng.integers(len(MACHINES)))], _number(rng), _number(rng))
+
+
+def new_machine(project: Project, rng: np.random.Generator) -> None:
+    """A machine that was never seen."""
+    write_run(project.results, f"new-{_number(rng)}", _number(rng), _number(rng))
+
+
+def old_machine_comes_late(project: Project, rng: np.random.Generator) -> None:
+    """A run that is older than all others: models appear in another order."""
+    write_run(project.results, "ancient", -_number(rng), _number(rng), (f"old-{_number(rng)}", *OF_ALL[::-1]))
+
+
+def new_model(project: Project, rng: np.random.Generator) -> None:
+    """A model that nobody ran before, on one machine."""
+    write_run(project.results, "emil", _number(rng), _number(rng), (*OF_ALL, f"new-{_number(rng)}"))
+
+
+def run_removed(project: Project, rng: np.random.Generator) -> None:
+    """A result file is gone."""
+    _one(rng, project.runs()).unlink()
+
+
+def review_written(project: Project, rng: np.random.Generator) -> None:
+    """A person scores a run, or changes what was said before."""
+    write_review(_one(rng, project.runs()), project.results, int(rng.integers(1, 6)))
+
+
+def review_removed(project: Project, rng: np.random.Generator) -> None:
+    """A person's file is gone."""
+    found = sorted(project.results.rglob("*.yaml"))
+    if found:
+        _one(rng, found).unlink()
+
+
+def replaced_in_place(project: Project, rng: np.random.Generator) -> None:
+    """Another file of the same name, size and time."""
+    replace_in_place(_one(rng, [path for path in project.runs() if "memory_peak_bytes" in path.read_text()]))
+
+
+def damaged(project: Project, rng: np.random.Generator) -> None:
+    """A result file that is cut short."""
+    path = _one(rng, project.runs())
+    data = path.read_bytes()
+    path.write_bytes(data[: int(rng.integers(len(data)))])
+
+
+def mended(project: Project, rng: np.random.Generator) -> None:
+    """Damaged files are whole again, with other numbers."""
+    for path in project.runs():
+        if not path.read_bytes().endswith(b"}\n"):
+            machine, day = path.parent.name, int(path.stem.split("-")[1], 16)
+            path.unlink()
+            write_run(project.results, machine, day, _number(rng))
+
+
+def pages_tampered(project: Project, rng: np.random.Generator) -> None:
+    """Generated files are edited, gone, or something else."""
+    report = project.docs / "report"
+    files = sorted(path for path in report.rglob("*") if path.is_file())
+    for path in (_one(rng, files) for _ in range(6)):
+        if path.exists():
+            path.write_bytes(path.read_bytes() + b" ")
+    for path in (_one(rng, files) for _ in range(6)):
+        path.unlink(missing_ok=True)
+    for pattern in ("data/runs/*/*.js", "data/parts/*/*.js", "data/parts/index/*.js", "*.md"):
+        path = _one(rng, sorted(report.glob(pattern)))
+        path.unlink()
+        if rng.random() < 0.5:
+            path.mkdir()
+            (path / "in the way").touch()
+    (report / "data" / "left.js").write_text("left", encoding="utf-8")
+
+
+def folder_in_the_way(project: Project, rng: np.random.Generator) -> None:
+    """A file where a folder of generated files was."""
+    folder = _one(rng, [project.docs / "report" / "data" / "parts", project.docs / "report" / "models"])
+    shutil.rmtree(folder)
+    folder.touch()
+
+
+def cache_deleted(project: Project, rng: np.random.Generator) -> None:
+    """All that was kept is gone."""
+    shutil.rmtree(project.root / ".cache")
+
+
+def cache_spoiled(project: Project, rng: np.random.Generator) -> None:
+    """Each kept file is as it was, cut short, empty, garbage, gone, a folder, another one, or of another version."""
+    files = sorted(path for path in project.cache.rglob("*") if path.is_file() and path.name != "lock")
+    for path in files:
+        data = path.read_bytes()
+        match int(rng.integers(8)):
+            case 0:
+                path.write_bytes(data[: int(rng.integers(len(data) + 1))])
+            case 1:
+                path.write_bytes(b"")
+            case 2:
+                path.write_bytes(rng.bytes(100))
+            case 3:
+                path.unlink()
+            case 4:
+                path.unlink()
+                path.mkdir()
+            case 5:
+                shutil.copyfile(_one(rng, [one for one in files if one.is_file()]), path)
+            case 6:
+                path.write_bytes(data.replace(b"benchledger cache 1", b"benchledger cache 0", 1))
+
+
+def cache_mixed_up(project: Project, rng: np.random.Generator) -> None:
+    """Whole entries lie under the keys of others."""
+    for folder in sorted(path for path in project.cache.iterdir() if path.is_dir()):
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        contents = [path.read_bytes() for path in files]
+        for path, content in zip(files, contents[1:] + contents[:1], strict=True):
+            path.write_bytes(content)
+
+
+def template_changed(project: Project, rng: np.random.Generator) -> None:
+    """The project has a template of its own, another one, or none any more."""
+    project.templates.mkdir(exist_ok=True)
+    for path in project.templates.iterdir():
+        path.unlink()
+    name = ("prompt.md.j2", "_parts.j2", "overview.md.j2")[int(rng.integers(3))]
+    if rng.random() < 0.8:
+        text = (TEMPLATES / name).read_text(encoding="utf-8")
+        text = text.replace("How to read this", f"How to read {_number(rng)}").replace("the whole run", "all of it")
+        (project.templates / name).write_text(text, encoding="utf-8")
+
+
+def other_version(project: Project, rng: np.random.Generator) -> None:
+    """What is kept was written by another version of the program."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.store.cache.FORM", "benchledger cache 0")
+        project.build()
+
+
+STEPS: tuple[Step, ...] = (
+    new_run,
+    new_machine,
+    old_machine_comes_late,
+    new_model,
+    run_removed,
+    review_written,
+    review_removed,
+    replaced_in_place,
+    damaged,
+    mended,
+    pages_tampered,
+    folder_in_the_way,
+    cache_deleted,
+    cache_spoiled,
+    cache_mixed_up,
+    template_changed,
+    other_version,
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+def test_each_change_gives_the_pages_of_a_build_from_nothing(step: Step, project: Project, tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+
+    step(project, rng)
+    project.build()
+
+    assert differences(project.pages(), project.cold(tmp_path / "cold")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+def test_changes_one_after_the_other_leave_no_trace(seed: int, project: Project, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+
+    for step in (STEPS[number] for number in rng.integers(len(STEPS), size=5)):
+        step(project, rng)
+        project.build()
+
+        assert differences(project.pages(), project.cold(tmp_path / "cold")) == [], step.__name__
