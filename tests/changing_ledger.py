@@ -34,7 +34,7 @@ ROUNDS = 4
 
 def write_run(results: Path, machine: str, day: int, seed: int, models: tuple[str, ...] = OF_ALL) -> Path:
     """Write a run of a machine and a day, and return its path; the same arguments give the same bytes."""
-    rng = np.random.default_rng([seed, day, *machine.encode()])
+    rng = np.random.default_rng([seed, abs(day), *machine.encode()])
     second_set = machine in OF_TWO_SETS and day % 2 == 1
     prompts = [
         builders.prompt(id=name, text=f"Say {name}{', please' if machine == REWORDED and name == 'p2' else ''}.")

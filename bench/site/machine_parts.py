@@ -26,12 +26,16 @@ MOST_ON_PAGE: Final = 4
 
 @dataclass(frozen=True)
 class MachinePart(Generic[View]):
-    """A part of a page: the id of its first heading, what that says, its machine, and how to make what it shows."""
+    """A part of a page: the id of its first heading, what that says, its machine, and how to make what it shows.
+
+    `beside` is what it shows, or decides by, that is not of its machine and not shared by all parts.
+    """
 
     anchor: str
     heading: str
     machine: str
     view: Callable[[], View]
+    beside: str = ""
 
 
 @dataclass
@@ -69,7 +73,7 @@ class Press:
         of_machine = self.keys.get(one.machine)
         if of_machine is None:
             return self._made(one, caller)
-        entry = key_of(self.version, of_machine, page, one.anchor)
+        entry = key_of(self.version, of_machine, page, one.anchor, one.beside)
         self.used.add(entry)
         known = self.cache.get(KIND, entry)
         if known is not None:

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.store import cache as cache_module
+from bench.store.cache import FORM
 from tests.changing_ledger import (
     MACHINES,
     OF_ALL,
+    REWORDED,
     Project,
     differences,
     replace_in_place,
@@ -54,6 +55,24 @@ def new_run(project: Project, rng: np.random.Generator) -> None:
 def new_machine(project: Project, rng: np.random.Generator) -> None:
     """A machine that was never seen."""
     write_run(project.results, f"new-{_number(rng)}", _number(rng), _number(rng))
+
+
+def other_wording(project: Project, rng: np.random.Generator) -> None:
+    """The newest wording of a prompt is another machine's now, and boards of all others say that theirs differs."""
+    write_run(project.results, REWORDED, 20_000 + _number(rng), _number(rng))
+
+
+def renamed_folder(project: Project, rng: np.random.Generator) -> None:
+    """The runs of a machine lie in a folder of another name, and a person scores one of them."""
+    for path in project.runs():
+        if path.parent.name == "anna":
+            text = path.read_text(encoding="utf-8").replace('"id": "anna/', '"id": "lab/')
+            (project.results / "lab").mkdir(exist_ok=True)
+            (project.results / "lab" / path.name).write_text(text, encoding="utf-8")
+            path.unlink()
+    project.build()
+    paths = sorted((project.results / "lab").glob("*.json"))
+    write_review(paths[-1], project.results, int(rng.integers(1, 6)))
 
 
 def old_machine_comes_late(project: Project, rng: np.random.Generator) -> None:
@@ -114,19 +133,12 @@ def pages_tampered(project: Project, rng: np.random.Generator) -> None:
     for path in (_one(rng, files) for _ in range(6)):
         path.unlink(missing_ok=True)
     for pattern in ("data/runs/*/*.js", "data/parts/*/*.js", "data/parts/index/*.js", "*.md"):
-        path = _one(rng, sorted(report.glob(pattern)))
+        path = _one(rng, sorted(one for one in report.glob(pattern) if one.is_file()))
         path.unlink()
         if rng.random() < 0.5:
             path.mkdir()
             (path / "in the way").touch()
     (report / "data" / "left.js").write_text("left", encoding="utf-8")
-
-
-def folder_in_the_way(project: Project, rng: np.random.Generator) -> None:
-    """A file where a folder of generated files was."""
-    folder = _one(rng, [project.docs / "report" / "data" / "parts", project.docs / "report" / "models"])
-    shutil.rmtree(folder)
-    folder.touch()
 
 
 def cache_deleted(project: Project, rng: np.random.Generator) -> None:
@@ -154,7 +166,7 @@ def cache_spoiled(project: Project, rng: np.random.Generator) -> None:
             case 5:
                 shutil.copyfile(_one(rng, [one for one in files if one.is_file()]), path)
             case 6:
-                path.write_bytes(data.replace(b"benchledger cache 1", b"benchledger cache 0", 1))
+                path.write_bytes(data.replace(FORM.encode(), b"benchledger cache 0", 1))
 
 
 def cache_mixed_up(project: Project, rng: np.random.Generator) -> None:
@@ -197,7 +209,8 @@ STEPS: tuple[Step, ...] = (
     damaged,
     mended,
     pages_tampered,
-    folder_in_the_way,
+    other_wording,
+    renamed_folder,
     cache_deleted,
     cache_spoiled,
     cache_mixed_up,

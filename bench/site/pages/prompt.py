@@ -105,7 +105,14 @@ def prompt_view(site: Site, prompt: PromptRecord) -> PromptPage:
         prompt=prompt,
         facets=prompt.facets,
         boards=tuple(
-            MachinePart(board.anchor, board.heading, board.machine, partial(_on_board, site, board, prompt, here))
+            MachinePart(
+                board.anchor,
+                board.heading,
+                board.machine,
+                partial(_on_board, site, board, prompt, here),
+                # The newest wording may be another machine's: a board says where its own differs.
+                beside=prompt.text,
+            )
             for board in boards
         ),
         before=relative(here, prompt_page(order[place - 1])) if place else "",
