@@ -16,6 +16,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from bench.cli import main
+from bench.schema.load import LoadLevel
 from bench.schema.model_run import ModelRun
 from bench.store.files import save
 from tests import builders
@@ -46,7 +47,7 @@ def write_run(results: Path, machine: str, day: int, seed: int, models: tuple[st
         made,
         machine_name=machine,
         started_utc=builders.STARTED_UTC + timedelta(days=day, minutes=len(machine)),
-        commit=f"{day:010x}",
+        commit=f"{abs(day):010x}",
         prompt_set=builders.prompt_set(
             prompts,
             id="other" if second_set else "test",
@@ -82,7 +83,7 @@ def _model(rng: np.random.Generator, machine: str, name: str, prompts: list[str]
         }
         samples.append(builders.sample(**fields))
         start_ns += chunk_ns[-1] + 2 * MS
-    load = ()
+    load: tuple[LoadLevel, ...] = ()
     if machine in LOADED and name == "tiny":
         load = tuple(
             level.model_copy(

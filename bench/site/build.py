@@ -213,13 +213,12 @@ def _machine_keys(results_dir: Path, index: RunIndex) -> dict[str, str]:
 
 def _templates_version(templates_dir: Path | Sequence[Path]) -> str:
     folders = [templates_dir] if isinstance(templates_dir, Path) else templates_dir
-    # A template may include a file of any name.
-    paths = (
-        (folder, path) for folder in folders for path in sorted(path for path in folder.rglob("*") if path.is_file())
-    )
-    return key_of(
-        *(part for folder, path in paths for part in (path.relative_to(folder).as_posix(), path.read_bytes()))
-    )
+    parts: list[str | bytes] = []
+    for folder in folders:
+        # A template may include a file of any name.
+        for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+            parts += [path.relative_to(folder).as_posix(), path.read_bytes()]
+    return key_of(*parts)
 
 
 def pages_of(site: Site) -> Iterator[Page]:

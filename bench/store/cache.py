@@ -2,7 +2,8 @@
 
 An entry is found by a key that its maker forms from everything it depends on: the content of the files and the version
 of the code. So an entry is never stale, only of no use any more. One that is cut short or changed, or that lies under
-the key of another, is not trusted: it counts as missing. A folder that cannot be written makes work slower, and nothing else.
+the key of another, is not trusted: it counts as missing. A folder that cannot be written makes work slower, and nothing
+else.
 """
 
 import contextlib

@@ -59,7 +59,7 @@ def new_machine(project: Project, rng: np.random.Generator) -> None:
 
 def other_wording(project: Project, rng: np.random.Generator) -> None:
     """The newest wording of a prompt is another machine's now, and boards of all others say that theirs differs."""
-    write_run(project.results, REWORDED, 20_000 + _number(rng), _number(rng))
+    write_run(project.results, REWORDED, 10_000 + _number(rng), _number(rng))
 
 
 def renamed_folder(project: Project, rng: np.random.Generator) -> None:
@@ -77,7 +77,7 @@ def renamed_folder(project: Project, rng: np.random.Generator) -> None:
 
 def old_machine_comes_late(project: Project, rng: np.random.Generator) -> None:
     """A run that is older than all others: models appear in another order."""
-    write_run(project.results, "ancient", -_number(rng), _number(rng), (f"old-{_number(rng)}", *OF_ALL[::-1]))
+    write_run(project.results, "ancient", -(_number(rng) % 2_000), _number(rng), (f"old-{_number(rng)}", *OF_ALL[::-1]))
 
 
 def new_model(project: Project, rng: np.random.Generator) -> None:
@@ -132,7 +132,7 @@ def pages_tampered(project: Project, rng: np.random.Generator) -> None:
             path.write_bytes(path.read_bytes() + b" ")
     for path in (_one(rng, files) for _ in range(6)):
         path.unlink(missing_ok=True)
-    for pattern in ("data/runs/*/*.js", "data/parts/*/*.js", "data/parts/index/*.js", "*.md"):
+    for pattern in ("data/runs/*/*.js", "data/parts/*/*.js", "data/parts/index-*/*.js", "*.md"):
         path = _one(rng, sorted(one for one in report.glob(pattern) if one.is_file()))
         path.unlink()
         if rng.random() < 0.5:
