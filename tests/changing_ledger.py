@@ -6,6 +6,8 @@ Machines differ in what they run: load, a second prompt set, another wording of 
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -141,24 +143,32 @@ def replace_in_place(path: Path) -> None:
 class Project:
     """A folder with a mkdocs.yml and documentation of its own, and results."""
 
+    @classmethod
+    def new(cls, root: Path) -> "Project":
+        """Make the folder, without a result."""
+        shutil.copytree(ROOT / "docs", root / "docs", ignore=shutil.ignore_patterns("report", "index.md"))
+        shutil.copy(ROOT / "mkdocs.yml", root)
+        (root / "results").mkdir()
+        return cls(root)
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.results = root / "results"
         self.docs = root / "docs"
         self.cache = root / ".cache" / "site"
         self.templates = root / "site_templates"
-        shutil.copytree(ROOT / "docs", self.docs, ignore=shutil.ignore_patterns("report", "index.md"))
-        shutil.copy(ROOT / "mkdocs.yml", root)
-        self.results.mkdir()
 
     def runs(self) -> list[Path]:
         """Return the result files, sorted by path."""
         return sorted(self.results.rglob("*.json"))
 
+    def arguments(self, *words: str) -> list[str]:
+        """Return the arguments of a command for this project."""
+        return [*words, "--project", str(self.root), "--results", str(self.results)]
+
     def build(self) -> Result:
         """Write the pages as the command line does."""
-        arguments = ["site", "--pages-only", "--project", str(self.root), "--results", str(self.results)]
-        done = CliRunner().invoke(main, arguments)
+        done = CliRunner().invoke(main, self.arguments("site", "--pages-only"))
         assert done.exit_code == 0, (done.output, done.exception)
         return done
 
@@ -169,14 +179,27 @@ class Project:
     def cold(self, root: Path) -> dict[str, bytes]:
         """Return what a build of the same files writes in a new folder, without any cache of numbers and pages."""
         shutil.rmtree(root, ignore_errors=True)
-        root.mkdir(parents=True)
-        made = Project(root)
+        made = Project.new(root)
         shutil.copytree(self.results, made.results, dirs_exist_ok=True)
         if self.templates.is_dir():
             shutil.copytree(self.templates, made.templates)
         with drawn_once(made.cache):
             made.build()
         return made.pages()
+
+
+def started(project: Project, *words: str) -> subprocess.Popen[str]:
+    """Start a command for a project in a process of its own."""
+    command = [sys.executable, "-m", "bench", *project.arguments(*words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def bench(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command for a project in a process of its own, and have it end well."""
+    process = started(project, *words)
+    stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, (stdout, stderr)
+    return subprocess.CompletedProcess(process.args, 0, stdout, stderr)
 
 
 def pages_in(docs: Path) -> dict[str, bytes]:

@@ -5,20 +5,26 @@ killed.
 """
 
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from bench.cli import main
 from bench.store.cache import FORM
 from tests.changing_ledger import (
     MACHINES,
     OF_ALL,
     REWORDED,
     Project,
+    bench,
     differences,
     replace_in_place,
+    started,
     write_review,
     write_run,
 )
@@ -27,16 +33,23 @@ from tests.site_project import TEMPLATES, drawn_once
 Step = Callable[[Project, np.random.Generator], None]
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """Return a project with two runs of each of six machines, built once."""
-    made = Project(tmp_path / "project")
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project with two runs of each of six machines, built once; nobody changes it."""
+    made = Project.new(tmp_path_factory.mktemp("built") / "project")
     for machine in MACHINES:
         for day in range(2):
             write_run(made.results, machine, day, seed=1)
     with drawn_once(made.cache):
         made.build()
     return made
+
+
+@pytest.fixture
+def project(built: Project, tmp_path: Path) -> Project:
+    """Return a copy of the built project, to be changed."""
+    shutil.copytree(built.root, tmp_path / "project")
+    return Project(tmp_path / "project")
 
 
 def _one(rng: np.random.Generator, paths: list[Path]) -> Path:
@@ -164,7 +177,7 @@ def cache_spoiled(project: Project, rng: np.random.Generator) -> None:
                 path.unlink()
                 path.mkdir()
             case 5:
-                shutil.copyfile(_one(rng, [one for one in files if one.is_file()]), path)
+                path.write_bytes(_one(rng, [one for one in files if one.is_file()]).read_bytes())
             case 6:
                 path.write_bytes(data.replace(FORM.encode(), b"benchledger cache 0", 1))
 
@@ -235,8 +248,115 @@ def test_each_change_gives_the_pages_of_a_build_from_nothing(step: Step, project
 def test_changes_one_after_the_other_leave_no_trace(seed: int, project: Project, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
 
-    for step in (STEPS[number] for number in rng.integers(len(STEPS), size=5)):
-        step(project, rng)
+    for number in rng.integers(len(STEPS), size=5):
+        STEPS[number](project, rng)
         project.build()
 
-        assert differences(project.pages(), project.cold(tmp_path / "cold")) == [], step.__name__
+    assert differences(project.pages(), project.cold(tmp_path / "cold")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("own_docs", [True, False], ids=["own docs", "shipped docs"])
+def test_a_cache_that_cannot_be_written_makes_no_difference(own_docs: bool, project: Project, tmp_path: Path) -> None:
+    wanted = project.cold(tmp_path / "cold")
+    shutil.rmtree(project.root / ".cache")
+    (project.root / ".cache").touch()
+    if not own_docs:
+        shutil.rmtree(project.docs)
+        (project.root / "mkdocs.yml").unlink()
+
+    done = project.build() if own_docs else bench(project, "site")
+
+    output = done.output if own_docs else done.stdout
+    assert output.splitlines()[-1 if own_docs else 1].startswith("12 runs, ")
+    assert (project.root / ".cache").read_bytes() == b""
+    if own_docs:
+        assert differences(project.pages(), wanted) == []
+    else:
+        assert (project.root / "site" / "report" / "data" / "runs.csv").read_bytes() == wanted["report/data/runs.csv"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(3))
+def test_two_builds_at_once_give_what_one_gives(attempt: int, project: Project, tmp_path: Path) -> None:
+    write_run(project.results, "anna", 30 + attempt, seed=1)
+    shutil.rmtree(project.cache / "parts")
+
+    both = [started(project, "site", "--pages-only") for _ in range(2)]
+    outputs = [one.communicate(timeout=120) for one in both]
+
+    assert [one.returncode for one in both] == [0, 0], outputs
+    assert differences(project.pages(), project.cold(tmp_path / "cold")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("written", ["data/runs/new", "models/index.md", "runs.md"])
+def test_a_build_that_was_killed_leaves_nothing_wrong(written: str, project: Project, tmp_path: Path) -> None:
+    write_run(project.results, "new", 50, seed=1, models=("new", *OF_ALL))
+    place = project.docs / "report" / written
+    before = place.read_bytes() if place.is_file() else None
+
+    build = started(project, "site", "--pages-only")
+    while build.poll() is None and (not place.exists() or (place.is_file() and place.read_bytes() == before)):
+        time.sleep(0.002)
+    build.kill()
+    build.communicate()
+    assert build.returncode == -signal.SIGKILL
+    project.build()
+
+    assert differences(project.pages(), project.cold(tmp_path / "cold")) == []
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    project = Project.new(tmp_path)
+    write_run(project.results, "anna", 0, seed=1)
+    (project.docs / "report").touch()
+
+    done = CliRunner().invoke(main, project.arguments("site", "--pages-only"))
+
+    assert done.exit_code == 1
+    assert f"{project.docs / 'report'}" in done.output
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.slow
+def test_a_build_is_made_where_something_of_it_changed_and_only_there(tmp_path: Path) -> None:
+    project = Project.new(tmp_path / "project")
+    shutil.copytree(TEMPLATES, project.templates)
+    first, second = (write_run(project.results, "anna", day, seed=1, models=("tiny",)) for day in range(2))
+    bad = project.results / "bad.json"
+    bad.write_text("{", encoding="utf-8")
+    left_out = f"bench: left out {bad}: is not whole JSON"
+    with drawn_once(project.cache):
+        assert BUILT in bench(project, "site").stdout
+    index = project.root / "site" / "index.html"
+
+    again = bench(project, "site")
+    assert again.stdout.startswith("Nothing has changed since ")
+    assert again.stderr.startswith(left_out)
+
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: replace_in_place(first),
+        lambda: (project.docs / "commands.md").write_text("# Commands\n\nNone.\n", encoding="utf-8"),
+        lambda: _appended(project.templates / "runs.md.j2", "{# nothing #}"),
+        lambda: _appended(project.root / "mkdocs.yml", "\ncopyright: nobody\n"),
+        lambda: _appended(index, "by hand"),
+        index.unlink,
+        (project.docs / "report" / "runs.md").unlink,
+        second.unlink,
+    )
+    for change in changes:
+        change()
+        made = bench(project, "site")
+        assert BUILT in made.stdout
+        assert made.stderr.startswith(left_out)
+        assert "by hand" not in index.read_text(encoding="utf-8")
+    assert bench(project, "site").stdout.startswith("Nothing has changed since ")
+
+
+BUILT = "Built "
+
+
+def _appended(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
