@@ -53,7 +53,8 @@ def site_project(folder: Path, results_dir: Path, shipped: Path | None = None) -
     """Return the parts of the site of a project's folder, and put them together where they are not all its own.
 
     A project with a mkdocs.yml and with all of the shipped documentation is built where it lies. Any other is put
-    together in `.cache/site/project`, or in a temporary folder where that cannot be written: its own mkdocs.yml then needs to say only what differs from the shipped one.
+    together in `.cache/site/project`, or in a temporary folder where that cannot be written: its own mkdocs.yml then
+    needs to say only what differs from the shipped one.
     Raises UsageError where there is neither a mkdocs.yml nor a folder of results.
     """
     base = shipped or shipped_folder()

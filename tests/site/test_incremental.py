@@ -265,10 +265,9 @@ def test_a_cache_that_cannot_be_written_makes_no_difference(own_docs: bool, proj
         shutil.rmtree(project.docs)
         (project.root / "mkdocs.yml").unlink()
 
-    done = project.build() if own_docs else bench(project, "site")
+    output = project.build().output if own_docs else bench(project, "site").stdout
 
-    output = done.output if own_docs else done.stdout
-    assert output.splitlines()[-1 if own_docs else 1].startswith("12 runs, ")
+    assert any(line.startswith("12 runs, ") for line in output.splitlines())
     assert (project.root / ".cache").read_bytes() == b""
     if own_docs:
         assert differences(project.pages(), wanted) == []
