@@ -30,6 +30,8 @@ from tests.changing_ledger import (
 )
 from tests.site_project import TEMPLATES, drawn_once
 
+BUILT = "Built "
+
 Step = Callable[[Project, np.random.Generator], None]
 
 
@@ -351,9 +353,6 @@ def test_a_build_is_made_where_something_of_it_changed_and_only_there(tmp_path: 
         assert made.stderr.startswith(left_out)
         assert "by hand" not in index.read_text(encoding="utf-8")
     assert bench(project, "site").stdout.startswith("Nothing has changed since ")
-
-
-BUILT = "Built "
 
 
 def _appended(path: Path, text: str) -> None:
