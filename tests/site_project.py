@@ -114,7 +114,7 @@ def built_once(name: str, ledger: Callable[[], tuple[Ledger, Mapping[str, Review
 
 
 def _copy_missing(source: Path, target: Path) -> None:
-    for path in [*source.glob("vega-*.js"), *source.glob("pictures/*.svg")]:
+    for path in [*source.glob("charts/*.bin"), *source.glob("pictures/*.bin")]:
         copy = target / path.relative_to(source)
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)

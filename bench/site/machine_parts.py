@@ -36,7 +36,8 @@ MOST_ON_PAGE: Final = 4
 class MachinePart(Generic[View]):
     """A part of a page: the id of its first heading, what that says, its machine, and how to make what it shows.
 
-    `note` is what the line says of it from which it is loaded.
+    `note` is what the line says of it from which it is loaded. `beside` is what it shows, or decides by, that is not of
+    its machine and not shared by all parts.
     """
 
     anchor: str
@@ -44,11 +45,13 @@ class MachinePart(Generic[View]):
     machine: str
     note: str
     view: Callable[[], View]
+    beside: str = ""
 
 
-def of_board(board: Board, view: Callable[[], View], prefix: str = "") -> MachinePart[View]:
+def of_board(board: Board, view: Callable[[], View], prefix: str = "", beside: str = "") -> MachinePart[View]:
     """Return the part of a board; a page with several of one board tells them apart by a prefix of their ids."""
-    return MachinePart(f"{prefix}{board.anchor}", board.heading, board.machine, newest_on([board.result]), view)
+    note = newest_on([board.result])
+    return MachinePart(f"{prefix}{board.anchor}", board.heading, board.machine, note, view, beside)
 
 
 def newest_on(runs: Iterable[Result]) -> str:
@@ -95,7 +98,7 @@ class Press:
         of_machine = self.keys.get(one.machine)
         if of_machine is None:
             return self._made(one, caller)
-        entry = key_of(self.version, of_machine, page, one.anchor)
+        entry = key_of(self.version, of_machine, page, one.anchor, one.beside)
         self.used.add(entry)
         known = self.cache.get(KIND, entry)
         if known is not None:

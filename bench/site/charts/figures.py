@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
+from typing import Final
 
 import vl_convert
 from markupsafe import Markup
@@ -14,6 +14,7 @@ from markupsafe import Markup
 from bench.report.palette import Mark
 from bench.report.text import visible
 from bench.site.charts.kinds import FRAME, WIDTH, Spec
+from bench.store.cache import Cache
 
 VEGA_LITE = "6.4"
 """The version of Vega-Lite that draws, in the browser and here."""
@@ -21,6 +22,9 @@ VEGA_LITE = "6.4"
 DRAWN_BY = version("vl-convert-python")
 """The release of the program that draws: another may draw otherwise."""
 
+
+PICTURES: Final = "pictures"
+"""Kind of the cache's entries: one static picture."""
 
 NAME_RESERVE = 32
 """Pixels left of a static picture's axis for names that come out wider than they were measured."""
@@ -48,9 +52,9 @@ class Figure:
 
 @dataclass
 class Artist:
-    """Draws static pictures and keeps them in a folder, by the hash of what they show."""
+    """Draws static pictures and keeps them in a cache, by the hash of what they show."""
 
-    cache_dir: Path
+    cache: Cache
     drawn: set[str] = field(default_factory=set)
     rests: bool = False
 
@@ -69,20 +73,18 @@ class Artist:
             return Markup()
         spec = _still(figure.spec)
         text = json.dumps(spec, sort_keys=True)
-        name = hashlib.sha256(f"{DRAWN_BY} {VEGA_LITE} {text}".encode()).hexdigest()[:24]
-        path = self.cache_dir / f"{name}.svg"
-        self.drawn.add(path.name)
-        if not path.exists():
-            self.cache_dir.mkdir(parents=True, exist_ok=True)
-            path.write_text(_drawn(spec), encoding="utf-8")
-        return Markup(path.read_text(encoding="utf-8"))
+        entry = hashlib.sha256(f"{DRAWN_BY} {VEGA_LITE} {text}".encode()).hexdigest()[:24]
+        self.drawn.add(entry)
+        known = self.cache.get(PICTURES, entry)
+        if known is not None:
+            return Markup(known.decode())
+        svg = _drawn(spec)
+        self.cache.put(PICTURES, entry, svg.encode())
+        return Markup(svg)
 
     def prune(self) -> None:
         """Remove the pictures that nobody asked for: the cache never outgrows one site."""
-        if self.cache_dir.exists():
-            for path in self.cache_dir.glob("*.svg"):
-                if path.name not in self.drawn:
-                    path.unlink()
+        self.cache.keep_only(PICTURES, self.drawn)
 
 
 def embedded(value: object) -> str:

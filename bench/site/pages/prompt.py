@@ -102,7 +102,11 @@ def prompt_view(site: Site, prompt: PromptRecord) -> PromptPage:
     return PromptPage(
         prompt=prompt,
         facets=prompt.facets,
-        boards=tuple(of_board(board, partial(_on_board, site, board, prompt, here)) for board in boards),
+        boards=tuple(
+            # The newest wording may be another machine's: a board says where its own differs.
+            of_board(board, partial(_on_board, site, board, prompt, here), beside=prompt.text)
+            for board in boards
+        ),
         before=relative(here, prompt_page(order[place - 1])) if place else "",
         after=relative(here, prompt_page(order[place + 1])) if place + 1 < len(order) else "",
     )
