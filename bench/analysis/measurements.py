@@ -11,7 +11,7 @@ import numpy as np
 from bench.analysis.summary import model_value, sample_values, summarise_model
 from bench.metrics import registry
 from bench.metrics.lengths import CellSummary, summarise_cell
-from bench.metrics.load import LevelKey, LevelSummary, level_key, summarise_level
+from bench.metrics.load import LevelKey, LevelSummary, level_key
 from bench.metrics.registry import Metric, StratumKind, on_schedule, split_metric_id
 from bench.metrics.sample_arrays import SampleArrays, SampleValues
 from bench.metrics.scores import prompt_scores
@@ -164,7 +164,7 @@ def part(result: Result, model: ModelRun, stratum: Stratum) -> LevelSummary | Ce
     """Return the level or cell of a stratum, the first of equal ones; None where the run does not have it."""
     if stratum.level is not None:
         levels = (level for level in model.load if level_key(level) == stratum.level)
-        return next((summarise_level(result, model, level) for level in levels), None)
+        return next((LevelSummary(result, model, level) for level in levels), None)
     cells = (cell for cell in model.lengths if (cell.prompt_tokens, cell.output_tokens) == stratum.cell)
     return next((summarise_cell(cell) for cell in cells), None)
 

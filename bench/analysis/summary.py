@@ -171,18 +171,6 @@ def why_none(result: Result, model: ModelRun, selected: Metric) -> str:
     return NOT_STREAMED if selected.needs_stream and not streamed else selected.undefined
 
 
-def latest_by_machine(results: Iterable[Result]) -> dict[str, RunSummary]:
-    """Return the newest run of each machine, by machine name in alphabetical order."""
-    newest = {result.machine.name: result for result in oldest_first(results)}
-    return {name: summarise(newest[name]) for name in sorted(newest)}
-
-
-def latest_runs(results: Iterable[Result]) -> tuple[Result, ...]:
-    """Return the newest run of each machine and config name, by machine, then config name."""
-    newest = {(result.machine.name, result.config.name): result for result in oldest_first(results)}
-    return tuple(newest[key] for key in sorted(newest))
-
-
 def oldest_first(results: Iterable[Result]) -> list[Result]:
     """Return runs in order of their start, then id."""
     return sorted(results, key=lambda result: (result.run.started_utc, result.run.id))

@@ -7,7 +7,7 @@ from functools import cached_property
 from statistics import median
 from typing import Final, Literal, NamedTuple
 
-from bench.metrics.client_error import ClientError, error_of
+from bench.metrics.client_error import ClientError, client_error
 from bench.metrics.registry import NOT_STREAMED, Metric, metric, split_metric_id
 from bench.metrics.timing import (
     NANOSECONDS_PER_SECOND,
@@ -238,7 +238,8 @@ class RateVerdict:
 class LevelSummary:
     """One level of load of a model in a run; each number is worked out when it is first asked for.
 
-    Durations are in seconds; None for what is undefined.
+    Warm-up and cool-down are in nothing but throughput and what was under way. Durations are in seconds; None for what
+    is undefined.
     """
 
     result: Result
@@ -433,7 +434,7 @@ class LevelSummary:
     @property
     def client_error(self) -> ClientError | None:
         """The client's error with the fewest streams that are no fewer than the level's, or with the most."""
-        return _client_error(self.result, self.model, self.record.streams)
+        return client_error(self.result, self.model, self.record.streams)
 
     @cached_property
     def verdict(self) -> RateVerdict | None:
@@ -448,12 +449,7 @@ def level_key(level: LoadLevel) -> LevelKey:
 
 def level_summaries(result: Result, model: ModelRun) -> tuple[LevelSummary, ...]:
     """Return the levels of a model in a run, in the order in which they were measured."""
-    return tuple(summarise_level(result, model, level) for level in model.load)
-
-
-def summarise_level(result: Result, model: ModelRun, level: LoadLevel) -> LevelSummary:
-    """Return the summary of one level. Warm-up and cool-down are in nothing but throughput and what was under way."""
-    return LevelSummary(result, model, level)
+    return tuple(LevelSummary(result, model, level) for level in model.load)
 
 
 def rate_verdict(level: LevelSummary) -> RateVerdict | None:
@@ -509,11 +505,3 @@ def _share_inside(sample: LoadSample, start_ns: int, end_ns: int) -> float:
     if first_ns == last_ns:
         return float(start_ns < last_ns <= end_ns)
     return max(0, min(last_ns, end_ns) - max(first_ns, start_ns)) / (last_ns - first_ns)
-
-
-def _client_error(result: Result, model: ModelRun, streams: int) -> ClientError | None:
-    """Return the client's error with the fewest streams that are no fewer than the level's, or with the most."""
-    checks = sorted((one for one in result.client if one.transport == model.transport), key=lambda one: one.streams)
-    if not checks:
-        return None
-    return error_of(next((one for one in checks if one.streams >= streams), checks[-1]))
