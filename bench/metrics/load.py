@@ -140,10 +140,7 @@ class NoGoodput:
 
 def limits_of(result: Result) -> Limits | None:
     """Return the limits that a run's config sets, or None."""
-    load = result.config.resolved.get("load")
-    found = load.get("goodput") if isinstance(load, dict) else None
-    if not isinstance(found, dict):
-        return None
+    found = result.config.part("load", "goodput")
     limits = Limits(_limit(found.get("ttft_s")), _limit(found.get("tpot_s")), _limit(found.get("e2e_s")))
     return None if limits == Limits(None, None, None) else limits
 

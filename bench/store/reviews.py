@@ -26,7 +26,6 @@ from bench.schema.review import (
     SCORES,
     Annotation,
     Annotations,
-    FacetScore,
     JudgeHeader,
     Judgement,
     PairVerdict,
@@ -330,27 +329,6 @@ def _foreign(source: SourceFile, annotations: Annotations, result: Result) -> li
         ]
     return mistakes
 
-
-__all__ = [
-    "Annotation",
-    "Annotations",
-    "FacetScore",
-    "JudgeHeader",
-    "Judgement",
-    "PairVerdict",
-    "Reviewed",
-    "Reviews",
-    "Sitting",
-    "Verdict",
-    "all_reviews",
-    "find_run",
-    "judges_itself",
-    "load_annotations",
-    "load_judgement",
-    "review_mistakes",
-    "reviews_beside",
-    "reviews_of",
-]
 
 RUNS_NAMED = 3
 """Newest runs that a message names."""
