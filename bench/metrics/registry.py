@@ -8,13 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from bench.metrics import timing
-from bench.metrics.resources import (
-    cost_per_1000_answers,
-    energy_per_1000_tokens_j,
-    energy_per_answer_j,
-    why_no_cost,
-)
+from bench.metrics import resources, timing
 from bench.metrics.scores import mean_score, prompt_scores, score_why
 from bench.metrics.timing import NO_TPOT, REQUESTS_DUE_NEEDED, STALL
 from bench.quality.grading import SCALE_WORDS
@@ -677,7 +671,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="Energy over all measured requests, failed ones included / good samples. An estimate is a stated "
         "wattage times the time, and says so.",
         undefined="no good sample",
-        of_model=lambda _, model: energy_per_answer_j(model),
+        of_model=lambda _, model: resources.energy_per_answer_j(model),
         recorded="energy",
         from_energy=True,
         exported={"whole": {"energy_per_answer_j": ""}},
@@ -689,7 +683,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         unit="J",
         definition="Energy over all measured requests, failed ones included / output tokens of good samples * 1,000.",
         undefined="no good sample, or nobody counted the output tokens",
-        of_model=lambda _, model: energy_per_1000_tokens_j(model),
+        of_model=lambda _, model: resources.energy_per_1000_tokens_j(model),
         recorded="energy",
         from_energy=True,
         exported={"whole": {"energy_per_1000_tokens_j": ""}},
@@ -718,8 +712,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="Energy per answer at the config's price of a kWh, and where the config has it the device's price, "
         "spread over its life as if it answered all the time; times 1,000.",
         undefined="no energy, no good sample, or the config has no price of a kWh (energy.price_per_kwh)",
-        of_model=cost_per_1000_answers,
-        why_none=why_no_cost,
+        of_model=resources.cost_per_1000_answers,
+        why_none=resources.why_no_cost,
         from_energy=True,
         exported={"whole": {"cost_per_1000_answers": ""}},
     ),

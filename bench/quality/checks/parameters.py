@@ -1,6 +1,5 @@
 """What the parameters of a check must be, with the rest of a sentence for each mistake."""
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -9,10 +8,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
+from bench.errors import shown
 from bench.quality.checks.language import LANGUAGES
-
-SHOWN_LENGTH = 60
-"""Characters of a wrong value that a message shows."""
 
 KINDS = ("numbers", "dates", "names")
 """What the check `faithful` compares."""
@@ -122,12 +119,6 @@ def value_mistakes(parameters: Mapping[str, Any], tests: Mapping[str, Any]) -> l
         if mistake:
             mistakes.append(f"{name!r} {mistake}")
     return mistakes
-
-
-def shown(value: object) -> str:
-    """Return a value as JSON where it can be, cut to SHOWN_LENGTH characters."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= SHOWN_LENGTH else text[: SHOWN_LENGTH - 1] + "\u2026"
 
 
 def _no_json(value: object) -> str | None:
