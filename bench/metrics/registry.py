@@ -4,13 +4,13 @@ Nothing is rounded or converted here: seconds, bytes, tokens/s. What is undefine
 and the function that gets it; each list that its flags name has it then.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from bench.metrics import resources, timing
 from bench.metrics.scores import mean_score, prompt_scores, score_why
-from bench.metrics.timing import NO_TPOT, REQUESTS_DUE_NEEDED, STALL
+from bench.metrics.timing import NO_TPOT, OF_ALL_SAMPLES, REQUESTS_DUE_NEEDED, STALL
 from bench.quality.grading import SCALE_WORDS
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -139,6 +139,13 @@ class Metric:
     def value(self, sample: Sample) -> float | None:
         """Return the one value of a request; None for a failed one, where it is undefined, and for another scope."""
         return None if self.of_sample is None else self.of_sample(sample)
+
+    def value_of_each(self, samples: tuple[Sample, ...]) -> Sequence[float | None]:
+        """Return the one value of each of some requests, in their order, as `value` does."""
+        if self.id not in OF_ALL_SAMPLES:
+            return [self.value(sample) for sample in samples]
+        each = timing.value_of_each(samples, self.id)
+        return [None if value is None else int(value) for value in each] if self.unit == "count" else each
 
     def values(self, sample: Sample) -> tuple[float, ...]:
         """Return all values of a request in order; empty for a failed one and for a metric of another scope."""

@@ -82,6 +82,17 @@ def sample_arrays(model: ModelRun) -> SampleArrays:
     return _arrays(_Recorded(model.samples))
 
 
+def value_of_each(samples: tuple[Sample, ...], metric_id: str) -> list[float | None]:
+    """Return the value of one of OF_ALL_SAMPLES of each sample in order; None for a failed one and where undefined.
+
+    Raises KeyError for another metric.
+    """
+    good = iter(OF_ALL_SAMPLES[metric_id](_arrays(_Recorded(samples))).tolist())
+    found = [None if one.failure is not None else next(good) for one in samples]
+    # NaN alone is not equal to itself.
+    return [value if value == value else None for value in found]
+
+
 def ttft_s(sample: Sample) -> float | None:
     """Return the seconds from the request's start to the first chunk with text, reasoning text included."""
     if sample.failure is not None or not sample.chunk_ns:

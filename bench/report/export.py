@@ -50,6 +50,12 @@ def json_text(rows: Sequence[Row]) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def json_lines(rows: Sequence[Row]) -> str:
+    """Return rows as a JSON list of objects, each on a line of its own: smaller than `json_text`, and soon made."""
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for row in rows)
+    return f"[\n{lines}\n]\n" if rows else "[]\n"
+
+
 def markdown_text(headers: Mapping[str, str], words: Collection[str], rows: Sequence[Row]) -> str:
     """Return the columns that have a header as a Markdown table, numbers to three significant digits.
 

@@ -21,10 +21,9 @@ from bench.report.export import (
     ALL_COLUMNS,
     SCORE_COLUMNS,
     csv_text,
-    json_text,
+    json_lines,
+    rows,
     score_rows,
-    to_csv,
-    to_json,
 )
 from bench.report.text import anchor, finalise, relative, run_key, title
 from bench.site.charts.figures import DRAWN_BY, VEGA_LITE, Artist
@@ -81,9 +80,9 @@ def score_files(site: Site) -> Iterator[tuple[str, str]]:
     """
     found = ((board, newest_reviewed(site, board)) for board in site.boards)
     shown = [(board.summary if one is None else one.summary).result for board, one in found]
-    rows = score_rows((result, site.reviews.get(result.run.id, Reviews())) for result in shown)
-    yield "scores.csv", csv_text(SCORE_COLUMNS, rows)
-    yield "scores.json", json_text(rows)
+    scores = score_rows((result, site.reviews.get(result.run.id, Reviews())) for result in shown)
+    yield "scores.csv", csv_text(SCORE_COLUMNS, scores)
+    yield "scores.json", json_lines(scores)
 
 
 @dataclass(frozen=True)
@@ -265,14 +264,13 @@ def _data_files(site: Site, index: RunIndex) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the bytes of each data file that is of all runs, or of a run and what came after it."""
     if not site.summaries:
         return
-    yield "runs.csv", to_csv(site.summaries).encode()
-    yield "runs.json", to_json(site.summaries).encode()
-    for name, columns, rows in (
+    for name, columns, found in (
+        ("runs", ALL_COLUMNS["models"], rows(site.summaries)),
         ("load", ALL_COLUMNS["load"], [row for one in index.runs for row in one.load_rows]),
         ("lengths", ALL_COLUMNS["lengths"], [row for one in index.runs for row in one.length_rows]),
     ):
-        yield f"{name}.csv", csv_text(columns, rows).encode()
-        yield f"{name}.json", json_text(rows).encode()
+        yield f"{name}.csv", csv_text(columns, found).encode()
+        yield f"{name}.json", json_lines(found).encode()
     for name, text in score_files(site):
         yield name, text.encode()
     for summary in site.summaries:

@@ -66,22 +66,22 @@ def samples_csv(result: Result) -> str:
     writer = csv.writer(file, lineterminator="\n")
     metrics = measured_in("whole", "sample")
     names = [one.id for one in metrics]
-    functions = [one.of_sample for one in metrics if one.of_sample is not None]
     writer.writerow(["model", "prompt", "round", "position", *names, "output_tokens", "finish_reason", "failure"])
     for model in result.models:
         name = _text(model.name)
+        values = zip(*(one.value_of_each(model.samples) for one in metrics), strict=True)
         writer.writerows(
             [
                 name,
                 _text(sample.prompt),
                 sample.round,
                 sample.position,
-                *[value(sample) for value in functions],
+                *of_sample,
                 sample.output_tokens,
                 _text(sample.finish_reason or ""),
                 "" if sample.failure is None else _text(f"{sample.failure.kind}: {sample.failure.message}"),
             ]
-            for sample in model.samples
+            for sample, of_sample in zip(model.samples, values, strict=True)
         )
     return file.getvalue()
 

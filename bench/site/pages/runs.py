@@ -206,9 +206,9 @@ def _model_sections(one: ModelSummary, found: RunAnswers) -> list[Json]:
     ]
 
 
-def _sample_section(heading: str, samples: Sequence[Sample], titles: dict[str, str]) -> Json:
+def _sample_section(heading: str, samples: tuple[Sample, ...], titles: dict[str, str]) -> Json:
     chosen = [metric(metric_id) for metric_id in SAMPLE_COLUMNS]
-    values = [[one.value(sample) for sample in samples] for one in chosen]
+    values = [one.value_of_each(samples) for one in chosen]
     scales = [form.scale(one.unit, found) for one, found in zip(chosen, values, strict=True)]
     columns = [column("Order", numeric=True), column("Round", numeric=True), column("Prompt")]
     columns += [column(one.name, scale.unit, numeric=True) for one, scale in zip(chosen, scales, strict=True)]

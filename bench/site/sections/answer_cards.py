@@ -75,6 +75,29 @@ class MarkedPiece:
     title: str = ""
 
 
+PIECES_KEPT: Final = 4096
+"""Answers whose pieces are kept: at temperature 0 a model says the same in each run."""
+
+
+class _Rubric:
+    """A prompt as a key: equal to one with equal facets."""
+
+    def __init__(self, prompt: PromptRecord) -> None:
+        self._prompt = prompt
+        self._hash = hash((prompt.id, len(prompt.facets)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Rubric) and (
+            self._prompt is other._prompt or self._prompt.facets == other._prompt.facets
+        )
+
+
+_PIECES: dict[tuple[_Rubric, str, bool, tuple[tuple[str, float | None, str], ...]], tuple[MarkedPiece, ...]] = {}
+
+
 def marked(text: str, prompt: PromptRecord, grades: Sequence[FacetGrade], cut: bool = False) -> Markup:
     """Return an answer, escaped, with the words marked that speak for or against a facet.
 
@@ -85,6 +108,15 @@ def marked(text: str, prompt: PromptRecord, grades: Sequence[FacetGrade], cut: b
 
 def pieces(text: str, prompt: PromptRecord, grades: Sequence[FacetGrade], cut: bool = False) -> tuple[MarkedPiece, ...]:
     """Return an answer, as it is, in pieces: words that speak for or against a facet, and what is between them."""
+    key = (_Rubric(prompt), text, cut, tuple((one.facet, one.credit, one.why) for one in grades))
+    if key not in _PIECES:
+        if len(_PIECES) >= PIECES_KEPT:
+            _PIECES.clear()
+        _PIECES[key] = _pieces(text, prompt, grades, cut)
+    return _PIECES[key]
+
+
+def _pieces(text: str, prompt: PromptRecord, grades: Sequence[FacetGrade], cut: bool) -> tuple[MarkedPiece, ...]:
     facets = {facet.id: facet for facet in prompt.facets}
     known = [(facets[grade.facet], grade) for grade in grades if grade.facet in facets]
     places = [
