@@ -130,8 +130,8 @@ def crossed(table: Floats) -> Crossed | str:
 def _values(side: ModelRun, metric: Metric) -> dict[tuple[int, str], float]:
     """Return the value of each block and prompt, the median where a prompt was asked several times in the block."""
     found: dict[tuple[int, str], list[float]] = {}
-    for sample in good_samples(side):
-        value = metric.value(sample)
+    good = good_samples(side)
+    for sample, value in zip(good, metric.value_of_each(good), strict=True):
         if value is not None:
             found.setdefault((sample.round, sample.prompt), []).append(value)
     return {place: median(values) for place, values in found.items()}

@@ -110,7 +110,7 @@ def length_matrix(model: ModelRun) -> LengthMatrix | None:
 
 def summarise_cell(cell: LengthCell) -> CellSummary:
     """Return the summary of one cell; failed repeats are counted and in nothing else."""
-    good = [sample for sample in cell.samples if sample.failure is None]
+    good = tuple(sample for sample in cell.samples if sample.failure is None)
     kinds = Counter(sample.failure.kind for sample in cell.samples if sample.failure is not None)
     streamed = any(sample.chunk_ns for sample in good)
     metrics = measured_in("cell", "sample")

@@ -7,6 +7,8 @@ from functools import cached_property
 from statistics import median
 from typing import Final, Literal, NamedTuple
 
+import numpy as np
+
 from bench.metrics.client_error import ClientError, client_error
 from bench.metrics.registry import NOT_STREAMED, Metric, metric, split_metric_id
 from bench.metrics.timing import (
@@ -14,7 +16,7 @@ from bench.metrics.timing import (
     REQUESTS_DUE_NEEDED,
     STALL_NS,
     e2e_s,
-    itl_s,
+    good_arrays,
     last_known_ns,
     tpot_s,
     ttft_s,
@@ -44,16 +46,13 @@ class Gaps:
     relative_error: float
 
 
-def gaps_of_samples(samples: Sequence[Sample]) -> Gaps | None:
+def gaps_of_samples(samples: tuple[Sample, ...]) -> Gaps | None:
     """Return the gaps of good samples whose chunks are kept one by one; None where there is no gap."""
-    found = distribution([gap for sample in samples for gap in itl_s(sample)], "gap")
+    gap_ns = good_arrays(samples).gap_ns
+    found = distribution(gap_ns / NANOSECONDS_PER_SECOND, "gap")
     if found is None:
         return None
-    stalls = sum(
-        later - earlier > STALL_NS
-        for sample in samples
-        for earlier, later in zip(sample.chunk_ns, sample.chunk_ns[1:], strict=False)
-    )
+    stalls = int(np.count_nonzero(gap_ns > STALL_NS))
     return Gaps(found.count, found.p50, found.p95, found.p99, found.maximum, stalls, 0.0)
 
 

@@ -4,13 +4,16 @@ Nothing is rounded or converted here: seconds, bytes, tokens/s. What is undefine
 and the function that gets it; each list that its flags name has it then.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+import numpy as np
+
 from bench.metrics import resources, timing
+from bench.metrics.sample_arrays import SampleArrays, SampleValues
 from bench.metrics.scores import mean_score, prompt_scores, score_why
-from bench.metrics.timing import NO_TPOT, OF_ALL_SAMPLES, REQUESTS_DUE_NEEDED, STALL
+from bench.metrics.timing import NO_TPOT, REQUESTS_DUE_NEEDED, STALL
 from bench.quality.grading import SCALE_WORDS
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -62,7 +65,8 @@ class Metric:
     shows, `needs_schedule` what a closed loop cannot have, and `needs_good` what a level without a good answer cannot.
     `recorded` is a field whose null has a reason, `since_version` the first schema that records it.
 
-    `of_sample`, `of_gaps` and `of_model` give values; `of_level` that of a level where it is not that of its samples.
+    `of_sample`, `of_arrays` (of many good requests at once), `of_gaps` and `of_model` give values; `of_level` that of a
+    level where it is not that of its samples.
     `windowed` marks a number a second of a level's window, which each part of the window has as well. `from_send` is
     the metric that it stands for where a schedule asks: the same, counted from the send.
 
@@ -91,7 +95,8 @@ class Metric:
     recorded: str | None = None
     since_version: int = 1
     of_sample: Callable[[Sample], float | None] | None = None
-    of_gaps: Callable[[Sample], tuple[float, ...]] | None = None
+    of_arrays: timing.OfArrays | None = None
+    of_gaps: Callable[[SampleArrays], SampleValues] | None = None
     of_model: Callable[[Result, ModelRun], float | None] | None = None
     of_level: Callable[["LevelSummary"], "Distribution | Gaps | float | None"] | None = None
     why_none: Callable[[Result, ModelRun], str | None] | None = None
@@ -117,7 +122,15 @@ class Metric:
         """What has one value: a 'sample', a 'gap' of one, a 'model' of a run, or a 'level' of load alone."""
         if self.per is not None:
             return self.per
-        return "sample" if self.of_sample else "gap" if self.of_gaps else "model" if self.of_model else "level"
+        return (
+            "sample"
+            if self.of_sample or self.of_arrays
+            else "gap"
+            if self.of_gaps
+            else "model"
+            if self.of_model
+            else "level"
+        )
 
     @property
     def name(self) -> str:
@@ -138,26 +151,29 @@ class Metric:
 
     def value(self, sample: Sample) -> float | None:
         """Return the one value of a request; None for a failed one, where it is undefined, and for another scope."""
-        return None if self.of_sample is None else self.of_sample(sample)
+        return self.value_of_each((sample,))[0]
 
     def value_of_each(self, samples: tuple[Sample, ...]) -> Sequence[float | None]:
         """Return the one value of each of some requests, in their order, as `value` does."""
-        if self.id not in OF_ALL_SAMPLES:
-            return [self.value(sample) for sample in samples]
-        each = timing.value_of_each(samples, self.id)
+        if self.of_arrays is None:
+            return [None if self.of_sample is None else self.of_sample(sample) for sample in samples]
+        each = timing.value_of_each(samples, self.of_arrays)
         return [None if value is None else int(value) for value in each] if self.unit == "count" else each
 
-    def values(self, sample: Sample) -> tuple[float, ...]:
-        """Return all values of a request in order; empty for a failed one and for a metric of another scope."""
-        return tuple(self.all_values((sample,)))
-
-    def all_values(self, samples: Iterable[Sample]) -> list[float]:
+    def all_values(self, samples: tuple[Sample, ...]) -> list[float]:
         """Return the values of requests, in their order; those that failed or have no value are left out."""
+        values: list[float] = self.sample_values(samples).values.tolist()
+        return values
+
+    def sample_values(self, samples: tuple[Sample, ...]) -> SampleValues:
+        """Return the values of the good ones of some requests, in their order, and how many each of these has."""
         if self.of_gaps is not None:
-            return [gap for sample in samples for gap in self.of_gaps(sample)]
-        if self.of_sample is None:
-            return []
-        return [value for sample in samples if (value := self.of_sample(sample)) is not None]
+            return self.of_gaps(timing.good_arrays(samples))
+        if self.of_arrays is not None:
+            return timing.values_of(timing.good_arrays(samples), self.of_arrays)
+        good = self.value_of_each(tuple(sample for sample in samples if sample.failure is None))
+        values = np.array([value for value in good if value is not None], dtype=np.float64)
+        return SampleValues(values, np.array([value is not None for value in good], dtype=np.int64))
 
 
 METRICS: Final[tuple[Metric, ...]] = (
@@ -173,7 +189,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         level_definition="Sending a measured request to the first chunk of its text.",
         level_undefined="the answers were not streamed",
         needs_stream=True,
-        of_sample=timing.ttft_s,
+        of_arrays=timing.first_text_s,
         resolvable_from="ttft",
         compared={"whole": ("",), "level": ("", "p95")},
         watched={"whole": ("",), "level": ("", "p95")},
@@ -213,7 +229,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="Request start to the first chunk of the answer itself; reasoning text does not count.",
         undefined="no sample has answer text apart from reasoning",
         needs_stream=True,
-        of_sample=timing.ttfo_s,
+        of_arrays=timing.first_output_s,
         resolvable_from="ttft",
         exported={"whole": {"ttfo_p50_s": "p50"}},
     ),
@@ -229,7 +245,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         level_label="TPOT of a level",
         level_definition="(Last text chunk - first text chunk) / (output tokens - 1) of a measured request.",
         needs_stream=True,
-        of_sample=timing.tpot_s,
+        of_arrays=timing.token_s,
         exported={
             "whole": {"tpot_p50_s": "p50"},
             "level": {"tpot_p50_s": "p50", "tpot_p95_s": "p95", "tpot_p99_s": "p99"},
@@ -245,7 +261,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="1 / TPOT: output tokens per second once the answer has begun.",
         undefined=NO_TPOT,
         needs_stream=True,
-        of_sample=timing.decode_tokens_per_s,
+        of_arrays=timing.decode_speed,
         compared={"whole": ("",)},
         watched={"whole": ("",)},
         exported={
@@ -269,7 +285,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         level_label="Inter-chunk gap of a level",
         level_definition="Gaps between successive text chunks of a request, all gaps of the measured ones together.",
         needs_stream=True,
-        of_gaps=timing.itl_s,
+        of_gaps=timing.gaps_s,
         resolvable_from="gap",
         compared={"whole": ("p99",), "level": ("p99",)},
         watched={"whole": ("p99",), "level": ("p99",)},
@@ -288,7 +304,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         level_label="Latency from the send",
         level_definition="Sending a measured request to the last byte of its answer.",
         level_undefined="no good answer among the measured requests",
-        of_sample=timing.e2e_s,
+        of_arrays=timing.end_s,
         resolvable_from="ttft",
         compared={"whole": ("",), "level": ("", "p95")},
         watched={"whole": ("", "p95"), "prompt": ("",), "level": ("", "p95")},
@@ -353,7 +369,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         better="higher",
         definition="Output tokens / latency of the request; the prompt's tokens never count.",
         undefined="nobody counted the output tokens",
-        of_sample=timing.output_tokens_per_s,
+        of_arrays=timing.output_speed,
     ),
     Metric(
         id="prefill_tokens_per_s",
@@ -365,7 +381,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="Prompt tokens / TTFT.",
         undefined="nobody counted the prompt tokens",
         needs_stream=True,
-        of_sample=timing.prefill_tokens_per_s,
+        of_arrays=timing.prefill_speed,
         exported={
             "whole": {"prefill_p50_tokens_per_s": "p50"},
             "cell": {
@@ -382,7 +398,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="The longest gap between two successive text chunks of the request.",
         undefined="every answer came in a single chunk",
         needs_stream=True,
-        of_sample=timing.longest_stall_s,
+        of_arrays=timing.longest_stall_s,
         resolvable_from="gap",
         exported={"whole": {"longest_stall_s": "maximum"}},
     ),
@@ -393,7 +409,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition=f"Gaps between successive text chunks of the request that are {STALL}.",
         undefined="every answer came in a single chunk",
         needs_stream=True,
-        of_sample=timing.stalls,
+        of_arrays=timing.stalls,
     ),
     Metric(
         id="sent_s",
@@ -402,7 +418,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         unit="s",
         definition="Request start to the whole request handed to the operating system: the client's own part of TTFT.",
         undefined="the client did not note when it had sent the request",
-        of_sample=timing.sent_s,
+        of_arrays=timing.sent_s,
         of_client=True,
         since_version=2,
         exported={"whole": {"sent_p50_s": "p50"}},
@@ -415,7 +431,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="Sending the request / TTFT.",
         undefined="the client did not note when it had sent the request",
         needs_stream=True,
-        of_sample=timing.sent_share,
+        of_arrays=timing.sent_share,
         of_client=True,
         since_version=2,
         exported={"whole": {"sent_share": "p50"}},
