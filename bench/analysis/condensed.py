@@ -14,7 +14,6 @@ from bench.analysis.history import kept
 from bench.analysis.summary import Kept, ModelSummary, RunSummary
 from bench.analysis.trust import Steadiness
 from bench.metrics.client_error import ClientError
-from bench.schema.prompts import PromptSetRecord
 from bench.schema.result import Result
 from bench.stats.distribution import Distribution
 
@@ -22,7 +21,9 @@ OF_RESULT: Final = ("client", "grades", "outputs")
 OF_MODEL: Final = ("warmup", "samples")
 OF_LEVEL: Final = ("samples", "gaps")
 OF_CELL: Final = ("samples",)
-"""Fields that a condensed run does not have: of the result, of a model, of a level of load, of a cell of lengths."""
+OF_WATCH: Final = ("late_ns",)
+"""Fields that a condensed run does not have: of the result, of a model, of a level of load, of a cell of lengths, and of
+what was noted of the machine beside a model."""
 
 
 class NotCondensed(ValueError):
@@ -78,6 +79,8 @@ def restored(data: bytes) -> RunSummary:
     _drop(result, OF_RESULT)
     for model in result.models:
         _drop(model, OF_MODEL)
+        if model.machine_watch is not None:
+            _drop(model.machine_watch, OF_WATCH)
         for level in model.load:
             _drop(level, OF_LEVEL)
         for cell in model.lengths:
@@ -90,18 +93,19 @@ def restored(data: bytes) -> RunSummary:
 
 
 def with_shared_parts(runs: Iterable[RunSummary]) -> Iterable[RunSummary]:
-    """Yield the condensed runs, with prompt sets and configs that are equal kept in memory once."""
-    prompt_sets: dict[str, PromptSetRecord] = {}
-    configs: dict[str, object] = {}
+    """Yield the condensed runs, with prompt sets, configs and machines that are equal kept in memory once."""
+    known: dict[tuple[str, str], object] = {}
     for run in runs:
-        # The hash is only where to look: a file may claim one that is not its own.
-        same = prompt_sets.setdefault(run.result.prompt_set.sha256, run.result.prompt_set)
-        if same == run.result.prompt_set:
-            run.result.__dict__["prompt_set"] = same
-        config = run.result.config
-        known = configs.setdefault(config.sha256, config.resolved)
-        if known == config.resolved:
-            config.__dict__["resolved"] = known
+        result = run.result
+        for record, name, key in (
+            (result, "prompt_set", result.prompt_set.sha256),
+            (result, "machine", result.machine.name),
+            (result.config, "resolved", result.config.sha256),
+        ):
+            # The key is only where to look: a file may claim a hash that is not its own, and a machine be another.
+            own = record.__dict__[name]
+            if known.setdefault((name, key), own) == own:
+                record.__dict__[name] = known[name, key]
         yield run
 
 
@@ -111,6 +115,7 @@ def _emptied(result: Result) -> Result:
             update={
                 "warmup": (),
                 "samples": (),
+                "machine_watch": model.machine_watch and model.machine_watch.model_copy(update={"late_ns": ()}),
                 "load": tuple(level.model_copy(update={"samples": (), "gaps": None}) for level in model.load),
                 "lengths": tuple(cell.model_copy(update={"samples": ()}) for cell in model.lengths),
             }

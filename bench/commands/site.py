@@ -133,6 +133,8 @@ def _reads_more(config: Path) -> bool:
 
 def _write_pages(results_dir: Path, project: Path) -> tuple["SiteProject", tuple[str, ...]]:
     """Write the pages; return the parts of the project's site, and what was warned of."""
+    # The arrays are small: threads for them cost more than they give, most of all where other work has the cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from bench.site.build import write_tree
         from bench.site.feed import site_url

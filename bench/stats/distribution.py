@@ -28,7 +28,7 @@ VALUES_NEEDED: dict[str, int] = {"p90": 20, "p95": 20, "p99": 100}
 """Values below which a percentile is not given: it would be the largest value, give or take, under another name."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Distribution:
     """A set of values in short, in the unit of the values.
 
