@@ -7,17 +7,8 @@ from typing import Any
 from bench.benchmark import run_id
 from bench.schema.machine import Machine
 from bench.schema.model_run import MEASURED_FIELDS, ModelRun
-from bench.schema.result import (
-    SCHEMA_VERSION,
-    ConfigRecord,
-    FacetGrade,
-    FacetRecord,
-    Grade,
-    PromptRecord,
-    PromptSetRecord,
-    Result,
-    RunInfo,
-)
+from bench.schema.prompts import FacetRecord, PromptRecord, PromptSetRecord
+from bench.schema.result import SCHEMA_VERSION, ConfigRecord, FacetGrade, Grade, Result, RunInfo
 from bench.schema.sample import Failure, Sample
 
 MILLISECOND_NS = 1_000_000

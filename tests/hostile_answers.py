@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 
 from bench.schema.result import FacetGrade, Grade, Result
+from bench.schema.review import FacetScore, PairVerdict, Verdict
 from bench.store.files import Ledger, Refused
-from bench.store.reviews import FacetScore, PairVerdict, Reviews, Verdict
+from bench.store.reviews import Reviews
 from tests import builders
 from tests.review_builders import annotations, judgement
 from tests.site_project import HOSTILE_TEXTS

@@ -9,7 +9,7 @@ from bench.providers.protocol import Identity
 from bench.quality.judge.judging import Asking
 from bench.quality.judge.judging import header as asked_header
 from bench.schema.result import Result
-from bench.store.reviews import Annotation, Annotations, FacetScore, Judgement, PairVerdict, Verdict
+from bench.schema.review import Annotation, Annotations, FacetScore, Judgement, PairVerdict, Verdict
 from tests.builders import STARTED_UTC, facet, grade, model_run, prompt, result, sample
 
 RUN = "laptop/20260105T090000Z-1a2b3c4d5e-default"

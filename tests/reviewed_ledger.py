@@ -13,8 +13,9 @@ from bench.providers.protocol import Identity
 from bench.quality.judge.judging import Asking
 from bench.quality.judge.judging import header as asked_header
 from bench.schema.result import FacetGrade, Grade, Result
+from bench.schema.review import FacetScore, Judgement, PairVerdict, Verdict
 from bench.store.files import Ledger, Refused
-from bench.store.reviews import FacetScore, Judgement, PairVerdict, Reviews, Verdict
+from bench.store.reviews import Reviews
 from tests import builders
 from tests.review_builders import annotations, pair
 

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from bench.analysis.contexts import context_key
 from bench.analysis.summary import ModelSummary, RunSummary, oldest_first
+from bench.metrics.scores import outputs_by_prompt
 from bench.metrics.timing import good_samples
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -140,15 +141,6 @@ class AnswerChange:
     after: tuple[str, ...]
 
 
-def outputs_by_prompt(result: Result, model: ModelRun) -> dict[str, list[str]]:
-    """Return the outputs of a model's good samples to each prompt, in the order of the prompt set and of the rounds."""
-    outputs: dict[str, list[str]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
-    for sample in good_samples(model):
-        if sample.output is not None:
-            outputs[sample.prompt].append(sample.output)
-    return outputs
-
-
 def prompt_outputs(result: Result, model: ModelRun) -> tuple[PromptOutputs, ...]:
     """Return the answers of a model to each prompt with a good one, in the order of the prompt set."""
     outputs = outputs_by_prompt(result, model)
@@ -190,7 +182,11 @@ def answer_changes(results: Iterable[Result], result: Result, model: ModelRun) -
             if other.name == model.name and context_key(earlier, other) == context and good_samples(other):
                 before = {one.prompt: one for one in prompt_outputs(earlier, other)}
                 both = [(before[one.prompt], one) for one in prompt_outputs(result, model) if one.prompt in before]
-                changed = tuple(_changed(old, new) for old, new in both if not _was_said(old, new))
+                changed = tuple(
+                    _changed(old, new)
+                    for old, new in both
+                    if new.answers[0].text not in {answer.text for answer in old.answers}
+                )
                 return AnswerChanges(model.name, earlier.run.id, len(both), changed, None)
     return AnswerChanges(model.name, None, 0, (), "no earlier run in the same context")
 
@@ -236,15 +232,10 @@ def _texts(result: Result, model: ModelRun) -> dict[str, tuple[str, ...]]:
 
 
 def _drawn(result: Result) -> str | None:
-    generation = result.config.resolved.get("generation")
-    temperature = generation.get("temperature") if isinstance(generation, dict) else None
+    temperature = result.config.part("generation").get("temperature")
     if temperature is None:
         return "the run does not say at which temperature it was"
     return None if temperature == 0 else f"answers are drawn at temperature {temperature}"
-
-
-def _was_said(before: PromptOutputs, after: PromptOutputs) -> bool:
-    return after.answers[0].text in {answer.text for answer in before.answers}
 
 
 def _changed(before: PromptOutputs, after: PromptOutputs) -> ChangedAnswer:

@@ -424,8 +424,7 @@ def regressions(comparison: Comparison) -> tuple[Regression, ...]:
     from run to run is known and neither machine was unsteady; else a gate would close on every other run. At a level of
     load each percentile of a metric goes by the metric's own limit.
     """
-    limits = comparison.after.config.resolved.get("gate")
-    known = limits if isinstance(limits, dict) else {}
+    known = comparison.after.config.part("gate")
     found = []
     for difference in comparison.differences:
         limit = known.get(_limited_as(difference))

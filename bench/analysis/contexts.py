@@ -271,13 +271,9 @@ def run_pairs(before: Named, after: Named) -> RunPairs:
     sides = _newest(before), _newest(after)
     both = sorted(sides[0].keys() & sides[1].keys())
     # One run against a revision asks of that run alone.
-    alone = [_words(sides[place].keys() - set(both)) if _both_are_revisions(before, after) else () for place in (0, 1)]
+    of_revisions = before.run is None and after.run is None
+    alone = [_words(side.keys() - set(both)) if of_revisions else () for side in sides]
     return RunPairs(tuple(RunPair(sides[0][key], sides[1][key]) for key in both), alone[0], alone[1])
-
-
-def _both_are_revisions(before: Named, after: Named) -> bool:
-    """Return whether both sides are all the runs of a revision."""
-    return before.run is None and after.run is None
 
 
 def _newest(side: Named) -> dict[tuple[str, str], Result]:

@@ -9,7 +9,7 @@ from bench.analysis.contexts import Context, context_key
 from bench.analysis.measurements import Stratum
 from bench.analysis.measurements import watched as monitored
 from bench.analysis.summary import Kept, LevelPoint, ModelSummary, RunSummary
-from bench.metrics.load import LevelKey, level_key, limits_of, summarise_level
+from bench.metrics.load import LevelKey, LevelSummary, level_key, limits_of
 from bench.metrics.registry import Metric, metric
 from bench.metrics.timing import e2e_s
 from bench.schema.load import LoadLevel
@@ -175,7 +175,7 @@ def _levels(one: ModelSummary) -> list[LoadLevel]:
 
 
 def _level_point(one: ModelSummary, level: LoadLevel) -> LevelPoint:
-    found = summarise_level(one.result, one.model, level)
+    found = LevelSummary(one.result, one.model, level)
     values = {metric_id: found.value(metric_id) for metric_id in monitored(Stratum(level=found.key))}
     return LevelPoint(found.key, limits_of(one.result), values)
 

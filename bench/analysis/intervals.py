@@ -187,7 +187,8 @@ def level_estimate(level: LevelSummary, metric_id: str) -> Estimate:
 def has_interval_at_load(metric_id: str) -> bool:
     """Return whether a metric can have an interval at a level of load at all."""
     selected = metric(metric_id.partition(".")[0])
-    return selected.windowed or selected.id == GOODPUT_SHARE or selected.of_sample is not None
+    of_requests = selected.scope == "sample" and selected.of_level is None
+    return selected.windowed or selected.id == GOODPUT_SHARE or of_requests
 
 
 def _of_one_metric(

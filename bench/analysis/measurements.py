@@ -8,10 +8,10 @@ from typing import Final, Literal, TypeVar
 
 import numpy as np
 
-from bench.analysis.summary import model_value, sample_values, summarise_model
+from bench.analysis.summary import model_value, summarise_model
 from bench.metrics import registry
 from bench.metrics.lengths import CellSummary, summarise_cell
-from bench.metrics.load import LevelKey, LevelSummary, level_key, summarise_level
+from bench.metrics.load import LevelKey, LevelSummary, level_key
 from bench.metrics.registry import Metric, StratumKind, on_schedule, split_metric_id
 from bench.metrics.sample_arrays import SampleArrays, SampleValues
 from bench.metrics.scores import prompt_scores
@@ -164,7 +164,7 @@ def part(result: Result, model: ModelRun, stratum: Stratum) -> LevelSummary | Ce
     """Return the level or cell of a stratum, the first of equal ones; None where the run does not have it."""
     if stratum.level is not None:
         levels = (level for level in model.load if level_key(level) == stratum.level)
-        return next((summarise_level(result, model, level) for level in levels), None)
+        return next((LevelSummary(result, model, level) for level in levels), None)
     cells = (cell for cell in model.lengths if (cell.prompt_tokens, cell.output_tokens) == stratum.cell)
     return next((summarise_cell(cell) for cell in cells), None)
 
@@ -184,11 +184,8 @@ def _at_level(model: ModelRun, stratum: Stratum, metric: Metric, statistic: str)
     binned = any(one.gaps is not None for one in model.load if level_key(one) == stratum.level)
     if not metric.of_samples or metric.of_level is not None or (metric.scope == "gap" and binned):
         return Measurement(metric, statistic, "reading", {})
-    requests = [
-        RequestValues(np.asarray(values, dtype=np.float64))
-        for sample in asked(model, stratum)
-        if (values := metric.values(sample))
-    ]
+    of_each = metric.sample_values(tuple(asked(model, stratum))).by_sample()
+    requests = [RequestValues(values) for values in of_each if len(values)]
     stretches = enumerate(in_stretches(requests), start=1)
     return Measurement(
         metric, statistic, "requests", {f"stretch {place}": tuple(some) for place, some in stretches if some}
@@ -196,7 +193,7 @@ def _at_level(model: ModelRun, stratum: Stratum, metric: Metric, statistic: str)
 
 
 def _requests(result: Result, model: ModelRun, metric: Metric) -> dict[str, tuple[RequestValues, ...]]:
-    by_prompt = _by_prompt(sample_arrays(model), sample_values(model, metric))
+    by_prompt = _by_prompt(sample_arrays(model), metric.sample_values(model.samples))
     prompts = dict.fromkeys([*(prompt.id for prompt in result.prompt_set.prompts), *by_prompt])
     return {prompt: by_prompt[prompt] for prompt in prompts if prompt in by_prompt}
 

@@ -112,20 +112,12 @@ def deviation(distances: Sequence[float]) -> float:
 
 def _groups(result: Result, selected: Metric) -> Iterator[_Group]:
     for model in result.models:
-        for prompt in result.prompt_set.prompts:
-            yield _group(model, prompt.id, selected)
-
-
-def _group(model: ModelRun, prompt_id: str, selected: Metric) -> _Group:
-    samples = []
-    values = []
-    for sample in good_samples(model):
-        value = selected.value(sample) if sample.prompt == prompt_id else None
+        good = good_samples(model)
         # A value of 0 has no logarithm: a clock that saw no time pass says nothing about the sample.
-        if value:
-            samples.append(sample)
-            values.append(value)
-    return _Group(model.name, prompt_id, tuple(samples), tuple(values))
+        known = [(sample, value) for sample, value in zip(good, selected.value_of_each(good), strict=True) if value]
+        for prompt in result.prompt_set.prompts:
+            own = [(sample, value) for sample, value in known if sample.prompt == prompt.id]
+            yield _Group(model.name, prompt.id, tuple(sample for sample, _ in own), tuple(value for _, value in own))
 
 
 def _outliers_of(group: _Group, metric_id: str) -> Iterator[Outlier]:

@@ -24,7 +24,6 @@ from bench.schema.model_run import ModelRun
 from bench.stats.bootstrap import LIKE_THESE, PROMPTS_NEEDED_OF_TWO, THESE, About, Floats
 from bench.stats.distribution import student_t
 from bench.stats.equivalence import FLOOR, More, Verdict, judged, more_rounds
-from bench.stats.exact_tests import sign_test
 
 PAIRS_NEEDED: Final = 3
 """Pairs of blocks that an interval needs."""
@@ -51,10 +50,8 @@ class Paired:
     """B against A in one metric. `ratio` is B / A, the geometric mean over the prompts and pairs.
 
     `pairs` are the blocks in which both sides have a value. `prompts` answered in each of them on both sides, and these
-    count; `left_out` did not. `above` and `below` count the
-    prompts whose own ratio is above or below 1, and `sign_p` says how likely signs as uneven as these are by chance: a
-    check that takes no account of the size of a ratio. `more` has the pairs that would resolve an unresolved verdict,
-    as rounds.
+    count; `left_out` did not. `above` and `below` count the prompts whose own ratio is above or below 1. `more` has the
+    pairs that would resolve an unresolved verdict, as rounds.
     """
 
     metric_id: str
@@ -64,7 +61,6 @@ class Paired:
     left_out: tuple[str, ...]
     above: int
     below: int
-    sign_p: float | None
     verdict: Verdict
     why: str
     more: More | None
@@ -92,12 +88,7 @@ def paired(a: ModelRun, b: ModelRun, metric_id: str, *, floor: float = FLOOR) ->
     ratios = np.log(table_b / table_a)
     signs = np.sign(ratios.mean(axis=0))
     above, below = int((signs > 0).sum()), int((signs < 0).sum())
-    told = replace(
-        _untold(metric_id, len(blocks), prompts, left_out, ""),
-        above=above,
-        below=below,
-        sign_p=sign_test(above, below),
-    )
+    told = replace(_untold(metric_id, len(blocks), prompts, left_out, ""), above=above, below=below)
     found = crossed(ratios)
     if isinstance(found, str):
         known = Estimate(exp(float(ratios.mean())), None, found)
@@ -139,8 +130,8 @@ def crossed(table: Floats) -> Crossed | str:
 def _values(side: ModelRun, metric: Metric) -> dict[tuple[int, str], float]:
     """Return the value of each block and prompt, the median where a prompt was asked several times in the block."""
     found: dict[tuple[int, str], list[float]] = {}
-    for sample in good_samples(side):
-        value = metric.value(sample)
+    good = good_samples(side)
+    for sample, value in zip(good, metric.value_of_each(good), strict=True):
         if value is not None:
             found.setdefault((sample.round, sample.prompt), []).append(value)
     return {place: median(values) for place, values in found.items()}
@@ -155,7 +146,6 @@ def _untold(metric_id: str, pairs: int, prompts: Sequence[str], left_out: Sequen
         left_out=tuple(left_out),
         above=0,
         below=0,
-        sign_p=None,
         verdict="missing",
         why=why,
         more=None,

@@ -80,7 +80,7 @@ def ranks(
         if found.value is not None
     ]
     entrants.sort(key=lambda one: one.value if metric.better == "lower" else -one.value)
-    pairs = _pairs(entrants, seed)
+    pairs = [_pair(first, second, seed) for first, second in combinations(entrants, 2)]
     apart = _apart(pairs, score_floor if metric.in_points else log1p(floor))
     ranked = [_ranked(one, entrants, apart, pairs) for one in entrants]
     ranked.sort(key=lambda one: one.rank or 0)
@@ -113,11 +113,6 @@ def _check(models: Sequence[tuple[Result, ModelRun]]) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"model {twice!r} is there twice")
-
-
-def _pairs(entrants: Sequence[_Entrant], seed: int) -> list[_Pair]:
-    """Return all pairs of models that are in order of their value, the best first."""
-    return [_pair(first, second, seed) for first, second in combinations(entrants, 2)]
 
 
 def _pair(first: _Entrant, second: _Entrant, seed: int) -> _Pair:

@@ -11,14 +11,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.answers import outputs_by_prompt
-from bench.metrics.scores import mean_score
+from bench.metrics.scores import mean_by_prompt, mean_score
 from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE, score
 from bench.schema.model_run import ModelRun
 from bench.schema.prompts import PromptRecord
 from bench.schema.result import FacetGrade, Result
+from bench.schema.review import Judgement
 from bench.store.distinct_answers import answers
-from bench.store.reviews import Judgement, Reviews
+from bench.store.reviews import Reviews
 
 TIED = 1e-9
 """Scores that differ by no more share a rank."""
@@ -136,13 +136,7 @@ def prompt_scores_of(result: Result, model: ModelRun, scores: Mapping[Item, floa
 
     None for a prompt without any.
     """
-    outputs = outputs_by_prompt(result, model)
-    means: dict[str, float | None] = {}
-    for prompt in result.prompt_set.prompts:
-        found = [answer_score(prompt, output, scores) for output in outputs[prompt.id]]
-        known = [value for value in found if value is not None]
-        means[prompt.id] = sum(known) / len(known) if known else None
-    return means
+    return mean_by_prompt(result, model, lambda prompt, output: answer_score(prompt, output, scores))
 
 
 def ranking(result: Result, source: Rater, scores: Mapping[Item, float]) -> Ranking:

@@ -4,21 +4,15 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from bench.analysis.trust import Steadiness, steadiness
 from bench.metrics.client_error import ClientError, client_error
 from bench.metrics.load import LevelKey, Limits
 from bench.metrics.registry import NOT_STREAMED, Metric, measured_in, metric, split_metric_id
-from bench.metrics.sample_arrays import SampleValues
 from bench.metrics.scores import mean_score, prompt_scores, score_why
 from bench.metrics.timing import (
-    GAP_METRIC,
-    OF_ALL_SAMPLES,
     good_samples,
     measured_before_version_2,
     sample_arrays,
-    values_of,
 )
 from bench.schema.migrate import NOT_YET
 from bench.schema.model_run import ModelRun
@@ -171,30 +165,9 @@ def why_none(result: Result, model: ModelRun, selected: Metric) -> str:
     return NOT_STREAMED if selected.needs_stream and not streamed else selected.undefined
 
 
-def latest_by_machine(results: Iterable[Result]) -> dict[str, RunSummary]:
-    """Return the newest run of each machine, by machine name in alphabetical order."""
-    newest = {result.machine.name: result for result in oldest_first(results)}
-    return {name: summarise(newest[name]) for name in sorted(newest)}
-
-
-def latest_runs(results: Iterable[Result]) -> tuple[Result, ...]:
-    """Return the newest run of each machine and config name, by machine, then config name."""
-    newest = {(result.machine.name, result.config.name): result for result in oldest_first(results)}
-    return tuple(newest[key] for key in sorted(newest))
-
-
 def oldest_first(results: Iterable[Result]) -> list[Result]:
     """Return runs in order of their start, then id."""
     return sorted(results, key=lambda result: (result.run.started_utc, result.run.id))
-
-
-def sample_values(model: ModelRun, selected: Metric) -> SampleValues:
-    """Return the values of a metric of samples, or of gaps, of each good sample of a model, in order of sending."""
-    if selected.id in OF_ALL_SAMPLES or selected.id == GAP_METRIC:
-        return values_of(sample_arrays(model), selected.id)
-    each = [selected.values(sample) for sample in good_samples(model)]
-    values = np.array([value for some in each for value in some], dtype=np.float64)
-    return SampleValues(values, np.array([len(some) for some in each], dtype=np.int64))
 
 
 def prompt_distributions(result: Result, model: ModelRun, metric_id: str) -> dict[str, Distribution | None]:
@@ -206,7 +179,7 @@ def prompt_distributions(result: Result, model: ModelRun, metric_id: str) -> dic
     if not selected.of_samples or "prompt" not in selected.strata:
         raise KeyError(f"{metric_id!r} is not a metric of samples")
     arrays = sample_arrays(model)
-    by_prompt = sample_values(model, selected).by_prompt(arrays.prompts)
+    by_prompt = selected.sample_values(model.samples).by_prompt(arrays.prompts)
     of_each = ((prompt.id, by_prompt.get(prompt.id, ())) for prompt in result.prompt_set.prompts)
     return {prompt_id: distribution(values, selected.scope) for prompt_id, values in of_each}
 
@@ -216,7 +189,7 @@ def _of_model(result: Result, model: ModelRun, selected: Metric) -> float | None
 
 
 def _distribution(model: ModelRun, selected: Metric) -> Distribution | None:
-    return distribution(sample_values(model, selected).values, selected.scope)
+    return distribution(selected.sample_values(model.samples).values, selected.scope)
 
 
 def _statistic(values: Distribution | None, statistic: str) -> float | None:

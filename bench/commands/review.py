@@ -27,9 +27,9 @@ from bench.errors import BenchError, ConfigError, Mistake, UsageError
 from bench.quality.judge.judging import JudgedRun, JudgingProgress
 from bench.quality.review.annotate import BlindSession, FacetPlace, with_scores
 from bench.report.format import coefficient, count, number, share, short
-from bench.schema.review import SCORES
+from bench.schema.review import SCORES, Annotations
 from bench.store.distinct_answers import visible
-from bench.store.reviews import Annotations, Reviewed, reviews_beside, save_annotations
+from bench.store.reviews import Reviewed, reviews_beside, save_annotations
 
 KEYS = f"{SCORES[0]} not met at all ... {SCORES[-1]} fully met, s skip, u undo, q quit"
 
@@ -173,7 +173,8 @@ def print_judgement(reviewed: Reviewed, judged: JudgedRun) -> None:
 
 
 if TYPE_CHECKING:
-    from bench.store.reviews import Annotations, Reviewed
+    from bench.schema.review import Annotations
+    from bench.store.reviews import Reviewed
 
 DEFAULT_RESULTS = Path("results")
 

@@ -47,13 +47,16 @@ class ClientError:
     gap: ErrorSize | None
 
 
-def client_error(result: Result, model: ModelRun) -> ClientError | None:
-    """Return the client's error that belongs to a model: of its transport, with the fewest streams at once.
+def client_error(result: Result, model: ModelRun, streams: int = 1) -> ClientError | None:
+    """Return the client's error that belongs to a model: of its transport, with the fewest streams that are enough.
 
-    None for a model in this process, which no client stands before, and where its transport was not checked.
+    Where no check had so many `streams`, the one with the most. None for a model in this process, which no client
+    stands before, and where its transport was not checked.
     """
-    checks = [check for check in result.client if check.transport == model.transport]
-    return error_of(min(checks, key=lambda check: check.streams)) if checks else None
+    checks = sorted((one for one in result.client if one.transport == model.transport), key=lambda one: one.streams)
+    if not checks:
+        return None
+    return error_of(next((one for one in checks if one.streams >= streams), checks[-1]))
 
 
 def error_of(check: ClientCheck) -> ClientError:

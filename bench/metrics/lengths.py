@@ -1,14 +1,13 @@
 """The matrix of prompt and answer lengths: how fast a model reads and writes, cell by cell."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median
 from typing import Final
 
 from bench.metrics.registry import NOT_STREAMED, measured_in, split_metric_id
 from bench.schema.load import LengthCell
 from bench.schema.model_run import ModelRun
+from bench.stats.distribution import Distribution, distribution
 
 REMEMBERED_PROMPT: Final = 4.0
 """How many times longer the longest prompt must be than the shortest one before their TTFTs tell anything."""
@@ -18,21 +17,6 @@ REMEMBERED_TTFT: Final = 1.25
 times as much takes longer, unless it has kept what it read before."""
 
 NO_GOOD: Final = "no good sample"
-
-
-@dataclass(frozen=True)
-class Spread:
-    """The repeats of a cell: their number, median, least and most, in the unit of the values."""
-
-    count: int
-    median: float
-    minimum: float
-    maximum: float
-
-    @property
-    def p50(self) -> float:
-        """The median, as metrics call it."""
-        return self.median
 
 
 @dataclass(frozen=True)
@@ -49,9 +33,9 @@ class CellSummary:
     skipped: str | None
     good: int
     failure_kinds: dict[str, int]
-    read: Spread | None
-    written: Spread | None
-    spreads: dict[str, Spread | None]
+    read: Distribution | None
+    written: Distribution | None
+    spreads: dict[str, Distribution | None]
     undefined: dict[str, str]
 
     def value(self, metric_id: str) -> float | None:
@@ -99,7 +83,7 @@ class LengthMatrix:
         Prefill speed then says how fast a prompt is found again, not how fast one is read.
         """
         lengths = [
-            (cell.read.median, ttft)
+            (cell.read.p50, ttft)
             for cell in self.cells.values()
             if cell.read and (ttft := cell.value("ttft_s")) is not None
         ]
@@ -126,11 +110,11 @@ def length_matrix(model: ModelRun) -> LengthMatrix | None:
 
 def summarise_cell(cell: LengthCell) -> CellSummary:
     """Return the summary of one cell; failed repeats are counted and in nothing else."""
-    good = [sample for sample in cell.samples if sample.failure is None]
+    good = tuple(sample for sample in cell.samples if sample.failure is None)
     kinds = Counter(sample.failure.kind for sample in cell.samples if sample.failure is not None)
     streamed = any(sample.chunk_ns for sample in good)
     metrics = measured_in("cell", "sample")
-    spreads = {one.id: _spread(one.all_values(good)) for one in metrics}
+    spreads = {one.id: distribution(one.all_values(good)) for one in metrics}
     undefined = {
         one.id: NOT_STREAMED if one.needs_stream and not streamed else one.undefined
         for one in metrics
@@ -143,13 +127,8 @@ def summarise_cell(cell: LengthCell) -> CellSummary:
         skipped=cell.skipped,
         good=len(good),
         failure_kinds=dict(kinds.most_common()),
-        read=_spread(float(sample.prompt_tokens) for sample in good if sample.prompt_tokens),
-        written=_spread(float(sample.output_tokens) for sample in good if sample.output_tokens),
+        read=distribution([float(sample.prompt_tokens) for sample in good if sample.prompt_tokens]),
+        written=distribution([float(sample.output_tokens) for sample in good if sample.output_tokens]),
         spreads=spreads,
         undefined=undefined if good else dict.fromkeys(undefined, cell.skipped or NO_GOOD),
     )
-
-
-def _spread(values: Iterable[float]) -> Spread | None:
-    known = sorted(values)
-    return Spread(len(known), median(known), known[0], known[-1]) if known else None

@@ -7,14 +7,16 @@ from functools import cached_property
 from statistics import median
 from typing import Final, Literal, NamedTuple
 
-from bench.metrics.client_error import ClientError, error_of
+import numpy as np
+
+from bench.metrics.client_error import ClientError, client_error
 from bench.metrics.registry import NOT_STREAMED, Metric, metric, split_metric_id
 from bench.metrics.timing import (
     NANOSECONDS_PER_SECOND,
     REQUESTS_DUE_NEEDED,
     STALL_NS,
     e2e_s,
-    itl_s,
+    good_arrays,
     last_known_ns,
     tpot_s,
     ttft_s,
@@ -44,16 +46,13 @@ class Gaps:
     relative_error: float
 
 
-def gaps_of_samples(samples: Sequence[Sample]) -> Gaps | None:
+def gaps_of_samples(samples: tuple[Sample, ...]) -> Gaps | None:
     """Return the gaps of good samples whose chunks are kept one by one; None where there is no gap."""
-    found = distribution([gap for sample in samples for gap in itl_s(sample)], "gap")
+    gap_ns = good_arrays(samples).gap_ns
+    found = distribution(gap_ns / NANOSECONDS_PER_SECOND, "gap")
     if found is None:
         return None
-    stalls = sum(
-        later - earlier > STALL_NS
-        for sample in samples
-        for earlier, later in zip(sample.chunk_ns, sample.chunk_ns[1:], strict=False)
-    )
+    stalls = int(np.count_nonzero(gap_ns > STALL_NS))
     return Gaps(found.count, found.p50, found.p95, found.p99, found.maximum, stalls, 0.0)
 
 
@@ -140,10 +139,7 @@ class NoGoodput:
 
 def limits_of(result: Result) -> Limits | None:
     """Return the limits that a run's config sets, or None."""
-    load = result.config.resolved.get("load")
-    found = load.get("goodput") if isinstance(load, dict) else None
-    if not isinstance(found, dict):
-        return None
+    found = result.config.part("load", "goodput")
     limits = Limits(_limit(found.get("ttft_s")), _limit(found.get("tpot_s")), _limit(found.get("e2e_s")))
     return None if limits == Limits(None, None, None) else limits
 
@@ -238,7 +234,8 @@ class RateVerdict:
 class LevelSummary:
     """One level of load of a model in a run; each number is worked out when it is first asked for.
 
-    Durations are in seconds; None for what is undefined.
+    Warm-up and cool-down are in nothing but throughput and what was under way. Durations are in seconds; None for what
+    is undefined.
     """
 
     result: Result
@@ -433,7 +430,7 @@ class LevelSummary:
     @property
     def client_error(self) -> ClientError | None:
         """The client's error with the fewest streams that are no fewer than the level's, or with the most."""
-        return _client_error(self.result, self.model, self.record.streams)
+        return client_error(self.result, self.model, self.record.streams)
 
     @cached_property
     def verdict(self) -> RateVerdict | None:
@@ -448,12 +445,7 @@ def level_key(level: LoadLevel) -> LevelKey:
 
 def level_summaries(result: Result, model: ModelRun) -> tuple[LevelSummary, ...]:
     """Return the levels of a model in a run, in the order in which they were measured."""
-    return tuple(summarise_level(result, model, level) for level in model.load)
-
-
-def summarise_level(result: Result, model: ModelRun, level: LoadLevel) -> LevelSummary:
-    """Return the summary of one level. Warm-up and cool-down are in nothing but throughput and what was under way."""
-    return LevelSummary(result, model, level)
+    return tuple(LevelSummary(result, model, level) for level in model.load)
 
 
 def rate_verdict(level: LevelSummary) -> RateVerdict | None:
@@ -509,11 +501,3 @@ def _share_inside(sample: LoadSample, start_ns: int, end_ns: int) -> float:
     if first_ns == last_ns:
         return float(start_ns < last_ns <= end_ns)
     return max(0, min(last_ns, end_ns) - max(first_ns, start_ns)) / (last_ns - first_ns)
-
-
-def _client_error(result: Result, model: ModelRun, streams: int) -> ClientError | None:
-    """Return the client's error with the fewest streams that are no fewer than the level's, or with the most."""
-    checks = sorted((one for one in result.client if one.transport == model.transport), key=lambda one: one.streams)
-    if not checks:
-        return None
-    return error_of(next((one for one in checks if one.streams >= streams), checks[-1]))

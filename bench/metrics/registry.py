@@ -4,47 +4,16 @@ Nothing is rounded or converted here: seconds, bytes, tokens/s. What is undefine
 and the function that gets it; each list that its flags name has it then.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from bench.metrics.resources import (
-    cost_per_1000_answers,
-    energy_per_1000_tokens_j,
-    energy_per_answer_j,
-    why_no_cost,
-)
+import numpy as np
+
+from bench.metrics import resources, timing
+from bench.metrics.sample_arrays import SampleArrays, SampleValues
 from bench.metrics.scores import mean_score, prompt_scores, score_why
-from bench.metrics.timing import (
-    NO_TPOT,
-    OF_ALL_SAMPLES,
-    REQUESTS_DUE_NEEDED,
-    STALL,
-    cold_load_s,
-    connect_s,
-    decode_tokens_per_s,
-    e2e_s,
-    failed_share,
-    first_request_s,
-    from_schedule,
-    good_samples,
-    good_share,
-    itl_s,
-    longest_stall_s,
-    output_tokens_per_s,
-    prefill_tokens_per_s,
-    run_throughput,
-    sent_s,
-    sent_share,
-    shared_reads,
-    shared_reads_share,
-    stalls,
-    stalls_in_all,
-    tpot_s,
-    ttfo_s,
-    ttft_s,
-    value_of_each,
-)
+from bench.metrics.timing import NO_TPOT, REQUESTS_DUE_NEEDED, STALL
 from bench.quality.grading import SCALE_WORDS
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -86,16 +55,18 @@ class Metric:
     """One metric: what it is called, where it is measured and how, and which lists have it.
 
     `symbol` is the short form for a table's header, the label where there is none. A unit of 'money' stands for the
-    currency of a run's config. `better` is None for what is neither. `scope` is what has one value: each request
-    ('sample'), each gap of a request, each model of a run, or each level of load alone. `strata` are what it is
-    measured in: whole runs, single prompts, levels of load, cells of the matrix of lengths.
+    currency of a run's config. `better` is None for what is neither. What has one value (each request, each gap of a
+    request, each model of a run, or each level of load alone) follows from the function that gives it, unless `per`
+    says it. `strata` are what it is measured in: whole runs, single prompts, levels of load, cells of the matrix of
+    lengths.
 
     `definition` and `undefined` (when there is no value) are for a reader, as are those of a level where they differ.
     `why_none` and `why_level` say it of a single model or level. `needs_stream` marks what only a streamed answer
     shows, `needs_schedule` what a closed loop cannot have, and `needs_good` what a level without a good answer cannot.
     `recorded` is a field whose null has a reason, `since_version` the first schema that records it.
 
-    `of_sample`, `of_gaps` and `of_model` give values; `of_level` that of a level where it is not that of its samples.
+    `of_sample`, `of_arrays` (of many good requests at once), `of_gaps` and `of_model` give values; `of_level` that of a
+    level where it is not that of its samples.
     `windowed` marks a number a second of a level's window, which each part of the window has as well. `from_send` is
     the metric that it stands for where a schedule asks: the same, counted from the send.
 
@@ -110,11 +81,11 @@ class Metric:
     label: str
     symbol: str = ""
     unit: Unit
-    better: Better | None
-    scope: Scope
+    better: Better | None = "lower"
+    per: Scope | None = None
     strata: tuple[StratumKind, ...] = ()
     definition: str
-    undefined: str
+    undefined: str = "not measured"
     level_label: str = ""
     level_definition: str = ""
     level_undefined: str = ""
@@ -124,7 +95,8 @@ class Metric:
     recorded: str | None = None
     since_version: int = 1
     of_sample: Callable[[Sample], float | None] | None = None
-    of_gaps: Callable[[Sample], tuple[float, ...]] | None = None
+    of_arrays: timing.OfArrays | None = None
+    of_gaps: Callable[[SampleArrays], SampleValues] | None = None
     of_model: Callable[[Result, ModelRun], float | None] | None = None
     of_level: Callable[["LevelSummary"], "Distribution | Gaps | float | None"] | None = None
     why_none: Callable[[Result, ModelRun], str | None] | None = None
@@ -146,6 +118,21 @@ class Metric:
             object.__setattr__(self, "strata", STRATA[self.scope])
 
     @property
+    def scope(self) -> Scope:
+        """What has one value: a 'sample', a 'gap' of one, a 'model' of a run, or a 'level' of load alone."""
+        if self.per is not None:
+            return self.per
+        return (
+            "sample"
+            if self.of_sample or self.of_arrays
+            else "gap"
+            if self.of_gaps
+            else "model"
+            if self.of_model
+            else "level"
+        )
+
+    @property
     def name(self) -> str:
         """What a table's header calls it."""
         return self.symbol or self.label
@@ -164,26 +151,29 @@ class Metric:
 
     def value(self, sample: Sample) -> float | None:
         """Return the one value of a request; None for a failed one, where it is undefined, and for another scope."""
-        return None if self.of_sample is None else self.of_sample(sample)
+        return self.value_of_each((sample,))[0]
 
     def value_of_each(self, samples: tuple[Sample, ...]) -> Sequence[float | None]:
         """Return the one value of each of some requests, in their order, as `value` does."""
-        if self.id not in OF_ALL_SAMPLES:
-            return [self.value(sample) for sample in samples]
-        each = value_of_each(samples, self.id)
+        if self.of_arrays is None:
+            return [None if self.of_sample is None else self.of_sample(sample) for sample in samples]
+        each = timing.value_of_each(samples, self.of_arrays)
         return [None if value is None else int(value) for value in each] if self.unit == "count" else each
 
-    def values(self, sample: Sample) -> tuple[float, ...]:
-        """Return all values of a request in order; empty for a failed one and for a metric of another scope."""
-        return tuple(self.all_values((sample,)))
-
-    def all_values(self, samples: Iterable[Sample]) -> list[float]:
+    def all_values(self, samples: tuple[Sample, ...]) -> list[float]:
         """Return the values of requests, in their order; those that failed or have no value are left out."""
+        values: list[float] = self.sample_values(samples).values.tolist()
+        return values
+
+    def sample_values(self, samples: tuple[Sample, ...]) -> SampleValues:
+        """Return the values of the good ones of some requests, in their order, and how many each of these has."""
         if self.of_gaps is not None:
-            return [gap for sample in samples for gap in self.of_gaps(sample)]
-        if self.of_sample is None:
-            return []
-        return [value for sample in samples if (value := self.of_sample(sample)) is not None]
+            return self.of_gaps(timing.good_arrays(samples))
+        if self.of_arrays is not None:
+            return timing.values_of(timing.good_arrays(samples), self.of_arrays)
+        good = self.value_of_each(tuple(sample for sample in samples if sample.failure is None))
+        values = np.array([value for value in good if value is not None], dtype=np.float64)
+        return SampleValues(values, np.array([value is not None for value in good], dtype=np.int64))
 
 
 METRICS: Final[tuple[Metric, ...]] = (
@@ -192,8 +182,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Time to first token",
         symbol="TTFT",
         unit="s",
-        better="lower",
-        scope="sample",
         strata=EVERYWHERE,
         definition="Request start to the first chunk that carries text; reasoning text counts.",
         undefined="no good sample",
@@ -201,7 +189,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         level_definition="Sending a measured request to the first chunk of its text.",
         level_undefined="the answers were not streamed",
         needs_stream=True,
-        of_sample=ttft_s,
+        of_arrays=timing.first_text_s,
         resolvable_from="ttft",
         compared={"whole": ("",), "level": ("", "p95")},
         watched={"whole": ("",), "level": ("", "p95")},
@@ -216,15 +204,13 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="TTFT from the schedule",
         symbol="TTFT",
         unit="s",
-        better="lower",
-        scope="sample",
         strata=("level",),
         definition="The scheduled time of a request to the first chunk of its text: with the time that it waited "
         "until it was sent.",
         undefined="the answers were not streamed",
         needs_stream=True,
         needs_schedule=True,
-        of_sample=lambda sample: from_schedule(ttft_s(sample), sample),
+        of_sample=lambda sample: timing.from_schedule(timing.ttft_s(sample), sample),
         from_send="ttft_s",
         resolvable_from="ttft",
         exported={
@@ -240,12 +226,10 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Time to first output",
         symbol="TTFO",
         unit="s",
-        better="lower",
-        scope="sample",
         definition="Request start to the first chunk of the answer itself; reasoning text does not count.",
         undefined="no sample has answer text apart from reasoning",
         needs_stream=True,
-        of_sample=ttfo_s,
+        of_arrays=timing.first_output_s,
         resolvable_from="ttft",
         exported={"whole": {"ttfo_p50_s": "p50"}},
     ),
@@ -254,8 +238,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Time per output token",
         symbol="TPOT",
         unit="s/token",
-        better="lower",
-        scope="sample",
         strata=("whole", "prompt", "level"),
         definition="(Last text chunk - first text chunk) / (output tokens - 1); tokens that came in one read with the "
         "first one are left out.",
@@ -263,7 +245,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         level_label="TPOT of a level",
         level_definition="(Last text chunk - first text chunk) / (output tokens - 1) of a measured request.",
         needs_stream=True,
-        of_sample=tpot_s,
+        of_arrays=timing.token_s,
         exported={
             "whole": {"tpot_p50_s": "p50"},
             "level": {"tpot_p50_s": "p50", "tpot_p95_s": "p95", "tpot_p99_s": "p99"},
@@ -275,12 +257,11 @@ METRICS: Final[tuple[Metric, ...]] = (
         symbol="Decode",
         unit="tokens/s",
         better="higher",
-        scope="sample",
         strata=("whole", "prompt", "cell"),
         definition="1 / TPOT: output tokens per second once the answer has begun.",
         undefined=NO_TPOT,
         needs_stream=True,
-        of_sample=decode_tokens_per_s,
+        of_arrays=timing.decode_speed,
         compared={"whole": ("",)},
         watched={"whole": ("",)},
         exported={
@@ -297,8 +278,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Inter-chunk gap",
         symbol="ITL",
         unit="s",
-        better="lower",
-        scope="gap",
         strata=("whole", "prompt", "level"),
         definition="Gaps between successive text chunks of a request, all gaps together; a chunk is not always a "
         "token.",
@@ -306,7 +285,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         level_label="Inter-chunk gap of a level",
         level_definition="Gaps between successive text chunks of a request, all gaps of the measured ones together.",
         needs_stream=True,
-        of_gaps=itl_s,
+        of_gaps=timing.gaps_s,
         resolvable_from="gap",
         compared={"whole": ("p99",), "level": ("p99",)},
         watched={"whole": ("p99",), "level": ("p99",)},
@@ -319,15 +298,13 @@ METRICS: Final[tuple[Metric, ...]] = (
         id="e2e_s",
         label="Latency",
         unit="s",
-        better="lower",
-        scope="sample",
         strata=EVERYWHERE,
         definition="Request start to the last byte of the answer.",
         undefined="no good sample",
         level_label="Latency from the send",
         level_definition="Sending a measured request to the last byte of its answer.",
         level_undefined="no good answer among the measured requests",
-        of_sample=e2e_s,
+        of_arrays=timing.end_s,
         resolvable_from="ttft",
         compared={"whole": ("",), "level": ("", "p95")},
         watched={"whole": ("", "p95"), "prompt": ("",), "level": ("", "p95")},
@@ -342,14 +319,12 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Latency from the schedule",
         symbol="Latency",
         unit="s",
-        better="lower",
-        scope="sample",
         strata=("level",),
         definition="The scheduled time of a request to the last byte of its answer: what a user waits who comes when "
         "the schedule says, whether or not the request could be sent at once.",
         undefined="no good answer among the measured requests",
         needs_schedule=True,
-        of_sample=lambda sample: from_schedule(e2e_s(sample), sample),
+        of_sample=lambda sample: timing.from_schedule(timing.e2e_s(sample), sample),
         from_send="e2e_s",
         resolvable_from="ttft",
         exported={
@@ -364,8 +339,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         id="lateness_s",
         label="Lateness",
         unit="s",
-        better="lower",
-        scope="sample",
+        per="sample",
         strata=("level",),
         definition="Sending a request - its scheduled time: the client was late, or as many requests were under way as "
         "the config allows.",
@@ -380,8 +354,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Growth of latency",
         symbol="Growth",
         unit="s/s",
-        better="lower",
-        scope="level",
         definition="By how much the latency from the schedule grew over the window, per second of it: the slope "
         "between the medians of the first and the last third of the requests.",
         undefined=f"fewer than {REQUESTS_DUE_NEEDED} requests were due, or too many of them failed",
@@ -395,10 +367,9 @@ METRICS: Final[tuple[Metric, ...]] = (
         symbol="Output",
         unit="tokens/s",
         better="higher",
-        scope="sample",
         definition="Output tokens / latency of the request; the prompt's tokens never count.",
         undefined="nobody counted the output tokens",
-        of_sample=output_tokens_per_s,
+        of_arrays=timing.output_speed,
     ),
     Metric(
         id="prefill_tokens_per_s",
@@ -406,12 +377,11 @@ METRICS: Final[tuple[Metric, ...]] = (
         symbol="Prefill",
         unit="tokens/s",
         better="higher",
-        scope="sample",
         strata=("whole", "prompt", "cell"),
         definition="Prompt tokens / TTFT.",
         undefined="nobody counted the prompt tokens",
         needs_stream=True,
-        of_sample=prefill_tokens_per_s,
+        of_arrays=timing.prefill_speed,
         exported={
             "whole": {"prefill_p50_tokens_per_s": "p50"},
             "cell": {
@@ -425,12 +395,10 @@ METRICS: Final[tuple[Metric, ...]] = (
         id="longest_stall_s",
         label="Longest stall",
         unit="s",
-        better="lower",
-        scope="sample",
         definition="The longest gap between two successive text chunks of the request.",
         undefined="every answer came in a single chunk",
         needs_stream=True,
-        of_sample=longest_stall_s,
+        of_arrays=timing.longest_stall_s,
         resolvable_from="gap",
         exported={"whole": {"longest_stall_s": "maximum"}},
     ),
@@ -438,23 +406,19 @@ METRICS: Final[tuple[Metric, ...]] = (
         id="request_stalls_count",
         label="Stalls of a request",
         unit="count",
-        better="lower",
-        scope="sample",
         definition=f"Gaps between successive text chunks of the request that are {STALL}.",
         undefined="every answer came in a single chunk",
         needs_stream=True,
-        of_sample=stalls,
+        of_arrays=timing.stalls,
     ),
     Metric(
         id="sent_s",
         label="Sending the request",
         symbol="Sent",
         unit="s",
-        better="lower",
-        scope="sample",
         definition="Request start to the whole request handed to the operating system: the client's own part of TTFT.",
         undefined="the client did not note when it had sent the request",
-        of_sample=sent_s,
+        of_arrays=timing.sent_s,
         of_client=True,
         since_version=2,
         exported={"whole": {"sent_p50_s": "p50"}},
@@ -464,12 +428,10 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Share of TTFT spent in sending",
         symbol="Sent / TTFT",
         unit="share",
-        better="lower",
-        scope="sample",
         definition="Sending the request / TTFT.",
         undefined="the client did not note when it had sent the request",
         needs_stream=True,
-        of_sample=sent_share,
+        of_arrays=timing.sent_share,
         of_client=True,
         since_version=2,
         exported={"whole": {"sent_share": "p50"}},
@@ -480,7 +442,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         symbol="Throughput",
         unit="tokens/s",
         better="higher",
-        scope="model",
         strata=("whole", "prompt", "level"),
         definition="Output tokens of all good samples / wall time of all requests, failed ones included.",
         undefined="no good sample, or nobody counted the output tokens",
@@ -488,8 +449,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         level_definition="Output tokens of good answers that arrived inside the window / the window's length. An "
         "answer that lies partly inside counts by that part, whenever it was sent.",
         level_undefined=NO_TEXT_INSIDE,
-        why_none=lambda _, model: None if good_samples(model) else "no good sample",
-        of_model=lambda result, model: run_throughput(model, in_turns=result.run.pairing is not None),
+        why_none=lambda _, model: None if timing.good_samples(model) else "no good sample",
+        of_model=lambda result, model: timing.run_throughput(model, in_turns=result.run.pairing is not None),
         of_level=lambda level: level.throughput_tokens_per_s,
         windowed=True,
         why_level=lambda _: NO_TEXT_INSIDE,
@@ -503,7 +464,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         symbol="Answers",
         unit="1/s",
         better="higher",
-        scope="level",
         definition="Good answers that ended inside the window / the window's length.",
         undefined="the level ended before its window began",
         of_level=lambda level: level.answers_per_s,
@@ -516,7 +476,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Requests due per second",
         unit="1/s",
         better=None,
-        scope="level",
         definition="Requests that the schedule drew for the window / the window's length: of Poisson arrivals, not "
         "quite the rate that was asked for.",
         undefined="the level ended before its window began",
@@ -531,7 +490,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         symbol="Goodput",
         unit="share",
         better="higher",
-        scope="level",
         definition="Measured requests that were answered well and within the config's limits (load.goodput) / all "
         "measured requests, failed ones included. TTFT and latency count from the schedule where there is one.",
         undefined="the config sets no limits (load.goodput)",
@@ -545,7 +503,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Goodput",
         unit="1/s",
         better="higher",
-        scope="level",
         definition="Measured requests that were answered well and within the config's limits / the window's length.",
         undefined="the config sets no limits (load.goodput)",
         of_level=lambda level: getattr(level.goodput, "per_s", None),
@@ -557,7 +514,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Under way on average",
         unit="streams",
         better=None,
-        scope="level",
         definition="Requests that were sent and had not ended, averaged over the window.",
         undefined="the level ended before its window began",
         of_level=lambda level: level.under_way,
@@ -570,7 +526,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         symbol="By Little’s law",
         unit="streams",
         better=None,
-        scope="level",
         definition="Answers per second * mean latency from the send. In a steady load it is what was under way on "
         "average; far from it, the window was too short or the load not steady.",
         undefined="no good answer among the measured requests",
@@ -581,8 +536,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         id="client_share",
         label="Client's processor time",
         unit="share",
-        better="lower",
-        scope="level",
         definition="Processor time of the asking process in the window / the window's length, of one core.",
         undefined="the model runs in the asking process, or its processor time was not read",
         of_level=lambda level: level.client_share,
@@ -593,11 +546,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         id="cold_load_s",
         label="Cold load",
         unit="s",
-        better="lower",
-        scope="model",
         definition="Asking for a model on disk but not in memory, to ready; the median of all loads of the run.",
-        undefined="not measured",
-        of_model=lambda _, model: cold_load_s(model),
+        of_model=lambda _, model: timing.cold_load_s(model),
         recorded="cold_load_ns",
         compared={"whole": ("",)},
         watched={"whole": ("",)},
@@ -607,11 +557,9 @@ METRICS: Final[tuple[Metric, ...]] = (
         id="first_request_s",
         label="First request",
         unit="s",
-        better="lower",
-        scope="model",
         definition="Latency of the first request after the load, be it a warm-up or a measured one.",
         undefined="the first request after the load failed, or there was none",
-        of_model=lambda _, model: first_request_s(model),
+        of_model=lambda _, model: timing.first_request_s(model),
         resolvable_from="ttft",
         exported={"whole": {"first_request_s": ""}},
     ),
@@ -620,10 +568,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Resident memory before load",
         symbol="Memory before",
         unit="bytes",
-        better="lower",
-        scope="model",
         definition="Resident memory of the process that holds the model, before the load.",
-        undefined="not measured",
         of_model=lambda _, model: model.memory_before_bytes,
         recorded="memory_before_bytes",
         exported={"whole": {"memory_before_bytes": ""}},
@@ -633,10 +578,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Resident memory after load",
         symbol="Memory loaded",
         unit="bytes",
-        better="lower",
-        scope="model",
         definition="Resident memory of the process that holds the model, after the load.",
-        undefined="not measured",
         of_model=lambda _, model: model.memory_loaded_bytes,
         recorded="memory_loaded_bytes",
         exported={"whole": {"memory_loaded_bytes": ""}},
@@ -646,11 +588,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Peak resident memory",
         symbol="Memory peak",
         unit="bytes",
-        better="lower",
-        scope="model",
         strata=("whole", "level"),
         definition="The highest resident memory of the process that holds the model, while loading and answering.",
-        undefined="not measured",
         level_label="Peak memory of a level",
         level_definition="The highest resident memory of the process that holds the model, during the level.",
         level_undefined="not read",
@@ -668,10 +607,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Unique memory",
         symbol="Memory unique",
         unit="bytes",
-        better="lower",
-        scope="model",
         definition="Of the memory after the load, what the process shares with no other: what unloading would free.",
-        undefined="not measured",
         of_model=lambda _, model: model.memory_unique_bytes,
         recorded="memory_unique_bytes",
         exported={"whole": {"memory_unique_bytes": ""}},
@@ -681,10 +617,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Peak GPU memory",
         symbol="GPU memory",
         unit="bytes",
-        better="lower",
-        scope="model",
         definition="The highest memory of the process that holds the model on all GPUs together.",
-        undefined="not measured",
         of_model=lambda _, model: model.gpu_memory_peak_bytes,
         recorded="gpu_memory_peak_bytes",
         exported={"whole": {"gpu_memory_peak_bytes": ""}},
@@ -693,10 +626,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         id="footprint_bytes",
         label="Footprint",
         unit="bytes",
-        better="lower",
-        scope="model",
         definition="Bytes on disk of everything that the model needs to run.",
-        undefined="not measured",
         of_model=lambda _, model: model.footprint_bytes,
         recorded="footprint_bytes",
         varies=False,
@@ -709,12 +639,10 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Connection set-up",
         symbol="Connect",
         unit="s",
-        better="lower",
-        scope="model",
         definition="Setting up a connection to the endpoint, before the request's start and so in no latency: the "
         "median of the requests that needed one, warm-up included.",
         undefined="no connection was set up for a request",
-        of_model=lambda _, model: connect_s(model),
+        of_model=lambda _, model: timing.connect_s(model),
         of_client=True,
         since_version=2,
         exported={"whole": {"connect_s": ""}},
@@ -723,8 +651,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         id="stalls_count",
         label="Stalls",
         unit="count",
-        better="lower",
-        scope="model",
         strata=("whole", "level"),
         definition=f"Gaps between text chunks {STALL}, over all good samples.",
         undefined="no good sample has two chunks",
@@ -732,7 +658,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         level_definition=f"Gaps between text chunks {STALL}, over the measured requests.",
         level_undefined="every answer came in a single chunk",
         needs_stream=True,
-        of_model=lambda _, model: stalls_in_all(model),
+        of_model=lambda _, model: timing.stalls_in_all(model),
         of_level=lambda level: None if level.gaps is None else level.gaps.stalls,
         exported={"whole": {"stalls_count": ""}, "level": {"stalls_count": ""}},
     ),
@@ -740,13 +666,11 @@ METRICS: Final[tuple[Metric, ...]] = (
         id="shared_reads_count",
         label="Shared reads",
         unit="count",
-        better="lower",
-        scope="model",
         definition="Text chunks that came in one read with the chunk before them, over all good samples: when they "
         "came apart, nobody saw it, and their gap counts as zero.",
         undefined="no good sample has two chunks",
         needs_stream=True,
-        of_model=lambda _, model: shared_reads(model),
+        of_model=lambda _, model: timing.shared_reads(model),
         since_version=2,
         exported={"whole": {"shared_reads_count": ""}},
     ),
@@ -755,12 +679,10 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Share of gaps inside one read",
         symbol="Shared / gaps",
         unit="share",
-        better="lower",
-        scope="model",
         definition="Shared reads / all gaps between text chunks.",
         undefined="no good sample has two chunks",
         needs_stream=True,
-        of_model=lambda _, model: shared_reads_share(model),
+        of_model=lambda _, model: timing.shared_reads_share(model),
         since_version=2,
         exported={"whole": {"shared_reads_share": ""}},
     ),
@@ -769,12 +691,10 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Energy per answer",
         symbol="Energy / answer",
         unit="J",
-        better="lower",
-        scope="model",
         definition="Energy over all measured requests, failed ones included / good samples. An estimate is a stated "
         "wattage times the time, and says so.",
         undefined="no good sample",
-        of_model=lambda _, model: energy_per_answer_j(model),
+        of_model=lambda _, model: resources.energy_per_answer_j(model),
         recorded="energy",
         from_energy=True,
         exported={"whole": {"energy_per_answer_j": ""}},
@@ -784,11 +704,9 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Energy per 1,000 output tokens",
         symbol="Energy / 1,000 tokens",
         unit="J",
-        better="lower",
-        scope="model",
         definition="Energy over all measured requests, failed ones included / output tokens of good samples * 1,000.",
         undefined="no good sample, or nobody counted the output tokens",
-        of_model=lambda _, model: energy_per_1000_tokens_j(model),
+        of_model=lambda _, model: resources.energy_per_1000_tokens_j(model),
         recorded="energy",
         from_energy=True,
         exported={"whole": {"energy_per_1000_tokens_j": ""}},
@@ -798,7 +716,6 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Quality",
         unit="score",
         better="higher",
-        scope="model",
         strata=("whole", "prompt"),
         definition=f"Mean over the prompts of the rubric score of the answers, {SCALE_WORDS}.",
         undefined="no graded answer",
@@ -815,13 +732,11 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Cost of 1,000 answers",
         symbol="Cost / 1,000 answers",
         unit="money",
-        better="lower",
-        scope="model",
         definition="Energy per answer at the config's price of a kWh, and where the config has it the device's price, "
         "spread over its life as if it answered all the time; times 1,000.",
         undefined="no energy, no good sample, or the config has no price of a kWh (energy.price_per_kwh)",
-        of_model=cost_per_1000_answers,
-        why_none=why_no_cost,
+        of_model=resources.cost_per_1000_answers,
+        why_none=resources.why_no_cost,
         from_energy=True,
         exported={"whole": {"cost_per_1000_answers": ""}},
     ),
@@ -830,13 +745,11 @@ METRICS: Final[tuple[Metric, ...]] = (
         label="Share of failed samples",
         symbol="Failed samples",
         unit="share",
-        better="lower",
-        scope="model",
         strata=("whole", "prompt", "level"),
         definition="Failed samples / samples.",
         undefined="nothing was asked",
-        of_model=lambda _, model: failed_share(model.samples),
-        of_level=lambda level: failed_share(level.asked),
+        of_model=lambda _, model: timing.failed_share(model.samples),
+        of_level=lambda level: timing.failed_share(level.asked),
         needs_good=False,
         in_points=True,
         varies=False,
@@ -848,13 +761,12 @@ METRICS: Final[tuple[Metric, ...]] = (
         symbol="Good samples",
         unit="share",
         better="higher",
-        scope="model",
         strata=("whole", "prompt", "level"),
         definition="Good samples / samples of a run. Watched in place of the share that failed: a shift is a ratio, "
         "and most runs have no failed sample at all.",
         undefined="nothing was asked",
-        of_model=lambda _, model: good_share(model.samples),
-        of_level=lambda level: good_share(level.asked),
+        of_model=lambda _, model: timing.good_share(model.samples),
+        of_level=lambda level: timing.good_share(level.asked),
         needs_good=False,
         watched={"whole": ("",), "level": ("",)},
     ),

@@ -31,8 +31,7 @@ class Prices:
 
 def prices(result: Result) -> Prices:
     """Return the prices of a run's configuration."""
-    stated = result.config.resolved.get("energy")
-    known = stated if isinstance(stated, dict) else {}
+    known = result.config.part("energy")
     currency = known.get("currency")
     return Prices(
         per_kwh=_number(known.get("price_per_kwh")),

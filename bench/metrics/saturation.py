@@ -120,10 +120,7 @@ def _chain(levels: Sequence[LevelSummary], most: int) -> list[LevelSummary]:
 
 def _sweep_settings(result: Result) -> tuple[float, int] | None:
     """Return `growth` and `max_streams` of the sweep, as the config has them; None where it has no sweep."""
-    load = result.config.resolved.get("load")
-    sweep = load.get("sweep") if isinstance(load, dict) else None
-    if not isinstance(sweep, dict):
-        return None
+    sweep = result.config.part("load", "sweep")
     growth, most = sweep.get("growth"), sweep.get("max_streams")
     if not isinstance(growth, int | float) or not isinstance(most, int):
         return None

@@ -1,11 +1,12 @@
 """How well a model answered: the rubric score of each prompt, their mean, and what it leaves out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bench.metrics.timing import good_samples
 from bench.quality.checks.registry import JUDGED
 from bench.quality.grading import score
 from bench.schema.model_run import ModelRun
+from bench.schema.prompts import PromptRecord
 from bench.schema.result import Result
 
 PROMPTS_NAMED = 3
@@ -18,17 +19,34 @@ def prompt_scores(result: Result, model: ModelRun) -> dict[str, float | None]:
     None for a prompt without a good answer, without a rubric or without a grade.
     """
     graded = {(grade.prompt, grade.output): grade.facets for grade in result.grades}
-    answers: dict[str, list[str]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
+    return mean_by_prompt(
+        result, model, lambda prompt, output: score(prompt.facets, graded.get((prompt.id, output), ()))
+    )
+
+
+def mean_by_prompt(
+    result: Result, model: ModelRun, score_of: Callable[[PromptRecord, str], float | None]
+) -> dict[str, float | None]:
+    """Return the mean over a model's good samples of what each answer to a prompt is worth, given its output.
+
+    In the order of the prompt set; None for a prompt without any.
+    """
+    outputs = outputs_by_prompt(result, model)
+    means: dict[str, float | None] = {}
+    for prompt in result.prompt_set.prompts:
+        found = {output: score_of(prompt, output) for output in dict.fromkeys(outputs[prompt.id])}
+        known = [value for output in outputs[prompt.id] if (value := found[output]) is not None]
+        means[prompt.id] = sum(known) / len(known) if known else None
+    return means
+
+
+def outputs_by_prompt(result: Result, model: ModelRun) -> dict[str, list[str]]:
+    """Return the outputs of a model's good samples to each prompt, in the order of the prompt set and of the rounds."""
+    outputs: dict[str, list[str]] = {prompt.id: [] for prompt in result.prompt_set.prompts}
     for sample in good_samples(model):
         if sample.output is not None:
-            answers[sample.prompt].append(sample.output)
-    scores: dict[str, float | None] = {}
-    for prompt in result.prompt_set.prompts:
-        distinct = dict.fromkeys(answers[prompt.id])
-        found = {output: score(prompt.facets, graded.get((prompt.id, output), ())) for output in distinct}
-        scored = [value for output in answers[prompt.id] if (value := found[output]) is not None]
-        scores[prompt.id] = sum(scored) / len(scored) if scored else None
-    return scores
+            outputs[sample.prompt].append(sample.output)
+    return outputs
 
 
 def mean_score(scores: Mapping[str, float | None]) -> float | None:

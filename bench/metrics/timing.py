@@ -1,14 +1,12 @@
 """What the stamps of requests show: durations in seconds and speeds in tokens per second.
 
-A function of one sample gives None (or no gaps) for a failed one and where the value is undefined. What it says is said
-once more for all good samples of a model together, in one go: a test holds the two equal to the last bit.
+A function of arrays says it of many good samples in one go, NaN where it is undefined. Three are there for a single
+sample as well, with None for a failed one and where it is undefined: a test holds the two equal to the last bit.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import pairwise
-from operator import sub
 from statistics import median
 from typing import Final
 
@@ -42,6 +40,9 @@ REQUESTS_DUE_NEEDED = 20
 """Requests that must be due inside a window before a rate is judged: with fewer, a third of them has no median to speak
 of."""
 
+OfArrays = Callable[[SampleArrays], Floats]
+"""Returns a value of each of many good samples at once: NaN where it is undefined."""
+
 MODELS_KEPT: Final = 32
 """Models whose good samples and arrays are kept: those of one run are asked for many times over."""
 
@@ -72,6 +73,11 @@ def _arrays(recorded: _Recorded) -> SampleArrays:
     return arrays_of(_good(recorded))
 
 
+def good_arrays(samples: tuple[Sample, ...]) -> SampleArrays:
+    """Return the good ones of some samples as arrays, in their order."""
+    return _arrays(_Recorded(samples))
+
+
 def good_samples(model: ModelRun) -> tuple[Sample, ...]:
     """Return the measured samples that did not fail, in order of sending; no warm-up requests."""
     return _good(_Recorded(model.samples))
@@ -79,18 +85,23 @@ def good_samples(model: ModelRun) -> tuple[Sample, ...]:
 
 def sample_arrays(model: ModelRun) -> SampleArrays:
     """Return the good samples of a model as arrays, in order of sending; no warm-up requests."""
-    return _arrays(_Recorded(model.samples))
+    return good_arrays(model.samples)
 
 
-def value_of_each(samples: tuple[Sample, ...], metric_id: str) -> list[float | None]:
-    """Return the value of one of OF_ALL_SAMPLES of each sample in order; None for a failed one and where undefined.
-
-    Raises KeyError for another metric.
-    """
-    good = iter(OF_ALL_SAMPLES[metric_id](_arrays(_Recorded(samples))).tolist())
+def value_of_each(samples: tuple[Sample, ...], of_arrays: OfArrays) -> list[float | None]:
+    """Return a value of each sample in order; None for a failed one and where it is undefined."""
+    good = iter(of_arrays(good_arrays(samples)).tolist())
     found = [None if one.failure is not None else next(good) for one in samples]
     # NaN alone is not equal to itself.
     return [value if value == value else None for value in found]
+
+
+@lru_cache(maxsize=MODELS_KEPT * METRICS_KEPT)
+def values_of(arrays: SampleArrays, of_arrays: OfArrays) -> SampleValues:
+    """Return a value of each sample that has one."""
+    each = of_arrays(arrays)
+    known = ~np.isnan(each)
+    return SampleValues(each[known], known.astype(np.int64))
 
 
 def ttft_s(sample: Sample) -> float | None:
@@ -98,13 +109,6 @@ def ttft_s(sample: Sample) -> float | None:
     if sample.failure is not None or not sample.chunk_ns:
         return None
     return sample.chunk_ns[0] / NANOSECONDS_PER_SECOND
-
-
-def ttfo_s(sample: Sample) -> float | None:
-    """Return the seconds from the request's start to the first answer text, reasoning text left out."""
-    if sample.failure is not None or sample.first_answer_chunk is None:
-        return None
-    return sample.chunk_ns[sample.first_answer_chunk] / NANOSECONDS_PER_SECOND
 
 
 def tpot_s(sample: Sample) -> float | None:
@@ -126,64 +130,11 @@ def tpot_s(sample: Sample) -> float | None:
     return spread_ns / NANOSECONDS_PER_SECOND / ((tokens - 1) * later / (chunks - 1))
 
 
-def decode_tokens_per_s(sample: Sample) -> float | None:
-    """Return 1 / TPOT, in output tokens per second; None where TPOT is undefined."""
-    tpot = tpot_s(sample)
-    return None if tpot is None else 1 / tpot
-
-
 def e2e_s(sample: Sample) -> float | None:
     """Return the seconds from the request's start to the last byte."""
     if sample.failure is not None or sample.end_ns is None:
         return None
     return sample.end_ns / NANOSECONDS_PER_SECOND
-
-
-def output_tokens_per_s(sample: Sample) -> float | None:
-    """Return output tokens / latency of one request; the prompt's tokens are never counted."""
-    return _rate(sample.output_tokens, e2e_s(sample))
-
-
-def prefill_tokens_per_s(sample: Sample) -> float | None:
-    """Return prompt tokens / TTFT."""
-    return _rate(sample.prompt_tokens, ttft_s(sample))
-
-
-def itl_s(sample: Sample) -> tuple[float, ...]:
-    """Return the gaps between successive text chunks in seconds, in order of arrival; a chunk is not always a token.
-
-    Empty for a failed sample and for one whose text came in a single chunk.
-    """
-    if sample.failure is not None:
-        return ()
-    return tuple((later - earlier) / NANOSECONDS_PER_SECOND for earlier, later in pairwise(sample.chunk_ns))
-
-
-def longest_stall_s(sample: Sample) -> float | None:
-    """Return the longest gap between two successive text chunks in seconds; None where there is no gap."""
-    if sample.failure is not None or len(sample.chunk_ns) < 2:
-        return None
-    return max(_gaps_ns(sample)) / NANOSECONDS_PER_SECOND
-
-
-def stalls(sample: Sample) -> int | None:
-    """Return how many gaps are longer than LONG_GAP_MS; None where there is no gap."""
-    if sample.failure is not None or len(sample.chunk_ns) < 2:
-        return None
-    return sum(map(STALL_NS.__lt__, _gaps_ns(sample)))
-
-
-def sent_s(sample: Sample) -> float | None:
-    """Return the seconds from the request's start until the whole request was with the operating system."""
-    if sample.failure is not None or sample.sent_ns is None:
-        return None
-    return sample.sent_ns / NANOSECONDS_PER_SECOND
-
-
-def sent_share(sample: Sample) -> float | None:
-    """Return sending the request / TTFT: the part of the TTFT that is the client's own."""
-    sent, first = sent_s(sample), ttft_s(sample)
-    return None if sent is None or not first else sent / first
 
 
 def waited_s(sample: Sample) -> float:
@@ -196,17 +147,6 @@ def waited_s(sample: Sample) -> float:
 def from_schedule(value_s: float | None, sample: Sample) -> float | None:
     """Return a latency as it counts from the scheduled time of its request."""
     return None if value_s is None else value_s + waited_s(sample)
-
-
-def _gaps_ns(sample: Sample) -> Iterator[int]:
-    return map(sub, sample.chunk_ns[1:], sample.chunk_ns)
-
-
-def _rate(tokens: int | None, duration_s: float | None) -> float | None:
-    # A count of 0 beside a text is a count that the server does not make, not a speed of 0.
-    if not tokens or not duration_s:
-        return None
-    return tokens / duration_s
 
 
 def measured_before_version_2(model: ModelRun) -> bool:
@@ -303,21 +243,13 @@ def last_known_ns(sample: Sample) -> int:
     return sample.chunk_ns[-1] if sample.chunk_ns else 0
 
 
-@lru_cache(maxsize=MODELS_KEPT * METRICS_KEPT)
-def values_of(arrays: SampleArrays, metric_id: str) -> SampleValues:
-    """Return the values of 'itl_s', or of one of OF_ALL_SAMPLES, of each sample that has some; KeyError for another."""
-    if metric_id == GAP_METRIC:
-        return SampleValues(arrays.gap_ns / NANOSECONDS_PER_SECOND, arrays.gaps)
-    each = OF_ALL_SAMPLES[metric_id](arrays)
-    known = ~np.isnan(each)
-    return SampleValues(each[known], known.astype(np.int64))
-
-
-def _first_s(arrays: SampleArrays) -> Floats:
+def first_text_s(arrays: SampleArrays) -> Floats:
+    """Return `ttft_s` of each sample."""
     return _at(arrays, arrays.streamed, arrays.first_place[arrays.streamed])
 
 
-def _first_output_s(arrays: SampleArrays) -> Floats:
+def first_output_s(arrays: SampleArrays) -> Floats:
+    """Return the seconds from the request's start to the first answer text, reasoning text left out."""
     here = np.flatnonzero(~np.isnan(arrays.first_answer_chunk))
     return _at(arrays, here, arrays.first_place[here] + arrays.first_answer_chunk[here].astype(np.int64))
 
@@ -330,7 +262,8 @@ def _at(arrays: SampleArrays, samples: Counts, places: Counts) -> Floats:
 
 
 @lru_cache(maxsize=MODELS_KEPT)
-def _token_s(arrays: SampleArrays) -> Floats:
+def token_s(arrays: SampleArrays) -> Floats:
+    """Return `tpot_s` of each sample."""
     found = _undefined(arrays)
     here = arrays.streamed[arrays.output_tokens[arrays.streamed] >= MINIMUM_TPOT_TOKENS]
     first, last = arrays.first_place[here], arrays.first_place[here] + arrays.gaps[here]
@@ -342,12 +275,50 @@ def _token_s(arrays: SampleArrays) -> Floats:
     return found
 
 
-def _end_s(arrays: SampleArrays) -> Floats:
+def decode_speed(arrays: SampleArrays) -> Floats:
+    """Return 1 / TPOT, in output tokens per second."""
+    return 1 / token_s(arrays)
+
+
+def end_s(arrays: SampleArrays) -> Floats:
+    """Return `e2e_s` of each sample."""
     return arrays.end_ns / NANOSECONDS_PER_SECOND
 
 
-def _sent_s(arrays: SampleArrays) -> Floats:
+def output_speed(arrays: SampleArrays) -> Floats:
+    """Return output tokens / latency; the prompt's tokens are never counted."""
+    return _over(_counted(arrays.output_tokens), end_s(arrays))
+
+
+def prefill_speed(arrays: SampleArrays) -> Floats:
+    """Return prompt tokens / TTFT."""
+    return _over(_counted(arrays.prompt_tokens), first_text_s(arrays))
+
+
+@lru_cache(maxsize=MODELS_KEPT)
+def gaps_s(arrays: SampleArrays) -> SampleValues:
+    """Return the gaps between successive text chunks in order of arrival; a chunk is not always a token."""
+    return SampleValues(arrays.gap_ns / NANOSECONDS_PER_SECOND, arrays.gaps)
+
+
+def longest_stall_s(arrays: SampleArrays) -> Floats:
+    """Return the longest gap between two successive text chunks."""
+    return _in_gaps(arrays, np.maximum, arrays.gap_ns) / NANOSECONDS_PER_SECOND
+
+
+def stalls(arrays: SampleArrays) -> Floats:
+    """Return how many gaps are longer than LONG_GAP_MS."""
+    return _in_gaps(arrays, np.add, arrays.gap_ns > STALL_NS)
+
+
+def sent_s(arrays: SampleArrays) -> Floats:
+    """Return the seconds from the request's start until the whole request was with the operating system."""
     return arrays.sent_ns / NANOSECONDS_PER_SECOND
+
+
+def sent_share(arrays: SampleArrays) -> Floats:
+    """Return sending the request / TTFT: the part of the TTFT that is the client's own."""
+    return _over(sent_s(arrays), first_text_s(arrays))
 
 
 def _in_gaps(arrays: SampleArrays, reduce: np.ufunc, values: NDArray[np.generic]) -> Floats:
@@ -361,30 +332,12 @@ def _over(above: Floats, below: Floats) -> Floats:
 
 
 def _counted(tokens: Floats) -> Floats:
+    # A count of 0 beside a text is a count that the server does not make, not a speed of 0.
     return np.where(tokens > 0, tokens, np.nan)
 
 
 def _undefined(arrays: SampleArrays) -> Floats:
     return np.full(len(arrays.chunks), np.nan)
-
-
-GAP_METRIC: Final = "itl_s"
-"""The metric of which a sample has several values."""
-
-OF_ALL_SAMPLES: Final[Mapping[str, Callable[[SampleArrays], Floats]]] = {
-    "ttft_s": _first_s,
-    "ttfo_s": _first_output_s,
-    "tpot_s": _token_s,
-    "decode_tokens_per_s": lambda arrays: 1 / _token_s(arrays),
-    "e2e_s": _end_s,
-    "output_tokens_per_s": lambda arrays: _over(_counted(arrays.output_tokens), _end_s(arrays)),
-    "prefill_tokens_per_s": lambda arrays: _over(_counted(arrays.prompt_tokens), _first_s(arrays)),
-    "longest_stall_s": lambda arrays: _in_gaps(arrays, np.maximum, arrays.gap_ns) / NANOSECONDS_PER_SECOND,
-    "request_stalls_count": lambda arrays: _in_gaps(arrays, np.add, arrays.gap_ns > STALL_NS),
-    "sent_s": _sent_s,
-    "sent_share": lambda arrays: _over(_sent_s(arrays), _first_s(arrays)),
-}
-"""Every metric with one value for each sample, over all good samples of a model; NaN where it is undefined."""
 
 
 def _gaps(model: ModelRun) -> int:

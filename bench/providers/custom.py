@@ -12,6 +12,7 @@ from bench.errors import ProviderError
 from bench.providers.model_directory import footprint_bytes
 from bench.providers.protocol import Clock, Decoded, Identity, Piece, Request, failed
 from bench.providers.registry import CustomModel
+from bench.schema.model_run import DECLARED_FIELDS
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,7 @@ class CustomProvider:
         return Identity(
             variant_id=self._settings.class_,
             footprint_bytes=_size_bytes(weights) if weights is not None else None,
-            unmeasured={
-                "parameters": unsaid,
-                "precision": unsaid,
-                "licence": unsaid,
-                "context_length": unsaid,
-                "footprint_bytes": "the config names no weights",
-            },
+            unmeasured=dict.fromkeys(DECLARED_FIELDS, unsaid) | {"footprint_bytes": "the config names no weights"},
         )
 
     def stream(self, request: Request, clock: Clock) -> Iterator[object]:

@@ -7,15 +7,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from foundry_local_sdk import ChatSession, Item
+import foundry_local_sdk as sdk
+from foundry_local_sdk import ChatSession, FoundryLocalManager, Item
 from foundry_local_sdk._native import ffi
 from foundry_local_sdk._native.api import api
+from foundry_local_sdk.exception import FoundryLocalException
+from foundry_local_sdk.items import TextItemType
+from foundry_local_sdk.logging_helper import LogLevel
 
 from bench.errors import DeviceMissing, ProviderError
 from bench.providers.model_directory import check_directory, footprint_bytes, read_card
 from bench.providers.openai.failures import Stage, late
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request, failed
 from bench.providers.registry import FoundryModel, FoundryRuntime
+from bench.schema.model_run import DECLARED_FIELDS
 
 
 class Arrivals:
@@ -106,6 +111,8 @@ def in_one_go(items: Sequence[Arrived]) -> Iterator[Arrived]:
         yield Arrived(first_ns, tuple(together))
 
 
+UNSAID = "neither the catalogue nor a card in the model's directory says it"
+
 PACKAGES = ("foundry-local-sdk", "onnxruntime", "onnxruntime-genai-core")
 
 # The runtime's words for why it stopped, in the words of the OpenAI API.
@@ -133,10 +140,6 @@ class FoundryProvider:
         path = self._settings.path
         if path is not None:
             check_directory(path)
-        from foundry_local_sdk import Configuration, FoundryLocalManager
-        from foundry_local_sdk.exception import FoundryLocalException
-        from foundry_local_sdk.logging_helper import LogLevel
-
         options: dict[str, Any] = {}
         if path is not None:
             # A registration is this run's own: it must not stay behind in the user's catalogue.
@@ -147,7 +150,7 @@ class FoundryProvider:
             options["catalog_urls"] = [(self._runtime.catalogue_url, None)]
         try:
             FoundryLocalManager.initialize(
-                Configuration(
+                sdk.Configuration(
                     app_name="benchledger",
                     log_level=LogLevel.FATAL,
                     disable_nonessential_telemetry=not self._runtime.telemetry,
@@ -164,8 +167,6 @@ class FoundryProvider:
 
     def load(self) -> None:
         """Load the model. Raises ProviderError of kind 'load' with the runtime's reason."""
-        from foundry_local_sdk.exception import FoundryLocalException
-
         try:
             self._model.load()
         except FoundryLocalException as error:
@@ -199,10 +200,8 @@ class FoundryProvider:
             capabilities=capabilities,
             footprint_bytes=footprint_bytes(directory) or None,
             versions=_versions(),
-            unmeasured={
-                "parameters": "neither the catalogue nor a card in the model's directory says it",
-                "precision": "neither the catalogue nor a card in the model's directory says it",
-                "licence": "neither the catalogue nor a card in the model's directory says it",
+            unmeasured=dict.fromkeys(DECLARED_FIELDS, UNSAID)
+            | {
                 "context_length": "neither the catalogue nor the model's configuration says it",
                 "footprint_bytes": "the runtime names no directory of the model",
             },
@@ -220,8 +219,6 @@ class FoundryProvider:
 
     def count_prompt_tokens(self, request: Request) -> int | None:
         """Return the runtime's own count, which asks nothing of the model. Raises ProviderError of kind 'generate'."""
-        from foundry_local_sdk.exception import FoundryLocalException
-
         session, native = self._session(request)
         with session, native:
             try:
@@ -231,11 +228,7 @@ class FoundryProvider:
 
     def _session(self, request: Request) -> tuple[Any, Any]:
         """Return a session with the request's options, and the request as the runtime has it."""
-        from foundry_local_sdk import MessageItem, MessageRole, RequestOptions, SearchOptions
-        from foundry_local_sdk import Request as NativeRequest
-        from foundry_local_sdk.exception import FoundryLocalException
-
-        search = SearchOptions(
+        search = sdk.SearchOptions(
             temperature=request.temperature,
             top_p=request.top_p,
             max_output_tokens=request.max_output_tokens,
@@ -244,17 +237,15 @@ class FoundryProvider:
         try:
             # A session keeps its history: each prompt gets a new one.
             session = StampingSession(self._model)
-            session.set_options(RequestOptions(search=search))
+            session.set_options(sdk.RequestOptions(search=search))
             session.set_streaming(request.stream)
-            native = NativeRequest()
-            native.add_item(MessageItem(MessageRole.USER, request.text))
+            native = sdk.Request()
+            native.add_item(sdk.MessageItem(sdk.MessageRole.USER, request.text))
         except (FoundryLocalException, ValueError) as error:
             raise ProviderError("generate", _line(error)) from error
         return session, native
 
     def _answer(self, session: Any, native: Any, request: Request, clock: Clock) -> Iterator[object]:
-        from foundry_local_sdk.exception import FoundryLocalException
-
         arrivals = Arrivals(clock, request)
         session.arrivals = arrivals
         with session, native:
@@ -299,10 +290,8 @@ class FoundryProvider:
         self._app_data.cleanup()
 
     def _registered(self, path: Path) -> Any:
-        from foundry_local_sdk import CatalogType, ModelInfoBuilder
-
-        local = self._manager.get_catalog(CatalogType.LOCAL)
-        with ModelInfoBuilder() as builder:
+        local = self._manager.get_catalog(sdk.CatalogType.LOCAL)
+        with sdk.ModelInfoBuilder() as builder:
             builder.set_string_property("task", "chat-completion")
             return local.register_model(path, f"{self._settings.name}:1", builder)
 
@@ -324,8 +313,6 @@ class FoundryProvider:
         return model
 
     def _download(self, model: Any, on_download: Callable[[float], None]) -> None:
-        from foundry_local_sdk.exception import FoundryLocalException
-
         if not self._runtime.download:
             raise ProviderError(
                 "download", f"{self._settings.requested!r} is not in the cache and foundry.download is false"
@@ -349,12 +336,9 @@ def _final(response: Any) -> _Final:
 
 
 def _text_of(item: Any) -> tuple[str, bool]:
-    from foundry_local_sdk import MessageItem, TextItem
-    from foundry_local_sdk.items import TextItemType
-
-    if isinstance(item, TextItem):
+    if isinstance(item, sdk.TextItem):
         return item.text, item.type is TextItemType.REASONING
-    if isinstance(item, MessageItem):
+    if isinstance(item, sdk.MessageItem):
         parts = [_text_of(part) for part in item.parts]
         return "".join(text for text, _ in parts), any(reasoning for _, reasoning in parts)
     return "", False

@@ -268,8 +268,8 @@ LEVEL_LIMIT_FACTS: Final[dict[str, Callable[[LevelSummary], Value]]] = {
 CELL_FACTS: Final[dict[str, Callable[[CellSummary], Value]]] = {
     "prompt_tokens_aimed": lambda cell: cell.prompt_tokens,
     "output_tokens_asked": lambda cell: cell.output_tokens,
-    "prompt_tokens": lambda cell: None if cell.read is None else cell.read.median,
-    "output_tokens": lambda cell: None if cell.written is None else cell.written.median,
+    "prompt_tokens": lambda cell: None if cell.read is None else cell.read.p50,
+    "output_tokens": lambda cell: None if cell.written is None else cell.written.p50,
     "good_samples": lambda cell: cell.good,
     "failed_samples": lambda cell: cell.failed,
     "failure_kinds": lambda cell: _kinds(cell.failure_kinds),

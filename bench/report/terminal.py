@@ -137,7 +137,7 @@ def _lengths(cells: list[tuple[str, CellSummary]]) -> Table:
         table.add_column(label, justify="right", no_wrap=True)
     table.add_column("")
     for name, cell in cells:
-        read, written = (None if spread is None else spread.median for spread in (cell.read, cell.written))
+        read, written = (None if spread is None else spread.p50 for spread in (cell.read, cell.written))
         speeds = (cell.value("prefill_tokens_per_s"), cell.value("decode_tokens_per_s"))
         texts = ["–" if value is None else number(value) for value in (read, written, *speeds)]
         why = f"skipped: {cell.skipped}" if cell.skipped is not None else ""

@@ -18,21 +18,11 @@ from bench.config.settings import Config
 from bench.errors import DeviceMissing, ProviderError
 from bench.providers.protocol import Provider, failed
 from bench.providers.registry import ModelSettings, kind_of, provider_for
+from bench.runner import messages
 from bench.runner.load.lengths import Repeat, measure_lengths
 from bench.runner.load.levels import Reached, next_level, reached
 from bench.runner.load.streams import measure_level
 from bench.runner.measure import measure
-from bench.runner.messages import (
-    Awaited,
-    Downloading,
-    Finished,
-    GaveUp,
-    Loaded,
-    NotThere,
-    Prepared,
-    PromptsDone,
-    Report,
-)
 from bench.runner.plan import Step, request_for
 from bench.schema.prompts import PromptRecord
 from bench.schema.sample import Failure
@@ -102,21 +92,21 @@ def serve(job: Job, reports: Connection, errors_path: str) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except DeviceMissing as error:
-        reports.send(NotThere(error.message))
+        reports.send(messages.NotThere(error.message))
     except ProviderError as error:
-        reports.send(GaveUp(Failure(kind=error.kind, message=error.message)))
+        reports.send(messages.GaveUp(Failure(kind=error.kind, message=error.message)))
     except MemoryError as error:
         # Here it is not the model's code that asked for it, but what was made of its answer.
         short = failed("generate", f"MemoryError: {error}")
-        reports.send(GaveUp(Failure(kind=short.kind, message=short.message)))
+        reports.send(messages.GaveUp(Failure(kind=short.kind, message=short.message)))
     finally:
         reports.close()
 
 
 def _hold(job: Job, reports: Connection) -> None:
-    def tell(report: Report) -> None:
+    def tell(report: messages.Report) -> None:
         reports.send(report)
-        if isinstance(report, Awaited):
+        if isinstance(report, messages.Awaited):
             reports.recv()
 
     kind = kind_of(job.model)
@@ -124,22 +114,22 @@ def _hold(job: Job, reports: Connection) -> None:
     config = job.config if kind.streams else job.config.model_copy(update={"stream": False})
     provider = provider_for(job.model, config.foundry, config.timeouts.connect_s)
     try:
-        provider.prepare(lambda percent: reports.send(Downloading(percent)))
-        reports.send(Prepared())
+        provider.prepare(lambda percent: reports.send(messages.Downloading(percent)))
+        reports.send(messages.Prepared())
         before_bytes = resident_bytes()
         start_ns = time.perf_counter_ns()
         provider.load()
         loaded_ns = time.perf_counter_ns()
         identity = provider.identity()
-        tell(Loaded(identity, kind.remote, loaded_ns - start_ns, before_bytes, resident_bytes()))
+        tell(messages.Loaded(identity, kind.remote, loaded_ns - start_ns, before_bytes, resident_bytes()))
         origin_ns = time.perf_counter_ns() - job.offset_ns
         for step in job.steps:
             request = request_for(step.prompt, config)
             tell(measure(provider, step, request, time.perf_counter_ns, origin_ns))
         if job.beyond is not None:
-            tell(PromptsDone(peak_resident_bytes()))
+            tell(messages.PromptsDone(peak_resident_bytes()))
             _go_beyond(provider, config, job.beyond, origin_ns, tell, remote=kind.remote is not None)
-        reports.send(Finished(provider.identity(), peak_resident_bytes()))
+        reports.send(messages.Finished(provider.identity(), peak_resident_bytes()))
     finally:
         provider.close()
 
@@ -149,7 +139,7 @@ def _go_beyond(
     config: Config,
     beyond: Beyond,
     origin_ns: int,
-    tell: Callable[[Report], None],
+    tell: Callable[[messages.Report], None],
     *,
     remote: bool,
 ) -> None:

@@ -200,47 +200,28 @@ def model_run(model: ModelSettings, heard: Heard, seen: Seen, kept: Recovered) -
         heard.identity or Identity(unmeasured=dict.fromkeys(MEASURED_FIELDS, NEVER_LOADED)), model
     )
     remote = loaded.remote if loaded is not None else None
-    values: dict[str, Any] = {
-        "parameters": identity.parameters,
-        "precision": identity.precision,
-        "licence": identity.licence,
-        "context_length": identity.context_length,
-        "footprint_bytes": identity.footprint_bytes,
-        "cold_load_ns": loads_ns[0] if loads_ns and remote is None else None,
-        "memory_before_bytes": seen.memory_before_bytes,
-        "memory_loaded_bytes": seen.memory_loaded_bytes,
-        "memory_peak_bytes": seen.memory_peak_bytes,
-        "memory_unique_bytes": seen.memory_unique_bytes,
-        "gpu_memory_peak_bytes": seen.gpu_memory_peak_bytes,
-        "energy": seen.energy,
-    }
+    # What is known of a model, and what was seen of it, have the names of the record's fields.
+    known: dict[str, Any] = {key: value for key, value in (vars(identity) | vars(seen)).items() if key != "versions"}
+    known["cold_load_ns"] = loads_ns[0] if loads_ns and remote is None else None
+    missing = [name for name in (*MEASURED_FIELDS, "energy") if known[name] is None]
     why = NEVER_LOADED if loaded is None else remote or "not measured"
-    reasons = dict.fromkeys(values, why) | dict(identity.unmeasured) | seen.unmeasured
+    reasons = dict.fromkeys(missing, why) | dict(identity.unmeasured) | seen.unmeasured
     samples = [one.sample for one in kept.samples.get(model.name, [])]
     return ModelRun.model_validate(
         {
+            **known,
             "name": model.name,
             "provider": model.provider,
             "skipped": heard.skipped,
             "requested": model.requested,
-            "variant_id": identity.variant_id,
-            "variant_version": identity.variant_version,
-            "device": identity.device,
-            "execution_provider": identity.execution_provider,
             "transport": identity.transport if loaded is not None else None,
-            "licence_url": identity.licence_url,
-            "publisher": identity.publisher,
-            "capabilities": identity.capabilities,
             "reloads_ns": tuple(loads_ns[1:]) if remote is None else (),
-            "memory_watch": seen.memory_watch,
-            "machine_watch": seen.machine_watch,
-            "unmeasured": {name: reasons[name] for name, value in values.items() if value is None},
+            "unmeasured": {name: reasons[name] for name in missing},
             "failure": heard.failure,
             "warmup": tuple(sample for sample in samples if sample.round == 0),
             "samples": tuple(sample for sample in samples if sample.round > 0),
             "load": tuple(kept.levels.get(model.name, [])),
             "lengths": tuple(kept.cells.get(model.name, [])),
-            **values,
         }
     )
 

@@ -11,20 +11,9 @@ from pathlib import Path
 
 from bench.config.settings import Config
 from bench.providers.protocol import Identity
+from bench.runner import messages
 from bench.runner.child import Job, serve
 from bench.runner.measure import MeasuredSample
-from bench.runner.messages import (
-    Awaited,
-    Downloading,
-    Finished,
-    GaveUp,
-    Loaded,
-    NotThere,
-    Prepared,
-    PromptsDone,
-    Report,
-    Underway,
-)
 from bench.runner.plan import Step
 from bench.schema.sample import Failure, Sample
 
@@ -41,9 +30,9 @@ class Heard:
     percent: float | None = None
     answered: int = 0
     last: Sample | None = None
-    under_way: Underway | None = None
-    loaded: Loaded | None = None
-    finished: Finished | None = None
+    under_way: messages.Underway | None = None
+    loaded: messages.Loaded | None = None
+    finished: messages.Finished | None = None
     failure: Failure | None = None
     skipped: str | None = None
 
@@ -67,7 +56,11 @@ class Heard:
         return self.under_way.doing if self.under_way is not None else self.stage
 
 
-def supervise(job: Job, on_report: Callable[[Heard, Report | None], None]) -> Heard:
+OnReport = Callable[[Heard, messages.Report | None], None]
+"""Is called with each report, and with None at the start and where a child is lost."""
+
+
+def supervise(job: Job, on_report: OnReport) -> Heard:
     """Run a job in a child process and return all that it reported.
 
     `on_report` is called with None at the start and where a child is lost, and with each report, a sample's before the
@@ -106,7 +99,7 @@ def _listen(
     here: Connection,
     heard: Heard,
     errors: Path,
-    on_report: Callable[[Heard, Report | None], None],
+    on_report: OnReport,
 ) -> None:
     limit_s = _limit_s(job.config, heard.stage)
     if not here.poll(limit_s + GRACE_S):
@@ -114,7 +107,7 @@ def _listen(
         _note_lost(job, heard, silence, on_report)
         return
     try:
-        report: Report = here.recv()
+        report: messages.Report = here.recv()
     except (EOFError, ConnectionResetError):
         process.join()
         death = Failure(kind="died", message=_death(process.exitcode, heard, errors))
@@ -122,31 +115,31 @@ def _listen(
         return
     _take(report, heard)
     on_report(heard, report)
-    if isinstance(report, Awaited):
+    if isinstance(report, messages.Awaited):
         here.send(None)
 
 
-def _take(report: Report, heard: Heard) -> None:
+def _take(report: messages.Report, heard: Heard) -> None:
     match report:
-        case Downloading():
+        case messages.Downloading():
             heard.percent = report.percent
-        case Prepared():
+        case messages.Prepared():
             heard.stage = "loading"
-        case Loaded():
+        case messages.Loaded():
             heard.loaded = report
             heard.stage = "answering"
         case MeasuredSample():
             heard.answered += 1
             heard.last = report.sample
-        case PromptsDone():
+        case messages.PromptsDone():
             heard.stage = "measuring"
-        case Underway():
+        case messages.Underway():
             heard.under_way = report
-        case Finished():
+        case messages.Finished():
             heard.finished = report
-        case GaveUp():
+        case messages.GaveUp():
             heard.failure = report.failure
-        case NotThere():
+        case messages.NotThere():
             heard.skipped = report.reason
 
 
@@ -156,7 +149,7 @@ def _limit_s(config: Config, stage: str) -> float:
     return {"preparing": limits.prepare_s, "loading": limits.load_s}.get(stage, limits.request_s)
 
 
-def _note_lost(job: Job, heard: Heard, failure: Failure, on_report: Callable[[Heard, Report | None], None]) -> None:
+def _note_lost(job: Job, heard: Heard, failure: Failure, on_report: OnReport) -> None:
     """Record the failure, and the request that was under way as a failed sample of the same kind."""
     heard.failure = failure
     if heard.stage != "answering" or heard.answered >= len(job.steps):

@@ -200,12 +200,6 @@ def plain(value: object) -> str:
     return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
-def shortened(value: JsonValue) -> str:
-    """Return a value as JSON, cut to 60 characters."""
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 @dataclass(frozen=True)
 class Excess:
     """A value in the free part of a file that cannot be there, its place, and what must be instead."""

@@ -65,12 +65,11 @@ class ModelRun(Record):
         return self
 
 
+DECLARED_FIELDS = ("parameters", "precision", "licence", "context_length", "footprint_bytes")
+"""Fields of a ModelRun that say what the model is: where its runtime does not, a config may declare them."""
+
 MEASURED_FIELDS = (
-    "parameters",
-    "precision",
-    "licence",
-    "context_length",
-    "footprint_bytes",
+    *DECLARED_FIELDS,
     "cold_load_ns",
     "memory_before_bytes",
     "memory_loaded_bytes",

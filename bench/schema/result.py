@@ -3,24 +3,12 @@
 import json
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from bench.schema.fields import FREE_JSON_SCHEMA, FreeJson, Record, Share, UtcTime
 from bench.schema.machine import ClientCheck, Machine
 from bench.schema.model_run import ModelRun
-from bench.schema.prompts import FacetRecord, PromptRecord, PromptSetRecord
-
-__all__ = [
-    "SCHEMA_VERSION",
-    "ConfigRecord",
-    "FacetGrade",
-    "FacetRecord",
-    "Grade",
-    "PromptRecord",
-    "PromptSetRecord",
-    "Result",
-    "RunInfo",
-]
+from bench.schema.prompts import PromptSetRecord
 
 SCHEMA_VERSION: Final = 3
 
@@ -59,6 +47,13 @@ class ConfigRecord(Record):
     sha256: str = Field(description="of the resolved configuration")
     overrides: tuple[str, ...] = Field(description="environment variables and options that changed the file's values")
     resolved: FreeJson
+
+    def part(self, *keys: str) -> dict[str, JsonValue]:
+        """Return a part of the resolved configuration, as ('load', 'sweep'); empty where it has none."""
+        found: JsonValue = self.resolved
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else {}
 
 
 class FacetGrade(Record):

@@ -1,4 +1,4 @@
-"""Two exact tests, of signs and of counts prompt by prompt: no distribution is assumed, p-values are two-sided."""
+"""An exact test of counts prompt by prompt: no distribution is assumed, and its p-value is two-sided."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,18 +23,6 @@ class FailedCounts:
     asked_before: int
     after: int
     asked_after: int
-
-
-def sign_test(positive: int, negative: int) -> float | None:
-    """Return how likely signs as uneven as these are where either is as likely as the other; None without any sign.
-
-    Ties are left out beforehand.
-    """
-    count = positive + negative
-    if count == 0:
-        return None
-    tail = sum(comb(count, place) for place in range(min(positive, negative) + 1))
-    return min(1.0, 2 * tail / (1 << count))
 
 
 def failure_test(prompts: Iterable[FailedCounts]) -> float:

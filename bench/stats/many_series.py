@@ -6,7 +6,7 @@ as well, so that nothing depends on the order in which they add numbers up.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import sqrt
 from typing import Final
 
@@ -354,16 +354,7 @@ class _Weighed:
 
     def at(self, numbers: slice) -> "_Weighed":
         """Return those with these numbers."""
-        return _Weighed(
-            self.before_spread[numbers],
-            self.before_known[numbers],
-            self.runs[numbers],
-            self.agreeing[numbers],
-            self.size[numbers],
-            self.error[numbers],
-            self.reach[numbers],
-            self.evidence[numbers],
-        )
+        return _Weighed(*(getattr(self, one.name)[numbers] for one in fields(self)))
 
     def may_confirm(self, floor: float) -> Bools:
         """Return which may confirm a shift if enough runs agree: a number that is none decides nothing."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from bench.errors import ResultError
-from bench.schema.fields import parse_json, shortened, validate_json
+from bench.errors import ResultError, shown
+from bench.schema.fields import parse_json, validate_json
 from bench.schema.migrate import migrated
 from bench.schema.result import SCHEMA_VERSION, Result
 
@@ -131,13 +131,11 @@ def parse(path: Path, data: bytes) -> Result:
     document = _parsed(path, text)
     version = document.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ResultError(
-            path, f"schema_version is {shortened(version)}, not a whole number from 1; is it a result file?"
-        )
+        raise ResultError(path, f"schema_version is {shown(version)}, not a whole number from 1; is it a result file?")
     if version > SCHEMA_VERSION:
         raise ResultError(
             path,
-            f"has schema version {shortened(version)}; this program reads up to {SCHEMA_VERSION}: upgrade benchledger",
+            f"has schema version {shown(version)}; this program reads up to {SCHEMA_VERSION}: upgrade benchledger",
         )
     try:
         if version == SCHEMA_VERSION:
@@ -211,7 +209,7 @@ def _first_problem(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     found = first["input"]
     if isinstance(found, str | int | float | bool) or found is None:
-        message += f", found {shortened(found)}"
+        message += f", found {shown(found)}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{place.removeprefix('.') or 'the file'}: {message}{more}"
 

@@ -17,8 +17,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.config.settings import slug
 from bench.config.source import SourceFile, read_source, suggestion, validated
-from bench.errors import BenchError, ConfigError, Mistake, ResultError, UsageError
-from bench.schema.fields import OUT_OF_RANGE, parse_json, shortened, validate_json
+from bench.errors import BenchError, ConfigError, Mistake, ResultError, UsageError, shown
+from bench.schema.fields import OUT_OF_RANGE, parse_json, validate_json
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 from bench.schema.review import (
@@ -26,7 +26,6 @@ from bench.schema.review import (
     SCORES,
     Annotation,
     Annotations,
-    FacetScore,
     JudgeHeader,
     Judgement,
     PairVerdict,
@@ -144,7 +143,7 @@ def _header(path: Path, line: bytes) -> JudgeHeader:
     except (ValueError, RecursionError) as error:
         raise ResultError(path, "line 1 is no header; delete the file and judge again") from error
     if isinstance(version, int) and version > REVIEW_SCHEMA_VERSION:
-        newer = f"has schema version {shortened(version)}; this program reads up to {REVIEW_SCHEMA_VERSION}"
+        newer = f"has schema version {shown(version)}; this program reads up to {REVIEW_SCHEMA_VERSION}"
         raise ResultError(path, f"{newer}: upgrade benchledger")
     try:
         return validate_json(_HEADER, line)
@@ -157,7 +156,7 @@ def _first(error: ValidationError) -> str:
     place = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == OUT_OF_RANGE:
-        message += f", found {shortened(first['input'])}"
+        message += f", found {shown(first['input'])}"
     return f"{place}: {message}" if place else message
 
 
@@ -330,27 +329,6 @@ def _foreign(source: SourceFile, annotations: Annotations, result: Result) -> li
         ]
     return mistakes
 
-
-__all__ = [
-    "Annotation",
-    "Annotations",
-    "FacetScore",
-    "JudgeHeader",
-    "Judgement",
-    "PairVerdict",
-    "Reviewed",
-    "Reviews",
-    "Sitting",
-    "Verdict",
-    "all_reviews",
-    "find_run",
-    "judges_itself",
-    "load_annotations",
-    "load_judgement",
-    "review_mistakes",
-    "reviews_beside",
-    "reviews_of",
-]
 
 RUNS_NAMED = 3
 """Newest runs that a message names."""

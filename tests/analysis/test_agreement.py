@@ -5,8 +5,9 @@ import pytest
 from bench.analysis.agreement import Agreement, PairAgreement, agreement
 from bench.analysis.ratings import PROGRAM, Item, Ranking, Rater, ratings
 from bench.schema.result import Result
+from bench.schema.review import Annotation, Annotations
 from bench.stats.rater_agreement import krippendorff_alpha, quadratic_kappa
-from bench.store.reviews import Annotation, Annotations, Reviews
+from bench.store.reviews import Reviews
 from tests.builders import facet, grade, model_run, prompt, result, sample
 from tests.review_builders import annotations, judgement, reviewed_result, verdict
 

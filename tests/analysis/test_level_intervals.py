@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bench.analysis.intervals import Estimate, level_estimate
-from bench.metrics.load import summarise_level
+from bench.metrics.load import LevelSummary
 from bench.schema.load import LoadLevel
 from tests import builders
 from tests.load_builders import failed_load_sample, load_level, load_sample
@@ -16,7 +16,7 @@ TOO_FEW = "an interval needs 20 answers, that of a p95 100, that of a p99 400"
 def estimated(level: LoadLevel, metric_id: str, limits: dict[str, float] | None = None) -> Estimate:
     resolved = builders.config().resolved | ({"load": {"goodput": limits}} if limits else {})
     run = builders.result([builders.model_run(load=(level,))], config=builders.config(resolved=resolved))
-    return level_estimate(summarise_level(run, run.models[0], level), metric_id)
+    return level_estimate(LevelSummary(run, run.models[0], level), metric_id)
 
 
 def ends(found: Estimate) -> list[float]:

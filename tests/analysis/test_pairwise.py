@@ -68,7 +68,7 @@ def test_b_takes_a_tenth_longer() -> None:
     assert found.ratio.interval is not None
     assert (found.ratio.interval.low, found.ratio.interval.high) == pytest.approx((1.1, 1.1))
     assert (found.verdict, found.pairs, found.prompts) == ("worse", 4, ("p0", "p1", "p2", "p3", "p4", "p5"))
-    assert (found.above, found.below, found.sign_p) == (6, 0, 2 / 64)
+    assert (found.above, found.below) == (6, 0)
     assert (found.left_out, found.more) == ((), None)
 
 
@@ -135,7 +135,6 @@ def test_nothing_on_one_side_leaves_nothing_to_say() -> None:
         left_out=("p0", "p1"),
         above=0,
         below=0,
-        sign_p=None,
         verdict="missing",
         why="no prompt has a value on both sides",
         more=None,

@@ -1,12 +1,8 @@
 """Runs in short, worked out by hand."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from bench.analysis.summary import (
-    latest_by_machine,
-    latest_runs,
     model_value,
     prompt_distributions,
     summarise,
@@ -258,18 +254,6 @@ def test_models_keep_the_order_of_the_run() -> None:
 
     assert [summary.model.name for summary in summarise(run).models] == ["b", "a"]
     assert summarise_model(run, run.models[1]) == summarise(run).models[1]
-
-
-def test_the_newest_run_of_each_machine() -> None:
-    old = result(machine_name="b", started_utc=datetime(2026, 1, 1, tzinfo=UTC))
-    new = result(machine_name="b", started_utc=datetime(2026, 1, 3, tzinfo=UTC), config_name="quick")
-    other = result(machine_name="a", started_utc=datetime(2026, 1, 2, tzinfo=UTC))
-    latest = latest_by_machine([new, old, other])
-
-    assert list(latest) == ["a", "b"]
-    assert latest["b"].result == new
-    assert latest_runs([new, old, other]) == (other, old, new)
-    assert latest_by_machine([]) == {}
 
 
 def test_throughput_in_turns_leaves_out_the_other_sides_turns() -> None:

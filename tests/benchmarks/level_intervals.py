@@ -14,7 +14,7 @@ from statistics import NormalDist, fmean
 import numpy as np
 
 from bench.analysis.intervals import VALUES_NEEDED_AT_LOAD, level_estimate
-from bench.metrics.load import LevelSummary, summarise_level
+from bench.metrics.load import LevelSummary
 from bench.schema.load import LoadLevel
 from bench.stats.bootstrap import Floats
 from tests import builders
@@ -34,7 +34,7 @@ BEYOND_S = 5.0
 def summary(made: LoadLevel) -> LevelSummary:
     """Return the summary of a level."""
     run = builders.result([builders.model_run(load=(made,))])
-    return summarise_level(run, run.models[0], made)
+    return LevelSummary(run, run.models[0], made)
 
 
 def true_percentile(lengths: Floats, share: float) -> float:

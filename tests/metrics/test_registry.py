@@ -5,23 +5,26 @@ import pytest
 from bench.analysis.summary import summarise_model
 from bench.metrics import registry as metrics
 from bench.metrics.registry import METRICS, Metric, measured_in
-from bench.metrics.timing import (
-    decode_tokens_per_s,
-    e2e_s,
-    itl_s,
-    longest_stall_s,
-    output_tokens_per_s,
-    prefill_tokens_per_s,
-    sent_s,
-    sent_share,
-    stalls,
-    tpot_s,
-    ttfo_s,
-    ttft_s,
-)
 from bench.schema.model_run import MEASURED_FIELDS
+from bench.schema.sample import Sample
 from tests.builders import MILLISECOND_NS as MS
 from tests.builders import failed_sample, model_run, result, sample
+
+decode_tokens_per_s = metrics.metric("decode_tokens_per_s").value
+e2e_s = metrics.metric("e2e_s").value
+longest_stall_s = metrics.metric("longest_stall_s").value
+output_tokens_per_s = metrics.metric("output_tokens_per_s").value
+prefill_tokens_per_s = metrics.metric("prefill_tokens_per_s").value
+sent_s = metrics.metric("sent_s").value
+sent_share = metrics.metric("sent_share").value
+tpot_s = metrics.metric("tpot_s").value
+ttfo_s = metrics.metric("ttfo_s").value
+ttft_s = metrics.metric("ttft_s").value
+stalls = metrics.metric("request_stalls_count").value
+
+
+def itl_s(one: Sample) -> tuple[float, ...]:
+    return tuple(metrics.metric("itl_s").all_values((one,)))
 
 
 def test_a_request_by_hand() -> None:
@@ -132,7 +135,7 @@ def test_a_failed_sample_has_no_value_whatever_was_measured(metric: Metric) -> N
         output_tokens=2,
     )
 
-    assert metric.values(broken_off) == ()
+    assert metric.all_values((broken_off,)) == []
 
 
 def test_stalls_by_hand() -> None:

@@ -5,16 +5,15 @@ import random
 import pytest
 
 from bench.analysis.summary import prompt_distributions, summarise_model
-from bench.metrics.registry import measured_in
+from bench.metrics.registry import measured_in, sample_metric
 from bench.metrics.timing import (
-    GAP_METRIC,
-    OF_ALL_SAMPLES,
+    e2e_s,
     good_samples,
     sample_arrays,
     shared_reads_share,
-    stalls,
     stalls_in_all,
-    values_of,
+    tpot_s,
+    ttft_s,
 )
 from bench.schema.sample import Failure, Sample
 from bench.stats.distribution import distribution
@@ -52,15 +51,15 @@ def test_every_metric_over_all_samples_is_that_of_each(seed: int) -> None:
     rng = random.Random(seed)
     model = model_run(samples=tuple(anything(rng) for _ in range(rng.choice([0, 1, 2, 40]))))
     good = good_samples(model)
-    arrays = sample_arrays(model)
     summary = summarise_model(result([model]), model)
 
     for metric in OF_SAMPLES:
-        each = [metric.values(one) for one in good]
-        noun = "gap" if metric.id == GAP_METRIC else "sample"
+        each = [metric.all_values((one,)) for one in good]
 
-        assert [tuple(some.tolist()) for some in values_of(arrays, metric.id).by_sample()] == each
-        assert summary.distributions[metric.id] == distribution(metric.all_values(good), noun)
+        assert [some.tolist() for some in metric.sample_values(model.samples).by_sample()] == each
+        assert summary.distributions[metric.id] == distribution(metric.all_values(good), metric.scope)
+    for metric_id, of_one in (("ttft_s", ttft_s), ("tpot_s", tpot_s), ("e2e_s", e2e_s)):
+        assert sample_metric(metric_id).value_of_each(model.samples) == [of_one(one) for one in model.samples]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -74,23 +73,19 @@ def test_a_prompt_has_the_values_of_its_own_samples(seed: int) -> None:
 
         assert [*found] == ["never asked", *PROMPTS]
         for of_prompt, values in found.items():
-            asked = [one for one in model.samples if one.prompt == of_prompt]
-            assert values == distribution(metric.all_values(asked), "gap" if metric.id == GAP_METRIC else "sample")
+            asked = tuple(one for one in model.samples if one.prompt == of_prompt)
+            assert values == distribution(metric.all_values(asked), metric.scope)
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_what_is_counted_over_all_gaps_is_the_sum_of_the_samples(seed: int) -> None:
     rng = random.Random(seed)
     model = model_run(samples=tuple(anything(rng) for _ in range(seed)))
-    counts = [count for one in good_samples(model) if (count := stalls(one)) is not None]
+    counts = sample_metric("request_stalls_count").all_values(model.samples)
     gaps = sum(max(0, len(one.chunk_ns) - 1) for one in good_samples(model))
 
     assert stalls_in_all(model) == (sum(counts) if counts else None)
     assert shared_reads_share(model) == (sum(one.shared_reads for one in good_samples(model)) / gaps if gaps else None)
-
-
-def test_a_metric_of_samples_is_in_one_of_the_two_tables() -> None:
-    assert {one.id for one in OF_SAMPLES} == {GAP_METRIC, *OF_ALL_SAMPLES}
 
 
 def test_the_samples_of_a_copy_are_its_own() -> None:

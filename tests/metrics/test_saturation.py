@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.metrics.load import RateVerdict, level_summaries, resistant_slope, summarise_level
+from bench.metrics.load import LevelSummary, RateVerdict, level_summaries, resistant_slope
 from bench.metrics.saturation import Knee, NoKnee, SweepEnd, knee, sweep_end
 from bench.report.reasons import rate_words
 from bench.schema.load import LoadLevel
@@ -29,7 +29,7 @@ def knee_of(levels: list[LoadLevel]) -> Knee | NoKnee:
 
 def verdict_of(level: LoadLevel) -> RateVerdict | None:
     run = loaded([level])
-    return summarise_level(run, run.models[0], level).verdict
+    return LevelSummary(run, run.models[0], level).verdict
 
 
 def end_of(run: Result) -> SweepEnd | None:

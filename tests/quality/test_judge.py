@@ -15,8 +15,9 @@ from bench.config.settings import load_config
 from bench.errors import BenchError, UsageError
 from bench.quality.judge.judging import Asking, JudgedRun, JudgingProgress, judge, judge_config
 from bench.quality.judge.questions import TEMPLATE, template_sha256
+from bench.schema.review import PairVerdict, Verdict
 from bench.store.files import save
-from bench.store.reviews import PairVerdict, Verdict, find_run, judgement_path, load_judgement
+from bench.store.reviews import find_run, judgement_path, load_judgement
 from tests.endpoint_server import Script, chunk, endpoint, events
 from tests.foundry_catalogue import ALIAS, VARIANT, catalogue
 from tests.review_builders import RUN, reviewed_result

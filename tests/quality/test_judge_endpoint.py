@@ -12,8 +12,9 @@ from click.testing import Result as Done
 
 from bench.cli import main
 from bench.quality.judge.questions import KEPT_CHARACTERS, READ_CHARACTERS
+from bench.schema.review import Verdict
 from bench.store.files import save
-from bench.store.reviews import Verdict, judgement_path, load_judgement
+from bench.store.reviews import judgement_path, load_judgement
 from tests.builders import facet, model_run, prompt, result, sample
 from tests.endpoint_server import Script, chunk, endpoint, events
 from tests.review_builders import RUN

@@ -19,18 +19,9 @@ from bench.runner.journal import Header
 from bench.schema.load import GapHistogram
 from bench.schema.machine import Accelerator, ClientCheck, Energy, MachineWatch, MemoryWatch, Probe
 from bench.schema.result import Result, schema_text
+from bench.schema.review import Annotations, JudgeHeader, PairVerdict, Sitting, Verdict
 from bench.store.files import dump, load, load_tree, save
-from bench.store.reviews import (
-    Annotations,
-    JudgeHeader,
-    PairVerdict,
-    Sitting,
-    Verdict,
-    annotations_path,
-    judgement_path,
-    reviews_of,
-    save_annotations,
-)
+from bench.store.reviews import annotations_path, judgement_path, reviews_of, save_annotations
 from tests import builders
 from tests.load_builders import cell, cell_sample, load_level, load_sample
 from tests.review_builders import RUN, annotations, judge_lines, judgement, reviewed_result, verdict

@@ -1,24 +1,8 @@
-"""Two exact tests, worked out by hand."""
+"""The exact test, worked out by hand."""
 
 import pytest
 
-from bench.stats.exact_tests import FailedCounts, failure_test, sign_test
-
-
-@pytest.mark.parametrize(
-    ("positive", "negative", "expected"),
-    [
-        (0, 0, None),
-        (1, 0, 1.0),
-        (5, 0, 2 / 32),
-        (0, 6, 2 / 64),
-        (7, 1, 2 * (1 + 8) / 256),
-        (4, 4, 1.0),
-        (2_000, 0, 0.0),
-    ],
-)
-def test_signs(positive: int, negative: int, expected: float | None) -> None:
-    assert sign_test(positive, negative) == pytest.approx(expected)
+from bench.stats.exact_tests import FailedCounts, failure_test
 
 
 def test_one_prompt_that_always_failed_and_never_does() -> None:

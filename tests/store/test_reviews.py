@@ -7,9 +7,9 @@ import pytest
 
 from bench.errors import ConfigError, EmptyLedger, ResultError, UsageError
 from bench.quality.review.annotate import stub
+from bench.schema.review import Annotation
 from bench.store.files import Refused, result_paths, save
 from bench.store.reviews import (
-    Annotation,
     JudgementFile,
     annotations_path,
     find_run,

@@ -23,6 +23,7 @@ from bench.providers.openai.http import Connections, Exchange
 from bench.providers.openai.sse import decoded_body, decoded_stream
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Request, Wire
 from bench.providers.registry import EndpointModel
+from bench.schema.model_run import DECLARED_FIELDS
 
 Transport = Literal["direct", "package"]
 """What carries the requests: connections of our own, or the openai package's client."""
@@ -113,13 +114,7 @@ class EndpointProvider:
             variant_id=self._answered_as or (self._model if self._listed else None),
             footprint_bytes=declared.footprint_bytes,
             versions={"openai": metadata.version("openai")},
-            unmeasured={
-                "parameters": unsaid,
-                "precision": unsaid,
-                "licence": unsaid,
-                "context_length": unsaid,
-                "footprint_bytes": unsaid,
-            },
+            unmeasured=dict.fromkeys(DECLARED_FIELDS, unsaid),
         )
 
     def stream(self, request: Request, clock: Clock) -> Iterator[object]:

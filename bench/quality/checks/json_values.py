@@ -11,8 +11,8 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from bench.errors import shown
 from bench.quality.checks.evidence import CheckedAnswer, Evidence, Parameters, quoted, unscored, verdict
-from bench.quality.checks.parameters import shown
 from bench.quality.checks.safe_regex import search
 from bench.quality.checks.tokenise import plain, unfenced
 

@@ -1,23 +1,52 @@
 """What the parameters of a check must be, with the rest of a sentence for each mistake."""
 
-import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
+from bench.errors import shown
 from bench.quality.checks.language import LANGUAGES
-
-SHOWN_LENGTH = 60
-"""Characters of a wrong value that a message shows."""
 
 KINDS = ("numbers", "dates", "names")
 """What the check `faithful` compares."""
 
 _PATH = re.compile(r"(?:[^.\[\]\s][^.\[\]]*|\[\d+\])(?:\.[^.\[\]]+|\[\d+\])*")
+
+
+def _must_be(what: str, holds: Callable[[Any], bool]) -> Callable[[object], str | None]:
+    """Return what says that a value must be something, or None where it is."""
+    return lambda value: None if holds(value) else f"must be {what}, found {shown(value)}"
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+text_mistake = _must_be("a text", lambda value: isinstance(value, str) and bool(value.strip()))
+flag_mistake = _must_be("true or false", lambda value: isinstance(value, bool))
+count_mistake = _must_be("a whole number from 0", _is_count)
+number_mistake = _must_be("a number", _is_number)
+tolerance_mistake = _must_be("a number from 0", lambda value: _is_number(value) and value >= 0)
+share_mistake = _must_be("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
+language_mistake = _must_be(
+    f"one of {', '.join(LANGUAGES)}", lambda value: isinstance(value, str) and value in LANGUAGES
+)
+kinds_mistake = _must_be(
+    f"a list of some of {', '.join(KINDS)}",
+    lambda value: isinstance(value, list | tuple) and bool(value) and all(item in KINDS for item in value),
+)
+path_mistake = _must_be(
+    "the path of a field, such as owner.name or items[0].price",
+    lambda value: isinstance(value, str) and _PATH.fullmatch(value) is not None,
+)
 
 
 def values_mistake(value: object) -> str | None:
@@ -43,18 +72,6 @@ def facts_mistake(value: object) -> str | None:
     return None
 
 
-def text_mistake(value: object) -> str | None:
-    """Return what is wrong with a text, or None."""
-    if not isinstance(value, str) or not value.strip():
-        return f"must be a text, found {shown(value)}"
-    return None
-
-
-def flag_mistake(value: object) -> str | None:
-    """Return what is wrong with true or false, or None."""
-    return None if isinstance(value, bool) else f"must be true or false, found {shown(value)}"
-
-
 def pattern_mistake(value: object) -> str | None:
     """Return what is wrong with a regular expression, or None."""
     if not isinstance(value, str) or not value:
@@ -65,55 +82,6 @@ def pattern_mistake(value: object) -> str | None:
         return f"is not a regular expression: {error}"
     except (OverflowError, RecursionError):
         return "is not a regular expression: too large"
-    return None
-
-
-def count_mistake(value: object) -> str | None:
-    """Return what is wrong with a whole number from 0, or None."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        return f"must be a whole number from 0, found {shown(value)}"
-    return None
-
-
-def number_mistake(value: object) -> str | None:
-    """Return what is wrong with a number, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return f"must be a number, found {shown(value)}"
-    return None
-
-
-def tolerance_mistake(value: object) -> str | None:
-    """Return what is wrong with a number from 0, or None."""
-    if number_mistake(value) or not isinstance(value, int | float) or value < 0:
-        return f"must be a number from 0, found {shown(value)}"
-    return None
-
-
-def share_mistake(value: object) -> str | None:
-    """Return what is wrong with a share from 0 to 1, or None."""
-    if number_mistake(value) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        return f"must be a number from 0 to 1, found {shown(value)}"
-    return None
-
-
-def language_mistake(value: object) -> str | None:
-    """Return what is wrong with the code of a language that can be told, or None."""
-    if not isinstance(value, str) or value not in LANGUAGES:
-        return f"must be one of {', '.join(LANGUAGES)}, found {shown(value)}"
-    return None
-
-
-def kinds_mistake(value: object) -> str | None:
-    """Return what is wrong with a list of what `faithful` compares, or None."""
-    if not isinstance(value, list | tuple) or not value or any(item not in KINDS for item in value):
-        return f"must be a list of some of {', '.join(KINDS)}, found {shown(value)}"
-    return None
-
-
-def path_mistake(value: object) -> str | None:
-    """Return what is wrong with the path of a field in a JSON document, or None."""
-    if not isinstance(value, str) or not _PATH.fullmatch(value):
-        return f"must be the path of a field, such as owner.name or items[0].price, found {shown(value)}"
     return None
 
 
@@ -151,12 +119,6 @@ def value_mistakes(parameters: Mapping[str, Any], tests: Mapping[str, Any]) -> l
         if mistake:
             mistakes.append(f"{name!r} {mistake}")
     return mistakes
-
-
-def shown(value: object) -> str:
-    """Return a value as JSON where it can be, cut to SHOWN_LENGTH characters."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= SHOWN_LENGTH else text[: SHOWN_LENGTH - 1] + "\u2026"
 
 
 def _no_json(value: object) -> str | None:

@@ -10,27 +10,13 @@ from typing import Final
 
 from bench.config.source import suggestion
 from bench.quality.checks import parameters as must_be
+from bench.quality.checks import text
 from bench.quality.checks.evidence import CheckedAnswer, CheckFunction, Evidence, unscored
 from bench.quality.checks.faithful import covers, faithful, source_mistake
 from bench.quality.checks.json_values import json_field_equals, json_schema, valid_json
 from bench.quality.checks.language import language
 from bench.quality.checks.parameters import value_mistakes
 from bench.quality.checks.safe_regex import TIME_LIMIT_S, TooSlow
-from bench.quality.checks.text import (
-    contains_all,
-    contains_any,
-    contains_none,
-    ends_with,
-    equals,
-    judged,
-    list_length,
-    no_repetition,
-    number_equals,
-    regex,
-    sentence_count,
-    starts_with,
-    word_count,
-)
 from bench.quality.checks.tokenise import one_line
 from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.schema.result import FacetGrade
@@ -71,19 +57,19 @@ _NEGATE: dict[str, Test] = {"negate": must_be.flag_mistake}
 _ANYWHERE: dict[str, Test] = {"anywhere": must_be.flag_mistake}
 
 CHECKS: dict[str, Check] = {
-    "contains_any": Check(contains_any, "has at least one of the values", _VALUES, _CASE),
-    "contains_all": Check(contains_all, "has every one of the values", _VALUES, _CASE | _NEGATE),
-    "contains_none": Check(contains_none, "has none of the values", _VALUES, _CASE),
+    "contains_any": Check(text.contains_any, "has at least one of the values", _VALUES, _CASE),
+    "contains_all": Check(text.contains_all, "has every one of the values", _VALUES, _CASE | _NEGATE),
+    "contains_none": Check(text.contains_none, "has none of the values", _VALUES, _CASE),
     "covers": Check(covers, "says so many of the facts: credit is their share", {"facts": must_be.facts_mistake}),
-    "equals": Check(equals, "is one of the values", _VALUES, {"normalise": must_be.flag_mistake} | _NEGATE),
-    "starts_with": Check(starts_with, "begins with one of the values", _VALUES, _CASE | _NEGATE),
-    "ends_with": Check(ends_with, "ends with one of the values", _VALUES, _CASE | _NEGATE),
-    "regex": Check(regex, "the Python regular expression is found", {"pattern": must_be.pattern_mistake}, _NEGATE),
-    "word_count": Check(word_count, "has at least min and at most max words", limits=_LIMITS),
-    "sentence_count": Check(sentence_count, "has at least min and at most max sentences", limits=_LIMITS),
-    "list_length": Check(list_length, "has a list of at least min and at most max items", limits=_LIMITS),
+    "equals": Check(text.equals, "is one of the values", _VALUES, {"normalise": must_be.flag_mistake} | _NEGATE),
+    "starts_with": Check(text.starts_with, "begins with one of the values", _VALUES, _CASE | _NEGATE),
+    "ends_with": Check(text.ends_with, "ends with one of the values", _VALUES, _CASE | _NEGATE),
+    "regex": Check(text.regex, "the Python regular expression is found", {"pattern": must_be.pattern_mistake}, _NEGATE),
+    "word_count": Check(text.word_count, "has at least min and at most max words", limits=_LIMITS),
+    "sentence_count": Check(text.sentence_count, "has at least min and at most max sentences", limits=_LIMITS),
+    "list_length": Check(text.list_length, "has a list of at least min and at most max items", limits=_LIMITS),
     "number_equals": Check(
-        number_equals,
+        text.number_equals,
         "the last number is the value, within tolerance",
         {"value": must_be.number_mistake},
         {"tolerance": must_be.tolerance_mistake},
@@ -110,9 +96,9 @@ CHECKS: dict[str, Check] = {
             "kinds": must_be.kinds_mistake,
         },
     ),
-    "no_repetition": Check(no_repetition, "does not repeat itself", optional={"most": must_be.share_mistake}),
+    "no_repetition": Check(text.no_repetition, "does not repeat itself", optional={"most": must_be.share_mistake}),
     "language": Check(language, "is written in the language", {"is": must_be.language_mistake}),
-    JUDGED: Check(judged, "a program cannot tell: left to a judge or a person"),
+    JUDGED: Check(text.judged, "a program cannot tell: left to a judge or a person"),
 }
 """Every check, by the name that a rubric uses."""
 
@@ -142,13 +128,13 @@ def parameter_mistakes(check: str, parameters: Mapping[str, object], prompt: str
     return mistakes
 
 
-def grade_answer(prompt: PromptRecord, text: str) -> tuple[FacetGrade, ...]:
+def grade_answer(prompt: PromptRecord, answer: str) -> tuple[FacetGrade, ...]:
     """Return the grade of an answer for each facet of its prompt, in the order of the facets.
 
     Credit is from 0 to 1, or None where it is not known: the check is unknown, its parameters are wrong, its pattern
     takes too long, the answer is too short for it, or it is left to a judge. An empty answer meets nothing else.
     """
-    return tuple(_graded(facet, CheckedAnswer(text, prompt.text)) for facet in prompt.facets)
+    return tuple(_graded(facet, CheckedAnswer(answer, prompt.text)) for facet in prompt.facets)
 
 
 def _graded(facet: FacetRecord, answer: CheckedAnswer) -> FacetGrade:

@@ -185,128 +185,117 @@ def judge(
     left = tuple(question for question in asked if question.key not in done)
     if left:
         unread = sum(done.get(question.key, False) for question in asked)
-        session = _Session(reviewed, asking, path, left, len(asked), unread, known, on_progress, now)
+        session = _Session(reviewed, asking, path, left, len(asked), unread, known, on_progress, now, now())
         session.run()
     return JudgedRun(path, load_judgement(path), len(left))
 
 
+@dataclass
 class _Session:
     """The asking of what is left, and the file that it is written to."""
 
-    def __init__(
-        self,
-        reviewed: Reviewed,
-        asking: Asking,
-        path: Path,
-        left: tuple[Question, ...],
-        total: int,
-        unread: int,
-        known: Judgement | None,
-        on_progress: Callable[[JudgingProgress], None],
-        now: Callable[[], datetime],
-    ) -> None:
-        self._reviewed = reviewed
-        self._asking = asking
-        self._name = asking.config.models[0].name
-        self._path = path
-        self._left = left
-        self._total = total
-        self._known = known
-        self._on_progress = on_progress
-        self._now = now
-        self._started_utc = now()
-        self._file: JudgementFile | None = None
-        self._identity: Identity | None = None
-        self._answered = 0
-        self._unread = unread
-        self._in_a_row = 0
-        self._last: Failure | None = None
+    reviewed: Reviewed
+    asking: Asking
+    path: Path
+    left: tuple[Question, ...]
+    total: int
+    unread: int
+    known: Judgement | None
+    on_progress: Callable[[JudgingProgress], None]
+    now: Callable[[], datetime]
+    started_utc: datetime
+    file: JudgementFile | None = None
+    identity: Identity | None = None
+    answered: int = 0
+    in_a_row: int = 0
+    last: Failure | None = None
 
     def run(self) -> None:
         """Ask, and write each verdict as it comes. Raises BenchError where something is left to be asked."""
-        (model,) = self._asking.config.models
-        steps = tuple(Step(position, 1, _as_prompt(position, question)) for position, question in enumerate(self._left))
+        (model,) = self.asking.config.models
+        steps = tuple(Step(position, 1, _as_prompt(position, question)) for position, question in enumerate(self.left))
         try:
-            heard = supervise(Job(model, self._asking.config, steps), self._listen)
+            heard = supervise(Job(model, self.asking.config, steps), self._listen)
         except KeyboardInterrupt as interrupt:
             raise BenchError(f"stopped: {self._so_far()}") from interrupt
         finally:
             self._end()
         if heard.loaded is None:
             why = heard.skipped or (f"({heard.failure.kind}): {heard.failure.message}" if heard.failure else "")
-            raise BenchError(f"the judge {self._name} cannot be asked {why}")
+            raise BenchError(f"the judge {model.name} cannot be asked {why}")
         if heard.failure is not None:
             raise self._down(heard.failure)
-        if self._answered < len(self._left) and self._last is not None:
-            raise self._down(self._last)
+        if self.answered < len(self.left) and self.last is not None:
+            raise self._down(self.last)
 
     def _listen(self, heard: Heard, report: Report | None) -> None:
         if isinstance(report, Loaded):
             self._begin(report.identity)
         if isinstance(report, Finished):
-            self._identity = report.identity
+            self.identity = report.identity
         if isinstance(report, MeasuredSample):
             self._take(report)
-        done = self._total - len(self._left) + self._answered
-        self._on_progress(JudgingProgress(heard.doing, done, self._total, self._unread))
+        done = self.total - len(self.left) + self.answered
+        self.on_progress(JudgingProgress(heard.doing, done, self.total, self.unread))
 
     def _begin(self, identity: Identity) -> None:
-        self._identity = identity
-        made = header(self._reviewed.result, self._asking, identity, self._started_utc)
-        if self._known is not None:
-            refuse_changes(self._path, self._known.header, made)
-        self._file = JudgementFile(self._path)
-        if self._known is None:
-            self._file.append(made)
+        self.identity = identity
+        made = header(self.reviewed.result, self.asking, identity, self.started_utc)
+        if self.known is not None:
+            refuse_changes(self.path, self.known.header, made)
+        self.file = JudgementFile(self.path)
+        if self.known is None:
+            self.file.append(made)
 
     def _take(self, measured: MeasuredSample) -> None:
         sample = measured.sample
         failure = sample.failure
         if failure is not None and failure.kind not in ABOUT_THE_ANSWER:
-            self._last = failure
-            self._in_a_row += 1
-            if self._in_a_row == FAILURES_IN_A_ROW:
+            self.last = failure
+            self.in_a_row += 1
+            if self.in_a_row == FAILURES_IN_A_ROW:
                 raise self._down(failure)
             return
-        self._in_a_row = 0
+        self.in_a_row = 0
         problem = None if failure is None else f"{failure.kind}: {failure.message}"
         if sample.finish_reason == "length":
-            limit = self._asking.config.generation.max_output_tokens
+            limit = self.asking.config.generation.max_output_tokens
             problem = f"cut off after {limit} tokens (generation.max_output_tokens)"
-        verdict = self._left[sample.position].verdict(measured.text, problem)
-        assert self._file is not None
-        self._file.append(verdict)
-        self._answered += 1
-        self._unread += verdict.problem is not None
+        verdict = self.left[sample.position].verdict(measured.text, problem)
+        assert self.file is not None
+        self.file.append(verdict)
+        self.answered += 1
+        self.unread += verdict.problem is not None
 
     def _end(self) -> None:
-        if self._file is None:
+        if self.file is None:
             return
         try:
-            if self._answered and self._identity is not None:
-                self._file.append(
+            if self.answered and self.identity is not None:
+                self.file.append(
                     Sitting(
                         kind="sitting",
-                        started_utc=self._started_utc,
-                        finished_utc=self._now(),
-                        asked=self._answered,
+                        started_utc=self.started_utc,
+                        finished_utc=self.now(),
+                        asked=self.answered,
                         tool_version=__version__,
-                        variant_id=self._identity.variant_id,
-                        variant_version=self._identity.variant_version,
-                        versions=dict(self._identity.versions),
+                        variant_id=self.identity.variant_id,
+                        variant_version=self.identity.variant_version,
+                        versions=dict(self.identity.versions),
                     )
                 )
         finally:
-            self._file.close()
+            self.file.close()
 
     def _down(self, failure: Failure) -> BenchError:
-        return BenchError(f"the judge {self._name} is down ({failure.kind}): {failure.message}; {self._so_far()}")
+        name = self.asking.config.models[0].name
+        return BenchError(f"the judge {name} is down ({failure.kind}): {failure.message}; {self._so_far()}")
 
     def _so_far(self) -> str:
-        done = self._total - len(self._left) + self._answered
+        done = self.total - len(self.left) + self.answered
         if not done:
             return "it gave no verdict"
-        return f"{done} of {self._total} verdicts are in {self._path}; give the same command again for the others"
+        return f"{done} of {self.total} verdicts are in {self.path}; give the same command again for the others"
 
 
 def _as_prompt(position: int, question: Question) -> PromptRecord:

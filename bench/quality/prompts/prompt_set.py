@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from bench.config.settings import digest
 from bench.config.source import SourceFile, suggestion, validated
@@ -21,7 +21,7 @@ from bench.quality.prompts.importing import (
     text_mistake,
 )
 from bench.quality.prompts.promptfoo import import_promptfoo, is_promptfoo
-from bench.schema.fields import MOST_TOKENS, MOST_WEIGHT, excesses
+from bench.schema.fields import MOST_TOKENS, MOST_WEIGHT, Settings, excesses
 from bench.schema.prompts import FacetRecord, PromptRecord, PromptSetRecord
 
 PROMPT_DIR = Path(__file__).parents[2] / "prompts"
@@ -29,13 +29,9 @@ PROMPT_DIR = Path(__file__).parents[2] / "prompts"
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
 
 
-class _PromptEntry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class _Facet(BaseModel):
+class _Facet(Settings):
     # The parameters of a check stand beside its name in the file: each check knows its own.
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow")
 
     id: Id
     says: str = Field(min_length=1)
@@ -43,7 +39,7 @@ class _Facet(BaseModel):
     weight: float = Field(1.0, gt=0, le=MOST_WEIGHT)
 
 
-class _Prompt(_PromptEntry):
+class _Prompt(Settings):
     id: Id
     title: str = Field(min_length=1)
     category: str = "general"
@@ -52,7 +48,7 @@ class _Prompt(_PromptEntry):
     facets: Annotated[tuple[_Facet, ...], Field(strict=False)] = ()
 
 
-class _PromptSet(_PromptEntry):
+class _PromptSet(Settings):
     id: Id
     title: str = Field(min_length=1)
     description: str = ""

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from bench.config.settings import Config, LengthSettings
@@ -186,33 +186,24 @@ class _Uncounted(Exception):
     """Nobody counts the model's tokens."""
 
 
+@dataclass
 class _Matrix:
     """The matrix under way."""
 
-    def __init__(
-        self,
-        provider: Provider,
-        config: Config,
-        settings: LengthSettings,
-        context_length: int | None,
-        clock: Clock,
-        origin_ns: int,
-        on_beat: Callable[[Underway], None],
-    ) -> None:
-        self._provider = provider
-        self._config = config
-        self._settings = settings
-        self._context_length = context_length
-        self._clock = clock
-        self._origin_ns = origin_ns
-        self._on_beat = on_beat
-        self._openings: tuple[Opening, ...] = ()
-        self._rows: dict[int, Fitted | str] = {}
-        self._refusal: str | None = None
+    provider: Provider
+    config: Config
+    settings: LengthSettings
+    context_length: int | None
+    clock: Clock
+    origin_ns: int
+    on_beat: Callable[[Underway], None]
+    openings: tuple[Opening, ...] = ()
+    rows: dict[int, Fitted | str] = field(default_factory=dict)
+    refusal: str | None = None
 
     def cell(self, place: int, prompt_tokens: int, output_tokens: int, done: Set[Repeat]) -> Iterator[CellMeasured]:
         """Measure the cell at a place of the matrix."""
-        repeats = self._settings.repeats
+        repeats = self.settings.repeats
         numbers = range(1, repeats + 1)
         left = [number for number in numbers if Repeat(prompt_tokens, output_tokens, number) not in done]
         if not left:
@@ -224,7 +215,7 @@ class _Matrix:
             return
         for number in (0, *left):
             self._tell(place, cell, max(0, number - 1))
-            opening = self._openings[(place * (repeats + 1) + number) % len(self._openings)]
+            opening = self.openings[(place * (repeats + 1) + number) % len(self.openings)]
             measured = self._ask(place * repeats + number - 1, number, cell, prompt(opening, row.story))
             sample = measured.sample
             if number:
@@ -237,19 +228,19 @@ class _Matrix:
     def _ask(self, position: int, number: int, cell: LengthCell, text: str) -> MeasuredSample:
         asked = _record(cell.prompt_tokens, cell.output_tokens, text)
         step = Step(max(0, position), number, asked)
-        return measure(self._provider, step, request_for(asked, self._config), self._clock, self._origin_ns)
+        return measure(self.provider, step, request_for(asked, self.config), self.clock, self.origin_ns)
 
     def _tell(self, place: int, cell: LengthCell, done: int) -> None:
-        repeats = self._settings.repeats
-        total = len(self._settings.prompt_tokens) * len(self._settings.output_tokens) * repeats
+        repeats = self.settings.repeats
+        total = len(self.settings.prompt_tokens) * len(self.settings.output_tokens) * repeats
         doing = f"lengths: {cell.prompt_tokens} x {cell.output_tokens}"
         so_far = place * repeats + done
-        self._on_beat(Underway(doing, so_far, total, "requests", so_far, None))
+        self.on_beat(Underway(doing, so_far, total, "requests", so_far, None))
 
     def _too_long(self, prompt_tokens: int, output_tokens: int) -> str | None:
-        if self._context_length is None or prompt_tokens + output_tokens <= self._context_length:
+        if self.context_length is None or prompt_tokens + output_tokens <= self.context_length:
             return None
-        return f"{prompt_tokens} + {output_tokens} tokens do not fit the model's context of {self._context_length}"
+        return f"{prompt_tokens} + {output_tokens} tokens do not fit the model's context of {self.context_length}"
 
     def _row(self, place: int, cell: LengthCell) -> Fitted | str:
         """Return the story for prompts of a length, or why there is none; both are kept for the cells of the row."""
@@ -260,25 +251,25 @@ class _Matrix:
             self._tell(place, cell, 0)
             return self._tokens(aimed, text)
 
-        if aimed not in self._rows:
-            self._refusal = None
+        if aimed not in self.rows:
+            self.refusal = None
             try:
-                self._openings = self._openings or openings(count)
-                found = fitted(count, aimed, self._config.order_seed)
+                self.openings = self.openings or openings(count)
+                found = fitted(count, aimed, self.config.order_seed)
             except _Uncounted:
-                self._rows[aimed] = NOT_COUNTED
+                self.rows[aimed] = NOT_COUNTED
             except ProviderError as error:
-                self._rows[aimed] = f"the tokens of a prompt could not be counted: {error.message}"
+                self.rows[aimed] = f"the tokens of a prompt could not be counted: {error.message}"
             else:
-                self._rows[aimed] = _row_of(found, aimed, self._refusal)
-        return self._rows[aimed]
+                self.rows[aimed] = _row_of(found, aimed, self.refusal)
+        return self.rows[aimed]
 
     def _tokens(self, aimed_tokens: int, text: str) -> int | None:
         try:
-            tokens = self._provider.count_prompt_tokens(request_for(_record(aimed_tokens, 1, text), self._config))
+            tokens = self.provider.count_prompt_tokens(request_for(_record(aimed_tokens, 1, text), self.config))
         except ProviderError as error:
             if error.kind == "too-long":
-                self._refusal = error.message
+                self.refusal = error.message
                 return None
             raise
         if tokens is None:

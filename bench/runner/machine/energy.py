@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -237,32 +237,27 @@ class Metered:
     reason: str | None
 
 
+@dataclass(frozen=True)
 class Meter:
-    """The energy counters of this machine, or a stated wattage where there is none."""
+    """The energy counters of this machine, or a stated wattage where there is none.
 
-    def __init__(
-        self,
-        counters: Mapping[Source, Counter],
-        watts: float | None,
-        reason: str,
-        gpu_reason: str,
-        clock: Callable[[], int] = time.perf_counter_ns,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._counters = counters
-        self._watts = watts
-        self._reason = reason
-        self._gpu_reason = gpu_reason
-        self._clock = clock
-        self._sleep = sleep
-        self._lock = threading.Lock()
+    `reason` and `gpu_reason` say why nothing counts the processor's energy, or that of the GPU.
+    """
+
+    counters: Mapping[Source, Counter]
+    watts: float | None
+    reason: str
+    gpu_reason: str
+    clock: Callable[[], int] = time.perf_counter_ns
+    sleep: Callable[[float], None] = time.sleep
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self) -> CounterReading:
         """Read all counters. A `metering` block does so by itself as often as they need it."""
         joules: dict[Source, float] = {}
-        with self._lock:
-            at_ns = self._clock()
-            for source, counter in self._counters.items():
+        with self.lock:
+            at_ns = self.clock()
+            for source, counter in self.counters.items():
                 try:
                     shown = counter.joules()
                 except (OSError, ValueError):
@@ -273,10 +268,10 @@ class Meter:
 
     def idle_watts(self, seconds: float) -> Mapping[Source, float]:
         """Return the power of the idle machine, by counter, measured for some seconds; at once where none counts."""
-        if not self._counters or seconds <= 0:
+        if not self.counters or seconds <= 0:
             return {}
         start = self.read()
-        self._sleep(seconds)
+        self.sleep(seconds)
         end = self.read()
         passed_s = (end.at_ns - start.at_ns) / 1e9
         if passed_s <= 0:
@@ -304,11 +299,11 @@ class Meter:
         for source in order:
             if source in start.joules and source in end.joules:
                 return net(source, end.joules[source] - start.joules[source], duration_ns, idle.get(source))
-        if any(source in self._counters for source in order):
+        if any(source in self.counters for source in order):
             return Metered(None, LOST)
-        if self._watts is not None:
-            return Metered(estimate(self._watts, answering_ns), None)
-        return Metered(None, NO_GPU_COUNTER.format(reason=self._gpu_reason) if on_gpu else self._reason)
+        if self.watts is not None:
+            return Metered(estimate(self.watts, answering_ns), None)
+        return Metered(None, NO_GPU_COUNTER.format(reason=self.gpu_reason) if on_gpu else self.reason)
 
 
 @contextmanager

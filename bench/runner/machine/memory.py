@@ -142,17 +142,6 @@ def resident_bytes_of(pid: int, *, family: bool = False) -> int | None:
     return _sum(pid, family, lambda process: int(process.memory_info().rss)) or None
 
 
-def gpu_bytes(pid: int, *, family: bool = False) -> GpuMemory:
-    """Return the memory of a process on all GPUs, or None and the reason."""
-    if gpus().reason is not None:
-        return GpuMemory(None, gpus().reason)
-    try:
-        process = psutil.Process(pid)
-        return gpus().memory([member.pid for member in (_family(process) if family else [process])])
-    except psutil.Error:
-        return GpuMemory(None, f"process {pid} has ended")
-
-
 def _sum(pid: int, family: bool, read: Callable[[psutil.Process], int]) -> int | None:
     try:
         process = psutil.Process(pid)

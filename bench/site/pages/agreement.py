@@ -17,6 +17,7 @@ from bench.report.tables import Cell, Table, count_column, name_column, table, t
 from bench.report.text import joined, relative, shortened
 from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.schema.result import Result
+from bench.schema.review import Judgement
 from bench.site.dataset import Board, Site
 from bench.site.sections.raters import NAME_LENGTH, RaterScores, RunRaters
 from bench.site.sections.reviewed_runs import (
@@ -29,7 +30,6 @@ from bench.site.sections.reviewed_runs import (
 )
 from bench.site.urls import model_page, run_file, run_page
 from bench.stats.rater_agreement import ANSWERS_NEEDED, Coefficient
-from bench.store.reviews import Judgement
 
 KAPPA_WORDS: Final = (
     (0.8, "almost perfect"),

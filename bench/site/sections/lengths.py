@@ -92,7 +92,7 @@ def lengths_sentence(matrix: LengthMatrix) -> str:
         for cell in _telling(matrix, metric_id):
             spread = cell.spreads[metric_id]
             if spread is not None:
-                by_prompt.setdefault(cell.prompt_tokens, []).append(spread.median)
+                by_prompt.setdefault(cell.prompt_tokens, []).append(spread.p50)
         if not by_prompt:
             continue
         short, long = min(by_prompt), max(by_prompt)
@@ -113,7 +113,7 @@ def heat_map(label: str, matrix: LengthMatrix, metric_id: str) -> HeatMap:
     The decode speed of answers that ended short has no shade where others did not: a handful of tokens says little.
     """
     telling = _telling(matrix, metric_id)
-    fastest = max((spread.median for cell in telling if (spread := cell.spreads[metric_id])), default=0.0)
+    fastest = max((spread.p50 for cell in telling if (spread := cell.spreads[metric_id])), default=0.0)
     rows = []
     for prompt_tokens in matrix.prompt_tokens:
         cells = []
@@ -122,7 +122,7 @@ def heat_map(label: str, matrix: LengthMatrix, metric_id: str) -> HeatMap:
             cell = matrix.cells.get((prompt_tokens, output_tokens))
             cells.append(_heat_cell(cell, metric_id, fastest if cell in telling else None))
             if cell is not None and cell.read is not None:
-                came.append(cell.read.median)
+                came.append(cell.read.p50)
         small = f"{form.whole(median(came))} came" if came and median(came) != prompt_tokens else ""
         rows.append((f"{prompt_tokens:,}", small, tuple(cells)))
     return HeatMap(label, tuple(f"{tokens:,}" for tokens in matrix.output_tokens), tuple(rows))
@@ -140,8 +140,8 @@ def _heat_cell(cell: CellSummary | None, metric_id: str, fastest: float | None) 
     reach = "" if spread.count == 1 else f"{form.number(spread.minimum)}–{form.number(spread.maximum)}"
     ended = f"up to {form.whole(cell.written.maximum)} tokens" if fastest is None and cell.written is not None else ""
     small = " · ".join(words for words in (reach, ended, failed) if words)
-    shade = "few" if fastest is None else str(ceil(SHADES * spread.median / fastest))
-    return MatrixCell(form.number(spread.median), shade, small=small)
+    shade = "few" if fastest is None else str(ceil(SHADES * spread.p50 / fastest))
+    return MatrixCell(form.number(spread.p50), shade, small=small)
 
 
 def _notes(cell: CellSummary) -> list[str]:
@@ -207,7 +207,7 @@ def _decode_figure(
             "model": plain(name),
             "line": line,
             "x": float(cell.prompt_tokens),
-            "y": form.plotted(decode.median, form.scale("tokens/s", [])),
+            "y": form.plotted(decode.p50, form.scale("tokens/s", [])),
             "detail": form.count(decode.count, "good answer"),
             "size": SIZE,
         }

@@ -13,10 +13,11 @@ from bench.report import format as form
 from bench.report.text import shortened
 from bench.schema.prompts import PromptRecord
 from bench.schema.result import Result
+from bench.schema.review import Annotations, Judgement
 from bench.site.estimates import SEED
 from bench.stats.bootstrap import LIKE_THESE, RequestValues
 from bench.store.distinct_answers import answers
-from bench.store.reviews import Annotations, Judgement, Reviews, judges_itself
+from bench.store.reviews import Reviews, judges_itself
 
 NAME_LENGTH: Final = 40
 WHY_LENGTH: Final = 400

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Literal, TypeVar
 
-from bench.analysis.answers import outputs_by_prompt
 from bench.analysis.intervals import Interval
 from bench.analysis.ranking import Ranked
 from bench.analysis.ratings import Item, prompt_scores_of
 from bench.analysis.summary import ModelSummary
-from bench.metrics.scores import mean_score
+from bench.metrics.scores import mean_score, outputs_by_prompt
 from bench.quality.checks.registry import JUDGED
 from bench.report import format as form
 from bench.report.palette import Mark

@@ -8,7 +8,7 @@ from bench.analysis.ratings import prompt_scores_of
 from bench.analysis.summary import ModelSummary, RunSummary
 from bench.analysis.trust import meanwhile
 from bench.metrics.client_error import TIMES_THE_ERROR, ErrorSize, error_of
-from bench.metrics.lengths import CellSummary, Spread, length_matrix
+from bench.metrics.lengths import CellSummary, length_matrix
 from bench.metrics.load import level_summaries
 from bench.metrics.registry import metric
 from bench.metrics.resources import ENERGY_SOURCES
@@ -40,6 +40,7 @@ from bench.site.sections.level_tables import CLOSED_VIEWER_COLUMNS, FROM_SCHEDUL
 from bench.site.sections.load_levels import closed_sentence, rates_sentence
 from bench.site.sections.raters import RaterScores, RunRaters
 from bench.site.sections.reviewed_runs import rater_notes
+from bench.stats.distribution import Distribution
 
 Json = dict[str, Any]
 
@@ -379,20 +380,20 @@ def _cell_table(name: str, cells: list[CellSummary]) -> Table:
     return table(f"{name} by length", columns)
 
 
-def _came(label: str, spreads: list[Spread | None], cells: list[CellSummary]) -> Column:
+def _came(label: str, spreads: list[Distribution | None], cells: list[CellSummary]) -> Column:
     return number_column(f"{label} that came", "tokens", _measured(spreads, "", cells))
 
 
-def _measured(spreads: list[Spread | None], metric_id: str, cells: list[CellSummary]) -> list[CellValue]:
+def _measured(spreads: list[Distribution | None], metric_id: str, cells: list[CellSummary]) -> list[CellValue]:
     found = []
     for spread, cell in zip(spreads, cells, strict=True):
         kind: Kind = "skipped" if cell.skipped is not None else "none" if cell.good else "failed"
         why = cell.skipped or cell.undefined.get(metric_id, "") or _kinds(cell)
-        found.append(CellValue(None, kind, why) if spread is None else CellValue(spread.median))
+        found.append(CellValue(None, kind, why) if spread is None else CellValue(spread.p50))
     return found
 
 
-def _range(spread: Spread, scale: form.Scale) -> str:
+def _range(spread: Distribution, scale: form.Scale) -> str:
     return f"{form.quantity(spread.minimum, scale)} to {form.quantity(spread.maximum, scale)}"
 
 

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from bench.runner.machine.gpu import NO_GPU, NO_LIBRARY, NOT_LISTED, NOT_TOLD
-from bench.runner.machine.memory import Sampler, gpu_bytes, resident_bytes_of, sampling, unique_bytes
+from bench.runner.machine.memory import Sampler, resident_bytes_of, sampling, unique_bytes
 
 MIB = 2**20
 
@@ -116,12 +115,3 @@ def test_unique_memory_is_a_part_of_the_resident() -> None:
     assert unique is not None
     assert resident is not None
     assert 80 * MIB <= unique <= resident
-
-
-@pytest.mark.parametrize("family", [False, True])
-def test_memory_on_a_gpu_is_none_with_a_reason(family: bool) -> None:
-    with holding(HOLD) as process:
-        found = gpu_bytes(process.pid, family=family)
-
-    assert found.bytes is None
-    assert found.reason in (NO_LIBRARY, NO_GPU, NOT_LISTED, NOT_TOLD)
