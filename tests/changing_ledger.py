@@ -113,7 +113,7 @@ def write_review(result_path: Path, results: Path, score: int) -> Path:
         "schema_version": 1,
         "run": run_id,
         "annotator": "ann",
-        "date": builders.STARTED_UTC.date().isoformat(),
+        "date": builders.STARTED_UTC.date(),
         "entries": [
             {"prompt": output.partition("-")[0], "output": output, "facets": {"f1": score}} for output in found[:3]
         ],
