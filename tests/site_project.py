@@ -17,7 +17,7 @@ from bench.schema.result import Result
 from bench.schema.sample import Failure
 from bench.site.build import write_site
 from bench.site.dataset import Site
-from bench.site.machine_parts import MachinePart, View
+from bench.site.machine_parts import MOST_ON_PAGE, MachinePart, View
 from bench.store.files import Ledger, Refused, load_tree
 from bench.store.reviews import Reviews
 from tests import builders
@@ -56,6 +56,11 @@ def fixture_ledger() -> Ledger:
 def hostile_ledger() -> Ledger:
     """Return runs in which every text that a page shows tries to be more than text."""
     return Ledger(tuple(_hostile_result(day) for day in range(2)), tuple(Refused(t, t) for t in HOSTILE_TEXTS))
+
+
+def many_machines_ledger() -> Ledger:
+    """Return a hostile run of each of more machines than a page shows one below the other."""
+    return Ledger(tuple(_on_machine(f"edge-{number}", number) for number in range(MOST_ON_PAGE + 1)), ())
 
 
 def whole_ledger(made: Site) -> Ledger:
@@ -109,7 +114,7 @@ def built_once(name: str, ledger: Callable[[], tuple[Ledger, Mapping[str, Review
 
 
 def _copy_missing(source: Path, target: Path) -> None:
-    for path in [*source.glob("vega-*.js"), *source.glob("pictures/*.svg")]:
+    for path in [*source.glob("charts/*.bin"), *source.glob("pictures/*.bin")]:
         copy = target / path.relative_to(source)
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -201,6 +206,12 @@ def _hostile_result(day: int) -> Result:
             resolved={"energy": {"price_per_kwh": 0.3, "currency": HOSTILE_TEXTS[0]}},
         ),
     )
+
+
+def _on_machine(name: str, day: int) -> Result:
+    made = _hostile_result(day)
+    run = made.run.model_copy(update={"id": f"{name}/{made.run.started_utc:%Y%m%dT%H%M%SZ}-0a1b2c3-default"})
+    return made.model_copy(update={"run": run, "machine": made.machine.model_copy(update={"name": name})})
 
 
 def _hostile_load(prompt: str) -> tuple[LoadLevel, ...]:

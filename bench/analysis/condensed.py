@@ -22,8 +22,8 @@ OF_MODEL: Final = ("warmup", "samples")
 OF_LEVEL: Final = ("samples", "gaps")
 OF_CELL: Final = ("samples",)
 OF_WATCH: Final = ("late_ns",)
-"""Fields that a condensed run does not have: of the result, of a model, of a level of load, of a cell of lengths, and
-of what was noted of the machine beside a model."""
+"""Fields that a condensed run does not have: of the result, of a model, of a level of load, of a cell of lengths, of
+a watch on the machine."""
 
 
 class NotCondensed(ValueError):

@@ -69,10 +69,10 @@ def serve(results_dir: Path, project: Path, address: str) -> None:
     bench serve
     bench serve --address 0.0.0.0:8080
     """
-    made, _ = _write_pages(results_dir, project)
+    made, _ = _written_alone(results_dir, project)
     from bench.commands.watch import watching
 
-    with watching(results_dir, lambda: _write_pages(results_dir, project)):
+    with watching(results_dir, lambda: _written_alone(results_dir, project)):
         _mkdocs(made.config, "serve", "--dev-addr", address)
 
 
@@ -116,7 +116,9 @@ def _build(results_dir: Path, project: Path) -> None:
         return
     made, warnings = _write_pages(results_dir, project)
     _mkdocs(made.config, "build", "--strict", "--site-dir", str(made.output))
-    note_build(cache, key, built, warnings)
+    # What changed meanwhile may be on some pages and not on others.
+    if inputs_key([results_dir, *parts], without=generated) == key:
+        note_build(cache, key, built, warnings)
     click.echo(f"Built {project / 'site'}. Look at it: bench serve (make serve)")
 
 
@@ -131,6 +133,11 @@ def _reads_more(config: Path) -> bool:
     return any(word in text for word in READS_MORE)
 
 
+def _written_alone(results_dir: Path, project: Path) -> tuple["SiteProject", tuple[str, ...]]:
+    with _alone(project):
+        return _write_pages(results_dir, project)
+
+
 def _write_pages(results_dir: Path, project: Path) -> tuple["SiteProject", tuple[str, ...]]:
     """Write the pages; return the parts of the project's site, and what was warned of."""
     # The arrays are small: threads for them cost more than they give, most of all where other work has the cores.
@@ -143,18 +150,22 @@ def _write_pages(results_dir: Path, project: Path) -> tuple["SiteProject", tuple
         raise UsageError(MISSING.format(error.name)) from error
     from bench.report.format import count
 
-    made = site_project(project, results_dir)
-    if made.used is not None:
-        click.echo(made.used)
-    with _reading() as on_read:
-        written = write_tree(
-            results_dir,
-            made.docs,
-            made.templates,
-            made.cache,
-            site_url=site_url(made.config),
-            on_read=on_read,
-        )
+    try:
+        made = site_project(project, results_dir)
+        if made.used is not None:
+            click.echo(made.used)
+        with _reading() as on_read:
+            written = write_tree(
+                results_dir,
+                made.docs,
+                made.templates,
+                made.cache,
+                site_url=site_url(made.config),
+                on_read=on_read,
+            )
+    except OSError as error:
+        reason = f"{error.strerror or error}; the pages are not whole: mend that and build again"
+        raise BenchError(f"{error.filename or project}: cannot be read or written: {reason}") from error
     warnings = tuple(f"bench: left out {results_dir / one.path}: {one.reason}" for one in written.refused)
     for warning in warnings:
         click.echo(warning, err=True)

@@ -3,14 +3,13 @@
 import contextlib
 import hashlib
 import json
-import os
 import re
-import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -26,7 +25,7 @@ from bench.report.export import (
     score_rows,
 )
 from bench.report.text import anchor, finalise, relative, run_key, title
-from bench.site.charts.figures import DRAWN_BY, VEGA_LITE, Artist
+from bench.site.charts.figures import DRAWN_BY, FRAMED, VEGA_LITE, Artist
 from bench.site.dataset import Site, arranged
 from bench.site.feed import ADDRESS as FEED
 from bench.site.feed import feed
@@ -49,23 +48,30 @@ from bench.site.sections.reviewed_runs import AGREEMENT, newest_reviewed
 from bench.site.urls import DATA, REPORT, model_page, prompt_page
 from bench.store.cache import Cache, code_version, key_of
 from bench.store.files import Ledger, Refused
-from bench.store.reviews import Reviews, all_reviews, review_paths
+from bench.store.reviews import Reviews, all_reviews, review_paths, reviewed_run
+
+PART_MAKERS: Final = ("altair", "jinja2", "markupsafe")
+"""Packages that make parts of pages: another version of them may make other ones."""
+
+CHARTS: Final = "charts"
+"""Kind of the cache's entries: the program that draws charts in the browser."""
 
 
-def bundle(cache_dir: Path) -> str:
+def bundle(cache: Cache) -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script that leaves only `vegaEmbed` behind.
 
-    Making it takes seconds, so it is kept in `cache_dir` under its versions.
+    Making it takes seconds, so it is kept in the cache under its versions.
     """
-    path = cache_dir / f"vega-{DRAWN_BY}-{VEGA_LITE}.js"
-    if not path.exists():
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        script = vl_convert.javascript_bundle(snippet="window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
-        # Without a scope of its own it leaves globals behind, and fails when it is loaded twice.
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(f"(function () {{\n{script}\n}})();\n", encoding="utf-8")
-        os.replace(temporary, path)
-    return path.read_text(encoding="utf-8")
+    entry = f"vega-{DRAWN_BY}-{VEGA_LITE}"
+    known = cache.get(CHARTS, entry)
+    if known is not None:
+        return known.decode() + FRAMED
+    script = vl_convert.javascript_bundle(snippet="window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
+    # Without a scope of its own it leaves globals behind, and fails when it is loaded twice.
+    script = f"(function () {{\n{script}\n}})();\n"
+    cache.put(CHARTS, entry, script.encode())
+    cache.keep_only(CHARTS, [entry])
+    return script + FRAMED
 
 
 def bundle_name(script: str) -> str:
@@ -154,30 +160,32 @@ def _written(
     cache_dir: Path,
     site_url: str | None,
 ) -> WrittenSite:
-    site = arranged([one.summary for one in index.runs], index.read, index.refused, reviews, Cache(cache_dir))
-    artist = Artist(cache_dir / "pictures")
-    script = bundle(cache_dir)
+    cache = Cache(cache_dir)
+    site = arranged([one.summary for one in index.runs], index.read, index.refused, reviews, cache)
+    artist = Artist(cache)
+    script = bundle(cache)
     shared = key_of(*(f"{name} {mark}" for name, mark in site.marks.items()), *sorted(site.asked))
+    makers = (f"{name} {version(name)}" for name in PART_MAKERS)
     press = Press(
         artist,
-        Cache(cache_dir),
-        key_of(code_version(), _templates_version(templates_dir), bundle_name(script), shared),
+        cache,
+        key_of(code_version(), *makers, _templates_version(templates_dir), bundle_name(script), shared),
         dict(machine_keys),
     )
     environment = _environment(templates_dir, artist, bundle_name(script))
-    written = {_write(docs_dir / REPORT / "assets" / bundle_name(script), script.encode())}
+    written = {write_if_new(docs_dir / REPORT / "assets" / bundle_name(script), script.encode())}
     pages = 0
     for page in pages_of(site):
         path = docs_dir / page.address
-        written.add(_write(path.with_name(f"{path.stem}.md"), _rendered(environment, press, page).encode()))
+        written.add(write_if_new(path.with_name(f"{path.stem}.md"), _rendered(environment, press, page).encode()))
         pages += 1
     for name, content in press.files.items():
-        written.add(_write(docs_dir / name, content))
+        written.add(write_if_new(docs_dir / name, content))
     for name, content in _data_files(site, index):
-        written.add(_write(docs_dir / DATA / name, content))
+        written.add(write_if_new(docs_dir / DATA / name, content))
     written |= {docs_dir / DATA / name for one in index.runs for name in one.files}
     if site.summaries:
-        written.add(_write(docs_dir / FEED, feed(site, site_url).encode()))
+        written.add(write_if_new(docs_dir / FEED, feed(site, site_url).encode()))
     _remove_others(docs_dir / REPORT, written)
     artist.prune()
     press.cache.keep_only(KIND, press.used)
@@ -188,19 +196,28 @@ def _written(
 def _machine_keys(results_dir: Path, index: RunIndex) -> dict[str, str]:
     """Return for each machine what identifies its runs and their reviews."""
     found: dict[str, list[str]] = {}
+    machines = {}
     for one in index.runs:
-        found.setdefault(one.summary.result.machine.name, []).append(one.key)
+        result = one.summary.result
+        # The folder of a run need not be named after its machine.
+        machines[result.run.id] = result.machine.name
+        found.setdefault(result.machine.name, []).append(one.key)
     for path in review_paths(results_dir):
-        with contextlib.suppress(OSError):
-            place = path.relative_to(results_dir).as_posix()
-            found.setdefault(place.partition("/")[0], []).append(key_of(place, path.read_bytes()))
+        machine = machines.get(reviewed_run(path, results_dir))
+        if machine is not None:
+            with contextlib.suppress(OSError):
+                found[machine].append(key_of(path.relative_to(results_dir).as_posix(), path.read_bytes()))
     return {machine: key_of(*keys) for machine, keys in found.items()}
 
 
 def _templates_version(templates_dir: Path | Sequence[Path]) -> str:
     folders = [templates_dir] if isinstance(templates_dir, Path) else templates_dir
-    paths = (path for folder in folders for path in sorted(folder.glob("*.j2")))
-    return key_of(*(part for path in paths for part in (path.name, path.read_bytes())))
+    parts: list[str | bytes] = []
+    for folder in folders:
+        # A template may include a file of any name.
+        for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+            parts += [path.relative_to(folder).as_posix(), path.read_bytes()]
+    return key_of(*parts)
 
 
 def pages_of(site: Site) -> Iterator[Page]:
@@ -277,13 +294,6 @@ def _data_files(site: Site, index: RunIndex) -> Iterator[tuple[str, bytes]]:
         later = run_later(site, summary)
         if later is not None:
             yield later
-
-
-def _write(path: Path, content: bytes) -> Path:
-    """Write a file, unless it holds these bytes already: an unchanged file keeps its date."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    return write_if_new(path, content)
 
 
 def _remove_others(folder: Path, wanted: Collection[Path]) -> None:

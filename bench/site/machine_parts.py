@@ -4,15 +4,20 @@ A part is made from the runs of its machine and from little that all machines sh
 these changes, and a machine with a new run costs what one machine costs, whatever the number of others.
 """
 
-from collections.abc import Callable, Collection
+import base64
+import gzip
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from markupsafe import Markup
 
-from bench.report.text import key
+from bench.report import format as form
+from bench.report.text import key, relative
+from bench.schema.result import Result
 from bench.site.charts.figures import Artist, embedded
-from bench.site.urls import PARTS
+from bench.site.dataset import Board
+from bench.site.urls import PARTS, REPORT
 from bench.store.cache import Cache, key_of
 
 View = TypeVar("View")
@@ -20,18 +25,38 @@ View = TypeVar("View")
 KIND: Final = "parts"
 """Kind of the cache's entries: the HTML of one part."""
 
+COMPRESSION: Final = 6
+"""Level of gzip."""
+
 MOST_ON_PAGE: Final = 4
 """Parts of one kind that a page shows one below the other. Of more it has the first, and loads each other on demand."""
 
 
 @dataclass(frozen=True)
 class MachinePart(Generic[View]):
-    """A part of a page: the id of its first heading, what that says, its machine, and how to make what it shows."""
+    """A part of a page: the id of its first heading, what that says, its machine, and how to make what it shows.
+
+    `note` is what the line says of it from which it is loaded. `beside` is what it shows, or decides by, that is not of
+    its machine and not shared by all parts.
+    """
 
     anchor: str
     heading: str
     machine: str
+    note: str
     view: Callable[[], View]
+    beside: str = ""
+
+
+def of_board(board: Board, view: Callable[[], View], prefix: str = "", beside: str = "") -> MachinePart[View]:
+    """Return the part of a board; a page with several of one board tells them apart by a prefix of their ids."""
+    note = newest_on([board.result])
+    return MachinePart(f"{prefix}{board.anchor}", board.heading, board.machine, note, view, beside)
+
+
+def newest_on(runs: Iterable[Result]) -> str:
+    """Return the note of a part that is made from these runs."""
+    return f"newest run {form.day(max(one.run.started_utc for one in runs))}"
 
 
 @dataclass
@@ -59,17 +84,21 @@ class Press:
             return Markup(caller(one.view()))
         name = f"{PARTS}/{key(page.removesuffix('.html'))}/{key(one.anchor)}.js"
         html = self._kept(page, one, caller)
-        self.files[name] = f"benchledger.part({embedded([one.anchor, html])});\n".encode()
+        # Tables and charts repeat themselves: packed, a part is a fifth as long, and as easy to load from a disk.
+        packed = base64.b64encode(gzip.compress(html.encode(), COMPRESSION, mtime=0)).decode()
+        self.files[name] = f"benchledger.part({embedded([one.anchor, packed])});\n".encode()
         return Markup(
-            '<details class="bl-fold bl-part" id="{}" data-src="{}"><summary><span>{}</span></summary>'
-            '<p class="bl-hint">This part is loaded when it is opened, which needs JavaScript.</p></details>\n'
-        ).format(one.anchor, _from_page(page, name), one.heading)
+            '<details class="bl-fold bl-part" id="{}" data-src="{}"><summary><span>{}</span>'
+            '<span class="bl-summary-score">{}</span></summary>'
+            '<p class="bl-hint" role="status"><span>To open this part takes JavaScript; without it, see</span> '
+            '<a href="{}">the list of runs</a>.</p></details>\n'
+        ).format(one.anchor, relative(page, name), one.heading, one.note, relative(page, f"{REPORT}/runs.html"))
 
     def _kept(self, page: str, one: MachinePart[Any], caller: Callable[[Any], str]) -> str:
         of_machine = self.keys.get(one.machine)
         if of_machine is None:
             return self._made(one, caller)
-        entry = key_of(self.version, of_machine, page, one.anchor)
+        entry = key_of(self.version, of_machine, page, one.anchor, one.beside)
         self.used.add(entry)
         known = self.cache.get(KIND, entry)
         if known is not None:
@@ -82,7 +111,3 @@ class Press:
         # A static picture is for readers without JavaScript, who do not see this part.
         with self.artist.resting():
             return str(caller(one.view()))
-
-
-def _from_page(page: str, name: str) -> str:
-    return "../" * page.count("/") + name

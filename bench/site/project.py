@@ -1,8 +1,10 @@
 """What a site is made of: a project's own files first, those that come with Benchledger for the rest."""
 
+import atexit
 import json
 import re
 import shutil
+import tempfile
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,7 +53,8 @@ def site_project(folder: Path, results_dir: Path, shipped: Path | None = None) -
     """Return the parts of the site of a project's folder, and put them together where they are not all its own.
 
     A project with a mkdocs.yml and with all of the shipped documentation is built where it lies. Any other is put
-    together in `.cache/site/project`: its own mkdocs.yml then needs to say only what differs from the shipped one.
+    together in `.cache/site/project`, or in a temporary folder where that cannot be written: its own mkdocs.yml then
+    needs to say only what differs from the shipped one.
     Raises UsageError where there is neither a mkdocs.yml nor a folder of results.
     """
     base = shipped or shipped_folder()
@@ -68,7 +71,13 @@ def site_project(folder: Path, results_dir: Path, shipped: Path | None = None) -
     if has_config and ours.keys() <= theirs.keys():
         return SiteProject(own_config, own_docs, templates, cache, output, None)
     working = folder / WORKING
-    _copy(ours | theirs, working / "docs")
+    try:
+        _copy(ours | theirs, working / "docs")
+    except OSError:
+        # A folder for caches that cannot be written costs time, not the site.
+        working = Path(tempfile.mkdtemp(prefix="bench-site-"))
+        atexit.register(shutil.rmtree, working, ignore_errors=True)
+        _copy(ours | theirs, working / "docs")
     if has_config:
         _inheriting(working, own_config, base / "mkdocs.yml")
         used = "mkdocs.yml and docs: your own, over those that come with Benchledger"

@@ -7,6 +7,7 @@ replaced is another file, whatever its size and date; a file that is gone is ask
 import gc
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -194,6 +195,8 @@ def _are_there(files: Digests, data_dir: Path) -> bool:
 
 def write_if_new(path: Path, content: bytes) -> Path:
     """Write a file, unless it holds these bytes already: an unchanged file keeps its date."""
+    if path.is_dir():
+        shutil.rmtree(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file() or path.read_bytes() != content:
         path.write_bytes(content)

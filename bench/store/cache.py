@@ -1,8 +1,9 @@
 """What was computed from files, kept beside them: by content and code, checked when read, thrown away at will.
 
 An entry is found by a key that its maker forms from everything it depends on: the content of the files and the version
-of the code. So an entry is never stale, only of no use any more. One that is cut short or changed is not trusted: it
-counts as missing. A folder that cannot be written makes work slower, and nothing else.
+of the code. So an entry is never stale, only of no use any more. One that is cut short or changed, or that lies under
+the key of another, is not trusted: it counts as missing. A folder that cannot be written makes work slower, and nothing
+else.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-FORM: Final = "benchledger cache 1"
+FORM: Final = "benchledger cache 2"
 """How each entry begins; another form is another text."""
 
 _PACKAGE: Final = Path(__file__).parents[1]
@@ -37,7 +38,7 @@ class Cache:
         except OSError:
             return None
         head, _, body = data.partition(b"\n")
-        return body if head == _head(body) else None
+        return body if head == _head(kind, key, body) else None
 
     def put(self, kind: str, key: str, body: bytes) -> None:
         """Keep bytes under a key; the entry appears whole or not at all. What cannot be written is not kept."""
@@ -48,7 +49,7 @@ class Cache:
             handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(_head(body) + b"\n" + body)
+                    file.write(_head(kind, key, body) + b"\n" + body)
                 os.replace(name, path)
             except OSError:
                 Path(name).unlink(missing_ok=True)
@@ -60,7 +61,8 @@ class Cache:
         with contextlib.suppress(OSError):
             for path in self._path(kind, "").parent.iterdir():
                 if path.name not in wanted and not path.name.startswith("."):
-                    path.unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):
+                        path.unlink()
 
     def _path(self, kind: str, key: str) -> Path:
         return self.folder / kind / f"{key}.bin"
@@ -86,5 +88,5 @@ def code_version() -> str:
     return key_of(*names, *texts, *packages)
 
 
-def _head(body: bytes) -> bytes:
-    return f"{FORM} {hashlib.sha256(body).hexdigest()}".encode()
+def _head(kind: str, key: str, body: bytes) -> bytes:
+    return f"{FORM} {key_of(kind, key, body)}".encode()

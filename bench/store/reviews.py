@@ -398,6 +398,14 @@ def review_paths(results_dir: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in results_dir.rglob("*.*") if _REVIEW.fullmatch(path.name)))
 
 
+def reviewed_run(path: Path, results_dir: Path) -> str:
+    """Return the id of the run that a review file below a folder lies beside; ValueError for any other file."""
+    match = _REVIEW.fullmatch(path.name)
+    if match is None:
+        raise ValueError(f"{path} is no review")
+    return path.with_name(match["run"]).relative_to(results_dir).as_posix()
+
+
 def all_reviews(results_dir: Path) -> dict[str, Reviews]:
     """Return the reviews anywhere below a folder, by the id of their run; those of no run are refused."""
     folders = {path.parent for path in review_paths(results_dir)}

@@ -12,7 +12,12 @@ var benchledger = (function () {
         var script = document.createElement("script");
         script.src = address;
         script.onload = resolve;
-        script.onerror = function () { reject(new Error("cannot load " + address)); };
+        script.onerror = function () {
+          // A second try is another one.
+          delete programs[address];
+          script.remove();
+          reject(new Error("cannot load " + address));
+        };
         document.head.appendChild(script);
       });
     }
@@ -21,15 +26,17 @@ var benchledger = (function () {
 
   function draw(place) {
     var figure = place.closest("figure");
-    var spec = JSON.parse(figure.querySelector("template.bl-spec").content.textContent);
+    var own = JSON.parse(figure.querySelector("template.bl-spec").content.textContent);
     // The names beside a chart take a third of its width at most, on a desk as on a phone.
-    spec.config.axisY = { labelLimit: Math.max(90, Math.round(place.clientWidth * 0.32)) };
+    var names = { labelLimit: Math.max(90, Math.round(place.clientWidth * 0.32)) };
     var canvas = document.createElement("div");
     canvas.style.width = "100%";
     load(place.dataset.program)
       .then(function () {
         // It measures its width when it is drawn, so it must be on the page, in place of the static picture.
         place.replaceChildren(canvas);
+        var spec = Object.assign({}, window.vegaEmbed.frame, own);
+        spec.config = Object.assign({}, spec.config, { axisY: names });
         return window.vegaEmbed(canvas, spec, {
           actions: false,
           ast: true,
@@ -60,35 +67,87 @@ var benchledger = (function () {
     places.forEach(function (place) { observer.observe(place); });
   }
 
+  /* A table wider than its box fades at the edge: a number that is cut off there must not look like a whole one. */
+
+  function fade(box) {
+    box.classList.toggle("bl-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+  }
+
+  var boxes = "ResizeObserver" in window ? new ResizeObserver(function (entries) {
+    entries.forEach(function (entry) { fade(entry.target); });
+  }) : { observe: fade };
+
+  function watchEdges(within) {
+    within.querySelectorAll(".bl-scroll").forEach(function (box) { boxes.observe(box); });
+  }
+
+  function scrolled(event) {
+    if (event.target.classList && event.target.classList.contains("bl-scroll")) { fade(event.target); }
+  }
+
   /* Parts of a page that lie in data files of their own: loaded when they are opened, or named by the address. */
+
+  function unzipped(packed) {
+    var bytes = Uint8Array.from(atob(packed), function (letter) { return letter.charCodeAt(0); });
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  }
+
+  function named() { return document.getElementById(decodeURIComponent(location.hash.slice(1))); }
+
+  /* The hint of a part that is not there yet: a sentence that ends in a link to the runs. */
+  function say(place, text) { place.querySelector(".bl-hint > span").textContent = text; }
+
+  function fill(place, html) {
+    // What the generator wrote, with every text escaped, as in the page itself.
+    var made = document.createElement("div");
+    made.innerHTML = html;
+    var heading = made.querySelector("#" + CSS.escape(place.id));
+    if (heading) {
+      // The line becomes the heading of its part.
+      place.removeAttribute("id");
+      place.querySelector("summary > span").replaceWith(heading);
+    }
+    place.querySelector(".bl-hint").replaceWith(made);
+    drawWhenSeen(made);
+    watchEdges(made);
+    if (place.contains(named())) { place.scrollIntoView(); }
+  }
 
   function part(content) {
     var place = document.getElementById(content[0]);
-    if (!place || !place.classList.contains("bl-part")) { return; }
-    // What the generator wrote, with every text escaped, as in the page itself.
-    var made = document.createElement("div");
-    made.innerHTML = content[1];
-    place.replaceWith(made);
-    drawWhenSeen(made);
-    if (decodeURIComponent(location.hash.slice(1)) === content[0]) { made.scrollIntoView(); }
+    if (!place || !place.matches("details.bl-part")) { return; }
+    if (!window.DecompressionStream) {
+      say(place, "This browser is too old to unpack this part; see");
+      return;
+    }
+    unzipped(content[1]).then(function (html) { fill(place, html); });
   }
 
-  function open(place) {
+  function ask(place) {
+    if (!place.open || !place.querySelector(":scope > .bl-hint")) { return; }
+    say(place, "Loading, or see");
     load(place.dataset.src).catch(function () {
-      place.querySelector("p").textContent = "This part cannot be loaded: " + place.dataset.src;
+      say(place, "This part cannot be loaded from " + place.dataset.src + "; close and open it to try again, or see");
     });
   }
 
   function openNamed() {
-    var place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (place && place.classList.contains("bl-part")) { open(place); }
+    var place = named() && named().closest("details.bl-part");
+    if (!place) { return; }
+    place.open = true;
+    place.scrollIntoView();
   }
 
   function openParts() {
     document.querySelectorAll("details.bl-part").forEach(function (place) {
-      place.addEventListener("toggle", function () { if (place.open) { open(place); } });
+      place.addEventListener("toggle", function () { ask(place); });
     });
     window.addEventListener("hashchange", openNamed);
+    // A second click on one link changes no address.
+    document.addEventListener("click", function (event) {
+      var link = event.target.closest("a[href^='#']");
+      if (link && link.hash === location.hash) { openNamed(); }
+    });
     openNamed();
   }
 
@@ -232,6 +291,7 @@ var benchledger = (function () {
     top.append(head);
     made.append(top, body);
     box.append(made);
+    boxes.observe(box);
     return box;
   }
 
@@ -420,7 +480,10 @@ var benchledger = (function () {
 
   function start() {
     document.addEventListener("click", takeAlong);
+    // It does not bubble.
+    document.addEventListener("scroll", scrolled, true);
     drawWhenSeen(document);
+    watchEdges(document);
     openParts();
     openRun();
   }

@@ -13,11 +13,13 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from bench.report.text import key
+from bench.site.machine_parts import MOST_ON_PAGE
 from bench.site.run_files import samples_csv
 from bench.store.files import dump
 from tests.hostile_answers import ATTACKS, whole_answer
 from tests.hostile_answers import hostile_ledger as attacking_ledger
-from tests.site_project import HOSTILE_TEXTS, built_once, fixture_ledger, hostile_ledger
+from tests.site_project import HOSTILE_TEXTS, built_once, fixture_ledger, hostile_ledger, many_machines_ledger
 
 pytestmark = pytest.mark.browser
 
@@ -62,6 +64,18 @@ OUTSIDE_CARDS = """() => [...document.querySelectorAll('.bl-card')].flatMap(card
       || own.bottom > box.bottom + 1 || own.top < box.top - 1);
   }).map(one => one.outerHTML.slice(0, 200));
 })"""
+TWICE = """() => {
+  const ids = [...document.querySelectorAll('[id]:not(svg *)')].map(one => one.id);
+  return ids.filter((id, place) => ids.indexOf(id) !== place);
+}"""
+WITH_PARTS = (
+    "index.html",
+    "report/models/{model}.html",
+    "report/prompts/index.html",
+    "report/prompts/p1.html",
+    "report/quality.html",
+    "report/load.html",
+)
 OVERFLOW = "() => document.documentElement.scrollWidth - window.innerWidth"
 
 
@@ -102,6 +116,16 @@ def built() -> Path:
 @pytest.fixture(scope="session")
 def hostile() -> Path:
     return built_once("hostile", lambda: (hostile_ledger(), {}))
+
+
+@pytest.fixture(scope="session")
+def many() -> Path:
+    return built_once("many", lambda: (many_machines_ledger(), {}))
+
+
+@pytest.fixture(scope="session")
+def many_address(many: Path) -> Iterator[str]:
+    yield from _served(many)
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +175,30 @@ def test_every_page_opens_without_an_error_and_draws_its_charts(
     context.close()
 
     assert figures > 0
+
+
+def test_a_table_fades_where_it_goes_on(browser: Any, address: str) -> None:
+    context = browser.new_context(viewport=PHONE)
+    page, problems = _watched(context)
+    for name in ("index.html", "report/run.html"):
+        page.goto(address + name)
+        page.locator(".bl-scroll.bl-more").first.wait_for()
+        mask = "box => getComputedStyle(box).maskImage"
+
+        box = page.locator(".bl-scroll.bl-more").first.element_handle()
+        assert box.evaluate(mask).startswith("linear-gradient"), name
+        box.evaluate("box => box.scrollTo(box.scrollWidth, 0)")
+        page.wait_for_function("box => !box.classList.contains('bl-more')", arg=box)
+        assert box.evaluate(mask) == "none", name
+    assert problems == []
+    context.close()
+
+    context = browser.new_context(viewport={"width": 1600, "height": 900})
+    page = context.new_page()
+    page.goto(f"{address}report/prompts/index.html")
+    page.wait_for_load_state("networkidle")
+    assert page.locator(".bl-scroll").count() > page.locator(".bl-scroll.bl-more").count() == 0
+    context.close()
 
 
 def test_the_background_follows_the_system(browser: Any, address: str) -> None:
@@ -433,6 +481,133 @@ def test_an_answer_without_text_says_so(browser: Any, attacked_address: str) -> 
     context.close()
 
 
+@pytest.mark.parametrize("place", WITH_PARTS)
+@pytest.mark.parametrize(
+    ("opened_from", "viewport"), [("a server", DESK), ("the disk", PHONE)], ids=["server desk", "disk phone"]
+)
+def test_a_part_is_loaded_when_it_is_opened_and_hostile_text_in_it_runs_nowhere(
+    browser: Any, many: Path, many_address: str, place: str, opened_from: str, viewport: dict[str, int]
+) -> None:
+    name = place.format(model=key(HOSTILE_TEXTS[0]))
+    context = browser.new_context(viewport=viewport)
+    page, problems = _watched(context)
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog, seen=dialogs: (seen.append(dialog.message), dialog.dismiss()))
+    page.goto((many_address if opened_from == "a server" else f"{many.as_uri()}/") + name)
+    page.wait_for_load_state("networkidle")
+    folded = page.locator("details.bl-part")
+    assert folded.count() >= MOST_ON_PAGE
+    assert folded.locator("figure, table").count() == 0
+
+    for number in range(folded.count()):
+        part = folded.nth(number)
+        line = part.locator(":scope > summary")
+        heading = line.locator(":scope > :first-child").inner_text()
+        line.click()
+        part.locator(":scope > div").wait_for()
+        assert line.locator(":scope > :first-child").inner_text().removesuffix("#") == heading
+    page.evaluate(SCROLL_THROUGH)
+
+    assert folded.locator("figure, table").count() >= folded.count()
+    assert all(figure["drawn"] == "yes" and figure["marks"] > 0 for figure in page.evaluate(DRAWN))
+    assert page.evaluate(TWICE) == []
+    assert page.title() != "owned"
+    assert dialogs == []
+    assert page.query_selector("img[src=x], article h1 ~ h1, article script") is None
+    assert page.evaluate(OVERFLOW) <= 0
+    assert [problem for problem in problems if "/search/search_index.js" not in problem] == []
+    folded.first.locator(":scope > summary").click()
+    assert not folded.first.locator(":scope > div").is_visible()
+    context.close()
+
+
+def test_an_address_opens_the_part_that_it_names(browser: Any, many_address: str) -> None:
+    context = browser.new_context(viewport=DESK)
+    page, problems = _watched(context)
+    page.goto(f"{many_address}#machine-edge-1")
+    part = page.locator("details.bl-part", has_text="edge-1")
+
+    part.locator(":scope > div").wait_for()
+    assert 0 <= _top(part) < DESK["height"] / 2
+    assert page.locator("details.bl-part[open]").count() == 1
+
+    other = page.locator("details.bl-part", has_text="edge-2")
+    for _ in range(2):
+        page.locator(".bl-jump a", has_text="edge-2").click()
+        other.locator(":scope > div").wait_for()
+        page.wait_for_function("place => Math.abs(place.getBoundingClientRect().top) < 450", arg=other.element_handle())
+        # Closed again, the link to it opens it again.
+        other.locator("summary").click()
+        assert not other.locator(":scope > div").is_visible()
+    assert problems == []
+    context.close()
+
+
+def test_a_part_opens_by_keyboard_and_shows_where_the_focus_is(browser: Any, many_address: str) -> None:
+    context = browser.new_context(viewport=DESK)
+    page, problems = _watched(context)
+    page.goto(many_address)
+    line = page.locator("details.bl-part summary").first
+    page.locator("details.bl-part").first.evaluate("place => { place.tabIndex = -1; place.focus(); }")
+
+    page.keyboard.press("Tab")
+    assert line.evaluate("line => line === document.activeElement && getComputedStyle(line).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+
+    page.locator("details.bl-part > div").first.wait_for()
+    assert line.evaluate("line => line === document.activeElement")
+    assert problems == []
+    context.close()
+
+
+def test_a_part_that_cannot_be_loaded_says_so_and_is_tried_again(browser: Any, many_address: str) -> None:
+    context = browser.new_context(viewport=DESK)
+    page = context.new_page()
+    page.route("**/data/parts/**", lambda route: route.abort())
+    page.goto(many_address)
+    part = page.locator("details.bl-part").first
+    hint = part.locator(".bl-hint")
+
+    part.locator("summary").click()
+    hint.get_by_text("This part cannot be loaded from report/data/parts/").wait_for()
+    assert hint.inner_text().endswith("close and open it to try again, or see the list of runs.")
+    page.unroute("**/data/parts/**")
+    part.locator("summary").click()
+    part.locator("summary").click()
+
+    part.locator(":scope > div").wait_for()
+    context.close()
+
+
+def test_a_browser_that_cannot_unpack_a_part_says_so(browser: Any, many_address: str) -> None:
+    context = browser.new_context()
+    context.add_init_script("delete window.DecompressionStream")
+    page = context.new_page()
+    page.goto(many_address)
+    part = page.locator("details.bl-part").first
+
+    part.locator("summary").click()
+
+    part.get_by_text("This browser is too old to unpack this part; see the list of runs.").wait_for()
+    context.close()
+
+
+def test_without_javascript_a_part_leads_to_the_runs(browser: Any, many_address: str) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport=PHONE)
+    page = context.new_page()
+    page.goto(f"{many_address}report/prompts/index.html")
+    part = page.locator("details.bl-part").first
+
+    part.locator("summary").click()
+
+    assert part.locator(".bl-hint").inner_text() == (
+        "To open this part takes JavaScript; without it, see the list of runs."
+    )
+    part.locator("a").click()
+    assert page.url == f"{many_address}report/runs.html"
+    context.close()
+
+
 def test_without_javascript_charts_are_pictures(browser: Any, address: str) -> None:
     context = browser.new_context(java_script_enabled=False, viewport=DESK)
     page = context.new_page()
@@ -474,6 +649,12 @@ def _served(folder: Path) -> Iterator[str]:
 
 def _names(folder: Path) -> list[str]:
     return [page.relative_to(folder).as_posix() for page in sorted(folder.rglob("*.html")) if page.name != "404.html"]
+
+
+def _top(place: Any) -> float:
+    """Return how far below the top of the window something begins, in pixels."""
+    top: float = place.bounding_box()["y"]
+    return top
 
 
 def _taken(page: Any, ending: str) -> Any:

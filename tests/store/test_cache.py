@@ -30,7 +30,7 @@ def test_what_was_put_comes_back(tmp_path: Path) -> None:
         lambda data: b"",
         lambda data: data[:20],
         lambda data: data.replace(b"two", b"two!"),
-        lambda data: data.replace(b"cache 1", b"cache 0"),
+        lambda data: data.replace(b"cache 2", b"cache 1"),
         lambda data: b"\x00" * len(data),
     ],
     ids=["cut short", "longer", "empty", "head alone", "changed", "of another form", "zeros"],
@@ -46,6 +46,30 @@ def test_a_damaged_entry_counts_as_missing(tmp_path: Path, damage: object) -> No
 
     cache.put("runs", "key", b"again")
     assert cache.get("runs", "key") == b"again"
+
+
+def test_an_entry_under_the_key_of_another_counts_as_missing(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.put("runs", "one", b"1")
+    cache.put("runs", "two", b"2")
+    (tmp_path / "parts").mkdir()
+    one = (tmp_path / "runs" / "one.bin").read_bytes()
+    for name in ("runs/two.bin", "parts/one.bin"):
+        (tmp_path / name).write_bytes(one)
+
+    assert [cache.get("runs", "one"), cache.get("runs", "two"), cache.get("parts", "one")] == [b"1", None, None]
+
+
+def test_a_folder_in_the_place_of_an_entry_costs_no_more_than_that_entry(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    (tmp_path / "runs" / "key.bin").mkdir(parents=True)
+    cache.put("runs", "old", b"1")
+
+    cache.put("runs", "key", b"2")
+    assert cache.get("runs", "key") is None
+
+    cache.keep_only("runs", [])
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["key.bin"]
 
 
 def test_a_folder_that_cannot_be_written_is_passed_over(tmp_path: Path) -> None:

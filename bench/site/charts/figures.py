@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
+from typing import Final
 
 import vl_convert
 from markupsafe import Markup
 
 from bench.report.palette import Mark
 from bench.report.text import visible
-from bench.site.charts.kinds import WIDTH, Spec
+from bench.site.charts.kinds import FRAME, WIDTH, Spec
+from bench.store.cache import Cache
 
 VEGA_LITE = "6.4"
 """The version of Vega-Lite that draws, in the browser and here."""
@@ -21,6 +22,9 @@ VEGA_LITE = "6.4"
 DRAWN_BY = version("vl-convert-python")
 """The release of the program that draws: another may draw otherwise."""
 
+
+PICTURES: Final = "pictures"
+"""Kind of the cache's entries: one static picture."""
 
 NAME_RESERVE = 32
 """Pixels left of a static picture's axis for names that come out wider than they were measured."""
@@ -38,15 +42,19 @@ class Figure:
 
     @property
     def data(self) -> Markup:
-        """The chart's specification, as text that is safe inside a template element and untouched by Markdown."""
-        return Markup(embedded(self.spec))
+        """The chart's own specification, as text that is safe inside a template element and untouched by Markdown.
+
+        What every chart has comes with the program that draws: FRAMED.
+        """
+        own = {key: value for key, value in self.spec.items() if key != "$schema" and FRAME.get(key) != value}
+        return Markup(embedded(own))
 
 
 @dataclass
 class Artist:
-    """Draws static pictures and keeps them in a folder, by the hash of what they show."""
+    """Draws static pictures and keeps them in a cache, by the hash of what they show."""
 
-    cache_dir: Path
+    cache: Cache
     drawn: set[str] = field(default_factory=set)
     rests: bool = False
 
@@ -63,21 +71,20 @@ class Artist:
         """Return the figure as SVG that scales with its page; nothing while resting."""
         if self.rests:
             return Markup()
-        text = json.dumps(figure.spec, sort_keys=True)
-        name = hashlib.sha256(f"{DRAWN_BY} {VEGA_LITE} {WIDTH} {NAME_RESERVE} {text}".encode()).hexdigest()[:24]
-        path = self.cache_dir / f"{name}.svg"
-        self.drawn.add(path.name)
-        if not path.exists():
-            self.cache_dir.mkdir(parents=True, exist_ok=True)
-            path.write_text(_drawn(figure.spec), encoding="utf-8")
-        return Markup(path.read_text(encoding="utf-8"))
+        spec = _still(figure.spec)
+        text = json.dumps(spec, sort_keys=True)
+        entry = hashlib.sha256(f"{DRAWN_BY} {VEGA_LITE} {text}".encode()).hexdigest()[:24]
+        self.drawn.add(entry)
+        known = self.cache.get(PICTURES, entry)
+        if known is not None:
+            return Markup(known.decode())
+        svg = _drawn(spec)
+        self.cache.put(PICTURES, entry, svg.encode())
+        return Markup(svg)
 
     def prune(self) -> None:
         """Remove the pictures that nobody asked for: the cache never outgrows one site."""
-        if self.cache_dir.exists():
-            for path in self.cache_dir.glob("*.svg"):
-                if path.name not in self.drawn:
-                    path.unlink()
+        self.cache.keep_only(PICTURES, self.drawn)
 
 
 def embedded(value: object) -> str:
@@ -93,10 +100,19 @@ def plain(text: str) -> str:
     return " ".join(visible(text).split())
 
 
+FRAMED = f"window.vegaEmbed.frame = {embedded(FRAME)};\n"
+"""What tells the page's script of FRAME, after the program that draws."""
+
+
+def _still(spec: Spec) -> Spec:
+    # The reader's font may be wider than the one that measured the names beside an axis. Words for screen readers lie
+    # beside the picture, and their like on each of its marks would be twice as long as the picture itself.
+    config = spec["config"] | {"padding": spec["config"]["padding"] | {"left": NAME_RESERVE}, "aria": False}
+    return spec | {"width": WIDTH, "config": config}
+
+
 def _drawn(spec: Spec) -> str:
-    # The reader's font may be wider than the one that measured the names beside an axis.
-    config = spec["config"] | {"padding": spec["config"]["padding"] | {"left": NAME_RESERVE}}
-    svg = vl_convert.vegalite_to_svg(spec | {"width": WIDTH, "config": config}, vl_version=VEGA_LITE)
+    svg = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)
     # One line and no size of its own: Markdown leaves it alone, and it takes the width of its page.
     svg = " ".join(svg.split("\n")).replace(f' width="{WIDTH}"', "", 1)
     return svg.replace(' class="marks"', ' class="bl-static"', 1)

@@ -46,6 +46,13 @@ CONFIG: dict[str, Any] = {
 }
 """The Vega-Lite config of every chart."""
 
+FRAME: dict[str, Any] = {
+    "config": CONFIG,
+    "width": "container",
+    "autosize": {"type": "fit", "contains": "padding"},
+}
+"""What the specification of every chart has."""
+
 WIDTH = 720
 """Width of a static picture, in pixels; a drawn chart takes the width of its page."""
 
@@ -393,8 +400,4 @@ def dashed(dataset: str) -> alt.Chart:
 def finished(chart: alt.LayerChart, height: int) -> Spec:
     """Return a kind of chart as a specification that takes the width of its page."""
     spec: Spec = chart.to_dict()
-    spec["config"] = CONFIG
-    spec["width"] = "container"
-    spec["height"] = height
-    spec["autosize"] = {"type": "fit", "contains": "padding"}
-    return spec
+    return spec | FRAME | {"height": height}

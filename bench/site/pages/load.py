@@ -16,7 +16,7 @@ from bench.report.text import anchor, joined, relative, shortened
 from bench.site.charts.figures import Figure, plain
 from bench.site.charts.lines import throughput_figure
 from bench.site.dataset import Site, model_cells
-from bench.site.machine_parts import MachinePart
+from bench.site.machine_parts import MachinePart, newest_on
 from bench.site.sections.level_tables import (
     CLIENT_NOTE,
     INTERVALS,
@@ -127,9 +127,11 @@ class LoadPage:
 def load_page(site: Site) -> LoadPage:
     """Return the page: the machine of the newest run first."""
     names = list(dict.fromkeys(board.machine for board in site.boards))
-    loaded = [name for name in names if any(newest_loaded(runs.get(name, ())) for runs in site.runs.values())]
+    found = {name: [newest_loaded(runs.get(name, ())) for runs in site.runs.values()] for name in names}
+    loaded = {name: [one.result for one in runs if one] for name, runs in found.items() if any(runs)}
     machines = tuple(
-        MachinePart(f"machine-{anchor(name)}", name, name, partial(_machine, site, name)) for name in loaded
+        MachinePart(f"machine-{anchor(name)}", name, name, newest_on(runs), partial(_machine, site, name))
+        for name, runs in loaded.items()
     )
     others = [name for name in names if name not in loaded]
     without = f"No load was measured on {joined(others)}." if machines and others else ""

@@ -32,7 +32,7 @@ from bench.site.charts import kinds as charts
 from bench.site.charts.figures import Figure, plain
 from bench.site.charts.strips import Strip, strip_figure
 from bench.site.dataset import Board, Site, context, failure_text, measured, model_cells
-from bench.site.machine_parts import MachinePart
+from bench.site.machine_parts import MachinePart, newest_on
 from bench.site.sections.answer_cards import Answers, answers, grades_of
 from bench.site.sections.badges import Badge, badges
 from bench.site.sections.change_entries import size, suspect_sentence
@@ -538,8 +538,14 @@ def model_view(site: Site, name: str) -> ModelPage:
         summary=newest,
         facts=_facts(newest),
         machines=tuple(
-            MachinePart(f"machine-{anchor(machine)}", machine, machine, partial(on_machine, site, name, machine, here))
-            for machine in site.runs[name]
+            MachinePart(
+                f"machine-{anchor(machine)}",
+                machine,
+                machine,
+                newest_on(one.result for one in runs),
+                partial(on_machine, site, name, machine, here),
+            )
+            for machine, runs in site.runs[name].items()
         ),
         answers=tuple(of_prompts) if newest.model.samples else (),
         answers_context=run_context(newest),

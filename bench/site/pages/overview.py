@@ -21,7 +21,7 @@ from bench.schema.result import Result
 from bench.site.charts.figures import Figure, sparkline
 from bench.site.charts.trade_off import trade_off
 from bench.site.dataset import Board, Site, failure_text, metric_column, model_cells
-from bench.site.machine_parts import MachinePart
+from bench.site.machine_parts import MachinePart, of_board
 from bench.site.sections.badges import Badge, badges, caveats
 from bench.site.sections.change_entries import Entry, entries, in_short, suspect_sentence, suspect_texts, verdict_text
 from bench.site.sections.leaderboard import estimated_column, first, licence_column, rank_column, ranked
@@ -269,10 +269,7 @@ def overview(site: Site) -> Overview:
     """Return the first screen: a section for each machine and prompt set, then what cannot be trusted."""
     doubted = [one for summary in reversed(site.summaries) if (one := _doubted(summary)) is not None]
     return Overview(
-        sections=tuple(
-            MachinePart(board.anchor, board.heading, board.machine, partial(_section, site, board))
-            for board in site.boards
-        ),
+        sections=tuple(of_board(board, partial(_section, site, board)) for board in site.boards),
         jump="Machines:" if all(board.sets == 1 for board in site.boards) else "Machines and prompts:",
         doubted=tuple(doubted[:DOUBTED_SHOWN]),
         doubted_in_all=len(doubted),

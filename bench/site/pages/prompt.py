@@ -14,7 +14,7 @@ from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.site.charts.figures import Figure
 from bench.site.charts.strips import Strip, strip_figure
 from bench.site.dataset import Board, Site, failure_text, judged, model_cells
-from bench.site.machine_parts import MachinePart
+from bench.site.machine_parts import MachinePart, of_board
 from bench.site.sections.answer_cards import Cards, cards
 from bench.site.sections.leaderboard import with_interval
 from bench.site.sections.outlier_tables import Unlike, no_outliers, outlier_table, unlike_on_prompt
@@ -86,9 +86,7 @@ def prompts_of(site: Site) -> dict[str, PromptRecord]:
 
 def prompt_list(site: Site) -> tuple[MachinePart[PromptList], ...]:
     """Return the prompts of each machine's newest run, as parts of PromptList: who answers best, who is done first."""
-    return tuple(
-        MachinePart(board.anchor, board.heading, board.machine, partial(_listed, site, board)) for board in site.boards
-    )
+    return tuple(of_board(board, partial(_listed, site, board)) for board in site.boards)
 
 
 def _listed(everything: Site, board: Board) -> PromptList:
@@ -105,7 +103,8 @@ def prompt_view(site: Site, prompt: PromptRecord) -> PromptPage:
         prompt=prompt,
         facets=prompt.facets,
         boards=tuple(
-            MachinePart(board.anchor, board.heading, board.machine, partial(_on_board, site, board, prompt, here))
+            # The newest wording may be another machine's: a board says where its own differs.
+            of_board(board, partial(_on_board, site, board, prompt, here), beside=prompt.text)
             for board in boards
         ),
         before=relative(here, prompt_page(order[place - 1])) if place else "",

@@ -12,7 +12,7 @@ from bench.site.charts.figures import Figure, plain
 from bench.site.charts.kinds import QUALITY, Row, history
 from bench.site.charts.trade_off import has_trade_off, trade_off
 from bench.site.dataset import Board, Site
-from bench.site.machine_parts import MachinePart
+from bench.site.machine_parts import MachinePart, of_board
 from bench.site.sections.rubric_matrix import ProgramMatrix, RaterMatrix, program_matrices, rater_matrices
 
 MOST_RUNS: Final = 200
@@ -56,7 +56,7 @@ def quality_page(site: Site) -> QualityPage:
         sources=rater_matrices(site, HERE),
         over_time=quality_over_time(site),
         costs=tuple(
-            MachinePart(f"costs-{board.anchor}", board.heading, board.machine, partial(_cost, site, board))
+            of_board(board, partial(_cost, site, board), "costs-")
             for board in site.boards
             if has_trade_off(board, COST)
         ),
@@ -69,10 +69,7 @@ def _cost(everything: Site, board: Board) -> Figure | None:
 
 def quality_over_time(site: Site) -> tuple[MachinePart[QualityOverTime], ...]:
     """Return the histories of quality for each machine, by model in the order of its newest run."""
-    return tuple(
-        MachinePart(f"over-time-{board.anchor}", board.heading, board.machine, partial(_on_board, site, board))
-        for board in site.boards
-    )
+    return tuple(of_board(board, partial(_on_board, site, board), "over-time-") for board in site.boards)
 
 
 def _on_board(everything: Site, board: Board) -> QualityOverTime:

@@ -20,7 +20,7 @@ from bench.report.tables import number_column
 from bench.report.text import joined, relative, shortened
 from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.site.dataset import Board, Site, failure_text
-from bench.site.machine_parts import MachinePart
+from bench.site.machine_parts import MachinePart, of_board
 from bench.site.sections.answer_cards import SIGNS, Grades, State, grades_of, state_of
 from bench.site.sections.leaderboard import estimated, first, rank_cell, ranked
 from bench.site.sections.raters import RaterScores, RunRaters, mean_interval
@@ -138,10 +138,7 @@ class RaterMatrix:
 
 def program_matrices(site: Site, here: str) -> tuple[MachinePart[ProgramMatrix], ...]:
     """Return the matrix of each machine's newest run, for the page `here`."""
-    return tuple(
-        MachinePart(board.anchor, board.heading, board.machine, partial(_by_program, site, board, here))
-        for board in site.boards
-    )
+    return tuple(of_board(board, partial(_by_program, site, board, here)) for board in site.boards)
 
 
 def rater_matrices(site: Site, here: str) -> tuple[RaterMatrix, ...]:
