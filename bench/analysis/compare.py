@@ -28,8 +28,18 @@ from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 from bench.schema.sample import Sample
 from bench.stats.bootstrap import THESE, About, limits
-from bench.stats.equivalence import FLOOR, SCORE_FLOOR, More, Verdict, judged, more_rounds, noisy
-from bench.stats.exact_tests import SIGNIFICANT, FailedCounts, failure_test
+from bench.stats.equivalence import (
+    FLOOR,
+    SCORE_FLOOR,
+    SIGNIFICANT,
+    FailedCounts,
+    More,
+    Verdict,
+    failure_test,
+    judged,
+    more_rounds,
+    noisy,
+)
 
 FAILED_SHARE: Final = "failed_share"
 

@@ -352,7 +352,7 @@ class LevelSummary:
         """
         start_ns, end_ns = self.record.window_start_ns, self.record.window_end_ns
         good = [sample for sample in self.record.samples if sample.failure is None]
-        shares = [(sample.output_tokens, _share_inside(sample, start_ns, end_ns)) for sample in good]
+        shares = [(sample.output_tokens, sample.share_inside(start_ns, end_ns)) for sample in good]
         inside = [(tokens, share) for tokens, share in shares if share > 0]
         if not inside or end_ns == start_ns or not all(tokens for tokens, _ in inside):
             return None
@@ -493,11 +493,3 @@ def resistant_slope(points: Sequence[tuple[float, float]]) -> float | None:
     run = median(x for x, _ in last) - median(x for x, _ in first)
     rise = median(y for _, y in last) - median(y for _, y in first)
     return rise / run if run > 0 else None
-
-
-def _share_inside(sample: LoadSample, start_ns: int, end_ns: int) -> float:
-    first_ns = sample.start_ns + (sample.chunk_ns[0] if sample.chunk_ns else sample.end_ns or 0)
-    last_ns = sample.start_ns + (sample.chunk_ns[-1] if sample.chunk_ns else sample.end_ns or 0)
-    if first_ns == last_ns:
-        return float(start_ns < last_ns <= end_ns)
-    return max(0, min(last_ns, end_ns) - max(first_ns, start_ns)) / (last_ns - first_ns)

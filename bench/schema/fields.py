@@ -30,10 +30,8 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Settings(BaseModel):
+class Settings(Record):
     """A frozen part of a configuration; a key it does not know is a mistake."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 MOST_EXACT: Final = 2**53 - 1

@@ -44,6 +44,14 @@ class LoadSample(Sample):
     stream: Count = Field(description="which of the level's streams sent it, from 0")
     scheduled_ns: Nanoseconds | None = Field(description="when the schedule asked for it; null in a closed loop")
 
+    def share_inside(self, start_ns: int, end_ns: int) -> float:
+        """Return the part of its text that came in a span of the level's time, taken to come evenly."""
+        chunks = self.chunk_ns or (self.end_ns or 0,)
+        first_ns, last_ns = self.start_ns + chunks[0], self.start_ns + chunks[-1]
+        if first_ns == last_ns:
+            return float(start_ns < last_ns <= end_ns)
+        return max(0, min(last_ns, end_ns) - max(first_ns, start_ns)) / (last_ns - first_ns)
+
     @model_validator(mode="after")
     def _not_before_its_time(self) -> Self:
         if self.scheduled_ns is not None and self.start_ns < self.scheduled_ns:

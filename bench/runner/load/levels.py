@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.config.settings import LoadSettings, SweepSettings
-from bench.schema.load import Arrivals, LoadLevel, LoadSample
+from bench.schema.load import Arrivals, LoadLevel
 
 
 @dataclass(frozen=True)
@@ -69,20 +69,15 @@ def throughput_per_s(level: LoadLevel) -> float:
     window_s = (level.window_end_ns - level.window_start_ns) / 1e9
     if not window_s:
         return 0.0
-    shares = [(sample.output_tokens, share) for sample in good if (share := _share(sample, level))]
+    shares = [
+        (sample.output_tokens, share)
+        for sample in good
+        if (share := sample.share_inside(level.window_start_ns, level.window_end_ns))
+    ]
     if all(tokens is not None for tokens, _ in shares):
         return sum((tokens or 0) * share for tokens, share in shares) / window_s
     ends = (sample.start_ns + (sample.end_ns or 0) for sample in good)
     return sum(level.window_start_ns < end <= level.window_end_ns for end in ends) / window_s
-
-
-def _share(sample: LoadSample, level: LoadLevel) -> float:
-    chunks = sample.chunk_ns or (sample.end_ns or 0,)
-    first_ns, last_ns = sample.start_ns + chunks[0], sample.start_ns + chunks[-1]
-    if first_ns == last_ns:
-        return float(level.window_start_ns < last_ns <= level.window_end_ns)
-    inside_ns = min(last_ns, level.window_end_ns) - max(first_ns, level.window_start_ns)
-    return max(0, inside_ns) / (last_ns - first_ns)
 
 
 def _sweep(sweep: SweepSettings, closed: dict[int, Reached]) -> int | None:

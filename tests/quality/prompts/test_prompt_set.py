@@ -220,9 +220,9 @@ prompts:
       - {id: g, says: It has the date., check: json_field_equals, path: date, values: [2026-05-03]}
 """
     assert mistakes_of(tmp_path, text) == [
-        ":7: prompts[0].facets[0]: contains_any 'values' must be a list of texts, found \"2026-05-03\" in it; "
+        ":7: prompts[0].facets[0]: contains_any 'values' must be a list of texts, found 2026-05-03 in it; "
         "put it in quotes",
-        ":8: prompts[0].facets[1]: json_field_equals 'values' holds \"2026-05-03\", which is no JSON value; "
+        ":8: prompts[0].facets[1]: json_field_equals 'values' holds 2026-05-03, which is no JSON value; "
         "put it in quotes",
     ]
 
