@@ -6,6 +6,7 @@ and the function that gets it; each list that its flags name has it then.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -796,6 +797,7 @@ def sample_metric(metric_id: str) -> Metric:
     return known[metric_id]
 
 
+@cache
 def split_metric_id(metric_id: str, kind: StratumKind = "whole") -> tuple[Metric, str]:
     """Return the metric of 'ttft_s' or 'ttft_s.p95' and the statistic, the median unless one is named.
 

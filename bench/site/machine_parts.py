@@ -82,7 +82,9 @@ class Press:
         """
         if len(among) <= MOST_ON_PAGE or one is next(iter(among)):
             return Markup(caller(one.view()))
-        name = f"{PARTS}/{key(page.removesuffix('.html'))}/{key(one.anchor)}.js"
+        # Two names can make one anchor, and must not share a file.
+        own = key_of(one.machine, one.heading)[:8]
+        name = f"{PARTS}/{key(page.removesuffix('.html'))}/{key(one.anchor)}-{own}.js"
         html = self._kept(page, one, caller)
         # Tables and charts repeat themselves: packed, a part is a fifth as long, and as easy to load from a disk.
         packed = base64.b64encode(gzip.compress(html.encode(), COMPRESSION, mtime=0)).decode()
