@@ -504,6 +504,9 @@ def test_a_part_is_loaded_when_it_is_opened_and_hostile_text_in_it_runs_nowhere(
         line = part.locator(":scope > summary")
         heading = line.locator(":scope > :first-child").inner_text()
         line.click()
+        if not part.evaluate("part => part.open"):
+            # Charts that were drawn meanwhile moved the line from under the pointer.
+            line.click()
         part.locator(":scope > div").wait_for()
         assert line.locator(":scope > :first-child").inner_text().removesuffix("#") == heading
     page.evaluate(SCROLL_THROUGH)
