@@ -592,6 +592,7 @@ def test_a_browser_that_cannot_unpack_a_part_says_so(browser: Any, many_address:
     part.locator("summary").click()
 
     part.get_by_text("This browser is too old to unpack this part; see the list of runs.").wait_for()
+    assert part.locator("figure, table").count() == 0
     context.close()
 
 
