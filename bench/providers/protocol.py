@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from bench.errors import ProviderError
 from bench.schema.machine import StampClock
-from bench.schema.model_run import Runtime
+from bench.schema.model_run import PromptCacheMode, Runtime
 from bench.schema.prompts import Turn
 from bench.schema.sample import ServerTimings
 
@@ -68,7 +68,8 @@ class Decoded:
     """The events of one answer, decoded: its pieces of text in order, none of them empty, and what was counted.
 
     `problem` is what was wrong with the answer, if something was; the pieces before it are kept. `model` is who
-    answered, where an endpoint says it. `cached_prompt_tokens`, `first_chunk_tokens` and `server` are as in a sample.
+    answered, where an endpoint says it, `fingerprint` what it says of the software. `cached_prompt_tokens`,
+    `first_chunk_tokens` and `server` are as in a sample.
     """
 
     pieces: tuple[Piece, ...]
@@ -82,6 +83,7 @@ class Decoded:
     cached_prompt_tokens: int | None = None
     first_chunk_tokens: int | None = None
     server: ServerTimings | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Identity:
     execution_provider: str | None = None
     runtime: Runtime | None = None
     transport: Literal["in-process", "direct", "package"] = "in-process"
-    prompt_cache: Literal["cold", "warm", "as-is"] = "as-is"
+    prompt_cache: PromptCacheMode = "as-is"
     prompt_cache_by: str | None = None
     stamp_clock: StampClock | None = None
     instrument: bool = False

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from bench.providers.protocol import Provider
 from bench.schema.fields import MOST_EXACT, MOST_TOKENS, Settings
+from bench.schema.model_run import PromptCacheMode
 
 DEFAULT_ENDPOINT = "http://localhost:5273/v1"
 """Where a Foundry Local service listens if nobody says otherwise."""
@@ -55,6 +56,10 @@ class ModelSettings(Settings):
 
     def at(self, endpoint: str) -> Self:
         """Return the model at an endpoint, where its kind has one and its config names none."""
+        return self
+
+    def with_prompt_cache(self, mode: PromptCacheMode) -> Self:
+        """Return the model with its runtime's prompt cache kept so, where its kind has one and it says nothing else."""
         return self
 
 
@@ -102,12 +107,14 @@ class EndpointModel(ModelSettings):
     """A model behind an OpenAI-compatible endpoint.
 
     Without `base_url` the environment's FOUNDRY_LOCAL_ENDPOINT is asked, else a Foundry Local service on this machine.
+    `prompt_cache` is for this model alone; None: as for the others of its config.
     """
 
     provider: Literal["openai"]
     model: str = Field(min_length=1)
     base_url: str | None = None
     api_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    prompt_cache: PromptCacheMode | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -134,6 +141,10 @@ class EndpointModel(ModelSettings):
     def at(self, endpoint: str) -> Self:
         """Return the model at an endpoint, where its config names none."""
         return self if self.base_url is not None else self.model_copy(update={"base_url": endpoint})
+
+    def with_prompt_cache(self, mode: PromptCacheMode) -> Self:
+        """Return the model with its runtime's prompt cache kept so, where it says nothing else."""
+        return self if self.prompt_cache is not None else self.model_copy(update={"prompt_cache": mode})
 
 
 class CustomModel(ModelSettings):

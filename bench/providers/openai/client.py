@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,8 +62,8 @@ def client(
     )
 
 
-def parameters(model: str, request: Request) -> dict[str, Any]:
-    """Return the arguments that the package gets for a request."""
+def parameters(model: str, request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that the package gets for a request; `body` has what its body says beside them."""
     import openai
 
     told: dict[str, Any] = {
@@ -79,17 +79,19 @@ def parameters(model: str, request: Request) -> dict[str, Any]:
         told["top_p"] = request.top_p
     if request.stream:
         told["stream_options"] = {"include_usage": True}
+    if body:
+        told["extra_body"] = dict(body)
     return told
 
 
-def template(builder: Any, model: str, request: Request) -> Template:
+def template(builder: Any, model: str, request: Request, body: Mapping[str, Any]) -> Template:
     """Return the request as the package builds it; `builder` is a client that builds only.
 
     The answer is asked for without compression: unpacking would be measured.
     """
     mark = f"prompt-{os.urandom(12).hex()}"
     try:
-        told = parameters(model, replace(request, text=mark))
+        told = parameters(model, replace(request, text=mark), body)
         # Built on entering; it is never sent.
         with builder.chat.completions.with_streaming_response.create(**told):
             raise AssertionError("the package sent what was only to be built")
@@ -111,9 +113,11 @@ class PackagedExchange:
     The package knows a limit for each read alone: so a thread of its own reads, and is left behind when it is late.
     """
 
-    def __init__(self, client: Any, model: str, request: Request, where: str, clock: Clock) -> None:
+    def __init__(
+        self, client: Any, model: str, request: Request, body: Mapping[str, Any], where: str, clock: Clock
+    ) -> None:
         self._client = client
-        self._parameters = parameters(model, request)
+        self._parameters = parameters(model, request, body)
         self._request = request
         self._where = where
         self._clock = clock

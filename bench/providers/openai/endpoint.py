@@ -7,6 +7,7 @@ which stamp each read before anything is parsed; TLS and proxies are the package
 import json
 import os
 import time
+import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -20,6 +21,7 @@ from bench.errors import ProviderError
 from bench.providers.openai.client import CONNECT_S, PackagedExchange, Template, client, template
 from bench.providers.openai.failures import failure, proxy_of, status_failure
 from bench.providers.openai.http import Connections, Exchange
+from bench.providers.openai.runtimes import SALT, UNKNOWN, asker, by_fingerprint, cache_mode, recognised
 from bench.providers.openai.sse import decoded_body, decoded_stream
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Request, Wire
 from bench.providers.registry import EndpointModel
@@ -68,6 +70,8 @@ class EndpointProvider:
         self._listed = False
         self._answered_as: str | None = None
         self._templates: dict[tuple[object, ...], Template] = {}
+        self._runtime = UNKNOWN
+        self._cache = cache_mode(model.prompt_cache or "cold", UNKNOWN)
         self._by_environment = transport is None
         self._transport = transport or transport_for(self._base_url)
         self._connections: Connections | None = None
@@ -101,6 +105,8 @@ class EndpointProvider:
         if self._model not in ids and variants:
             self._model = variants[0]
         self._listed = self._model in ids
+        self._runtime = recognised(self._base_url, asker(self._key, environment=self._by_environment))
+        self._cache = cache_mode(self._settings.prompt_cache or "cold", self._runtime)
 
     def load(self) -> None:
         """Do nothing: the endpoint loads its models when it wants to."""
@@ -111,6 +117,9 @@ class EndpointProvider:
         declared = self._settings.declared
         return Identity(
             transport=self._transport,
+            runtime=self._runtime,
+            prompt_cache=self._cache.mode,
+            prompt_cache_by=self._cache.by,
             variant_id=self._answered_as or (self._model if self._listed else None),
             footprint_bytes=declared.footprint_bytes,
             versions={"openai": metadata.version("openai")},
@@ -132,8 +141,9 @@ class EndpointProvider:
         shape = SHAPE(request)
         built = self._templates.get(shape)
         if built is None:
-            built = self._templates[shape] = template(self._builder, self._model, request)
-        return built.message(AS_JSON(request.text).encode("utf-8"))
+            built = self._templates[shape] = template(self._builder, self._model, request, self._cache.body)
+        message = built.message(AS_JSON(request.text).encode("utf-8"))
+        return message.replace(SALT.encode(), _salt().encode()) if SALT in self._cache.body.values() else message
 
     def _direct(self, exchange: Exchange, request: Request) -> Iterator[object]:
         problem = exchange.perform()
@@ -153,8 +163,9 @@ class EndpointProvider:
 
     def _packaged(self, request: Request, clock: Clock) -> Iterator[object]:
         opening: Opening | None = Opening(Wire(None, None), request.stream)
+        body = {key: _salt() if value == SALT else value for key, value in self._cache.body.items()}
         try:
-            for event in PackagedExchange(self._client, self._model, request, self._base_url, clock).events():
+            for event in PackagedExchange(self._client, self._model, request, body, self._base_url, clock).events():
                 if opening is not None:
                     yield Arrived(event.at_ns, opening)
                     opening = None
@@ -174,6 +185,9 @@ class EndpointProvider:
             return Decoded((), None, None, "none", None, problem, None, opening.wire)
         decoded = decoded_stream(reads) if opening.streamed else decoded_body(b"".join(reads))
         self._answered_as = decoded.model or self._answered_as
+        if self._runtime == UNKNOWN and decoded.fingerprint is not None:
+            # A gateway shows no page of what is behind it.
+            self._runtime = by_fingerprint(decoded.fingerprint) or UNKNOWN
         told = None if decoded.problem is None else self._cleaned(decoded.problem)
         return replace(decoded, problem=told, wire=opening.wire)
 
@@ -205,6 +219,10 @@ class EndpointProvider:
 def transport_for(base_url: str) -> Transport:
     """Return what carries requests to a URL: TLS, and a proxy that the environment names, are the package's."""
     return "direct" if base_url.startswith("http://") and proxy_of(base_url) is None else "package"
+
+
+def _salt() -> str:
+    return uuid.uuid4().hex
 
 
 def _unpacked(reads: Sequence[bytes], encoding: str) -> list[bytes]:

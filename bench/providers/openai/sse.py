@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from bench.errors import ProviderError
 from bench.providers.openai.failures import page_title, plain, told_by
+from bench.providers.openai.server_view import cached_tokens, server_timings
 from bench.providers.protocol import Decoded, Piece
 from bench.schema.fields import MOST_TOKENS
 
@@ -84,6 +85,7 @@ class _Answer:
 
     pieces: list[Piece] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, Any] = field(default_factory=dict)
     finish: str | None = None
     model: str | None = None
     problem: ProviderError | None = None
@@ -95,6 +97,7 @@ class _Answer:
         """Take in one document; `holder` is the key under which a choice has its text."""
         # Some servers send the usage so far with every chunk, some null with all but the last.
         self.usage = _mapping(document.get("usage")) or self.usage
+        self.timings = _mapping(document.get("timings")) or self.timings
         # Cleaned once, at the end: the same name comes with every chunk.
         self.model = _string(document.get("model")) or self.model
         self.last = document
@@ -117,6 +120,7 @@ class _Answer:
     def decoded(self) -> Decoded:
         """Return the answer, with what is wrong with it as a whole."""
         prompt, output = _counts(self.usage, self.pieces)
+        told = self.last | {"usage": self.usage, "timings": self.timings}
         return Decoded(
             pieces=tuple(self.pieces),
             prompt_tokens=prompt,
@@ -125,6 +129,9 @@ class _Answer:
             finish_reason=_word(self.finish),
             problem=self.problem or self._shortcoming(),
             model=_word(self.model),
+            cached_prompt_tokens=cached_tokens(told, prompt),
+            server=server_timings(told),
+            fingerprint=_word(_string(self.last.get("system_fingerprint"))),
         )
 
     def _shortcoming(self) -> ProviderError | None:
