@@ -1,7 +1,7 @@
 """What a GGUF file says of its model, read from its header alone, with a bound for every length.
 
-The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Neither numpy nor the weights are touched: a header
-takes milliseconds to read, and a file that is cut short or hostile gives one error.
+The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. The weights are not touched, so that the largest
+file takes well below a second, and one that is cut short or hostile gives one error.
 """
 
 import math
@@ -145,7 +145,7 @@ class Gguf:
 
 
 def read_gguf(path: Path) -> Gguf:
-    """Return what the header of a GGUF file says. Raises GgufError: no such file, not GGUF, cut short, out of bounds."""
+    """Return what the header of a GGUF file says. Raises GgufError for no such file, no GGUF, one that is cut short."""
     try:
         with path.open("rb") as file:
             return _read(_Header(path, file))
@@ -158,7 +158,9 @@ def _read(header: "_Header") -> Gguf:
         raise header.wrong("is no GGUF file: it does not begin with 'GGUF'")
     version = header.number("<I")
     if version not in VERSIONS:
-        raise header.wrong(f"has GGUF version {version:,}; versions {VERSIONS[0]} and {VERSIONS[1]}, little-endian, can be read")
+        raise header.wrong(
+            f"has GGUF version {version:,}; versions {VERSIONS[0]} and {VERSIONS[1]}, little-endian, can be read"
+        )
     tensors, values = header.number("<Q"), header.number("<Q")
     said: dict[str, object] = {}
     for _ in range(values):
@@ -187,9 +189,7 @@ def _read(header: "_Header") -> Gguf:
         layers=_whole(said.get(f"{architecture}.block_count"), MOST_EXACT),
         parts=parts,
         has_tokenizer="tokenizer.ggml.tokens" in said,
-        has_chat_template=any(
-            _text(value) for key, value in said.items() if key.startswith("tokenizer.chat_template")
-        ),
+        has_chat_template=any(_text(value) for key, value in said.items() if key.startswith("tokenizer.chat_template")),
     )
 
 
