@@ -18,6 +18,9 @@ from bench.schema.fields import MOST_EXACT, MOST_TOKENS
 HEADER_MOST_BYTES: Final = 64 * 2**20
 """A header with the largest vocabularies there are has some 15 MB."""
 
+VALUES_MOST: Final = 10_000
+"""Real files have some 50."""
+
 TEXT_MOST_BYTES: Final = 2**20
 """A longer text than any chat template is passed over."""
 
@@ -162,6 +165,8 @@ def _read(header: "_Header") -> Gguf:
             f"has GGUF version {version:,}; versions {VERSIONS[0]} and {VERSIONS[1]}, little-endian, can be read"
         )
     tensors, values = header.number("<Q"), header.number("<Q")
+    if values > VALUES_MOST:
+        raise header.wrong(f"has {values:,} values in its header, of {VALUES_MOST:,} at the most: it is damaged")
     said: dict[str, object] = {}
     for _ in range(values):
         key = header.text() or ""
@@ -205,7 +210,7 @@ def _tensors(header: "_Header", count: int) -> tuple[Counter[str], int]:
         if dimensions > DIMENSIONS_MOST or size > MOST_EXACT or offset > MOST_EXACT:
             raise header.wrong("has a tensor beyond all bounds in its header: it is damaged; fetch it again")
         # Of a type that is newer than this table the size is not known, and a cut not seen.
-        name, block, block_bytes = WEIGHTS.get(kind, (f"type {kind}", 1, 0))
+        name, block, block_bytes = WEIGHTS.get(kind, ("unknown", 1, 0))
         weights[name] += size
         end_bytes = max(end_bytes, offset + -(-size // block) * block_bytes)
     return weights, end_bytes
