@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TextIO
 
@@ -26,6 +27,7 @@ from bench.providers.openai.endpoint import Transport
 from bench.report.format import count, duration, number, quantity, scale, whole
 from bench.runner.calibration.client_error import check, sustained
 from bench.runner.messages import Underway
+from bench.runner.plan import warmup_requests
 from bench.runner.run import RunProgress as Standing
 from bench.schema.prompts import PromptSetRecord
 from bench.schema.result import Result
@@ -184,12 +186,16 @@ class RunDisplay:
     @contextmanager
     def running(self, config: Config, prompt_set: PromptSetRecord) -> Iterator[Callable[[Standing], None]]:
         """Show progress while the block runs: a bar in a terminal, a line now and then elsewhere."""
-        requests = config.warmup + config.rounds * len(prompt_set.prompts)
-        total = requests * len(config.models)
+        prompts = len(prompt_set.prompts)
+        of_each = [warmup_requests(config, model, prompts) + config.rounds * prompts for model in config.models]
         names = [model.name for model in config.models]
+        # How many requests are over when a model begins, and when it ends.
+        before = dict(zip(names, accumulate(of_each, initial=0), strict=False))
+        after = dict(zip(names, accumulate(of_each), strict=True))
+        total = sum(of_each)
         parts = (
             count(len(names), "model"),
-            count(len(prompt_set.prompts), "prompt"),
+            count(prompts, "prompt"),
             count(config.rounds, "round"),
             count(config.warmup, "warm-up request"),
             *_beyond(config),
@@ -205,9 +211,9 @@ class RunDisplay:
 
                 def update(standing: Standing) -> None:
                     nonlocal shown
-                    done = names.index(standing.model) * requests + standing.done
+                    done = before[standing.model] + standing.done
                     if standing.stage in ENDS:
-                        done = (names.index(standing.model) + 1) * requests
+                        done = after[standing.model]
                     bar.update(task, completed=done, description=_doing(standing, config))
                     under_way = standing.under_way if standing.stage not in ENDS else None
                     if under_way is None:
@@ -225,7 +231,7 @@ class RunDisplay:
         def line(standing: Standing) -> None:
             nonlocal last_s, began
             now_s = time.monotonic()
-            done = names.index(standing.model) * requests + standing.done
+            done = before[standing.model] + standing.done
             if began is None and standing.stage == "answering":
                 # What an interrupted run had done before says nothing of the pace.
                 began = now_s, done

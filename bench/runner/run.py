@@ -13,7 +13,7 @@ from bench.runner.machine.energy import metering
 from bench.runner.measure import MeasuredSample
 from bench.runner.messages import CellMeasured, LevelMeasured, Loaded, PromptsDone, Report, Underway
 from bench.runner.observer import Observer, Power, model_run
-from bench.runner.plan import Step, plan
+from bench.runner.plan import Step, plan, warmup_requests
 from bench.runner.supervise import Heard, supervise
 from bench.schema.model_run import ModelRun
 from bench.schema.prompts import PromptSetRecord
@@ -111,7 +111,8 @@ def unfinished_models(config: Config, kept: Recovered) -> dict[str, ModelRun]:
 
 def _one(under_way: _Run, model: ModelSettings) -> ModelRun:
     config, kept = under_way.config, under_way.kept
-    steps = plan(under_way.prompt_set.prompts, config.rounds, config.warmup, config.order_seed)
+    prompts = under_way.prompt_set.prompts
+    steps = plan(prompts, config.rounds, warmup_requests(config, model, len(prompts)), config.order_seed)
     answered = {one.sample.position for one in kept.samples.get(model.name, []) if one.sample.round > 0}
     left = tuple(step for step in steps if step.round == 0 or step.position not in answered)
     with Observer(config, model, under_way.power, resumed=bool(answered)) as observer:

@@ -115,8 +115,9 @@ RUNTIMES: Final[tuple[KnownRuntime, ...]] = (
 
 @dataclass(frozen=True)
 class Said:
-    """What a server says of itself on one page: its Server header and a JSON document, empty where it is none."""
+    """What a server says on a page: status, Server header and JSON document, which is empty for an error."""
 
+    status: int
     server: str
     document: Mapping[str, Any]
 
@@ -158,9 +159,16 @@ def by_fingerprint(fingerprint: str) -> Runtime | None:
     return Runtime(name=known.name, version=_word(fingerprint) if known.name == "llama.cpp" else None)
 
 
-def is_lazy(runtime: Runtime) -> bool:
-    """Return whether a runtime brings its model into memory when it is first asked."""
-    return any(one.lazy for one in RUNTIMES if one.name == runtime.name)
+def is_lazy(ready: Said, base_url: str, ask: Ask) -> bool:
+    """Return whether a server that is ready brings its model into memory when it is first asked.
+
+    Where its Server header tells the runtime nothing more is asked for: it would be charged to the load.
+    """
+    known = next((one for one in RUNTIMES if one.server and re.match(one.server, ready.server)), None)
+    if known is not None:
+        return known.lazy
+    name = recognised(base_url, ask).name
+    return any(one.lazy for one in RUNTIMES if one.name == name)
 
 
 def asker(key: str, *, environment: bool = True) -> Ask:
@@ -172,10 +180,10 @@ def asker(key: str, *, environment: bool = True) -> Ask:
     def ask(url: str) -> Said | None:
         try:
             with opener.open(urllib.request.Request(url, headers=headers), timeout=ASK_S) as said:
-                return Said(said.headers.get("Server") or "", _object(said.read(SAID_BYTES)))
+                return Said(said.status, said.headers.get("Server") or "", _object(said.read(SAID_BYTES)))
         except HTTPError as error:
             with error:
-                return Said(error.headers.get("Server") or "", {})
+                return Said(error.code, error.headers.get("Server") or "", {})
         except (OSError, HTTPException, ValueError):
             # What a server does wrong here is no failure of the model: it is not recognised then.
             return None
