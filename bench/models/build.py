@@ -221,7 +221,7 @@ def _failure(part: str, code: int, last: Sequence[str], work: Path) -> UsageErro
         )
     if code == -9 or re.search(r"MemoryError|can't allocate memory|bad_alloc", said):
         return UsageError(
-            f"{part}: the process was out of memory; to build takes some ten bytes for each weight: use a larger "
+            f"{part}: the process was out of memory; to build takes some fifteen bytes for each weight: use a larger "
             "machine, and copy the directory"
         )
     reason = " ".join(last[-1].split()) if last else f"it ended with {code} and said nothing"
