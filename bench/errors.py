@@ -61,6 +61,10 @@ class EmptyLedger(UsageError):
     """There is no result to work on."""
 
 
+class CatalogueUnreachable(UsageError):
+    """The catalogue of models cannot be read from here, with what works without it."""
+
+
 class ProviderError(BenchError):
     """A model or a request that failed, with the kind that the result file records."""
 
