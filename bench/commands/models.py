@@ -190,7 +190,7 @@ def download(runtime: "FoundryRuntime", alias: tuple[str, ...], device: str | No
     except NoRoom as short:
         needed, free = (with_unit(size, "bytes") for size in (short.needed_bytes, short.free_bytes))
         raise UsageError(
-            f"{short.folder}: {needed} are needed and {free} are free; make room (bench models remove), or name a folder "
+            f"{short.folder}: {needed} are needed, {free} are free; make room (bench models remove), or name a folder "
             "on another disk with --cache-dir"
         ) from short
     console = _console(stderr=True)
@@ -218,7 +218,7 @@ def download(runtime: "FoundryRuntime", alias: tuple[str, ...], device: str | No
 def remove(runtime: "FoundryRuntime", alias: tuple[str, ...], yes: bool) -> None:
     """Remove each ALIAS with all of its variants, or one variant by its id, from the cache; it needs no network.
 
-    What is left of a download that was cut short is removed by its id.
+    What is left of a download that was cut short is removed as well.
 
     \b
     bench models remove qwen2.5-0.5b
@@ -230,13 +230,12 @@ def remove(runtime: "FoundryRuntime", alias: tuple[str, ...], yes: bool) -> None
     from bench.report.format import with_unit
 
     folder = runtime.cache_folder
-    there = [*cached(folder)]
-    parts = {one.id: one.directory for one in unfinished(folder)}
-    there += [Variant(alias=name, id=name) for name in parts]
+    parts = {one.id: one for one in unfinished(folder)}
+    there = [*cached(folder), *(Variant(one.alias, one.id) for one in parts.values())]
     found = {one.id: one for name in alias for one in named(there, name, f"the cache {folder}")}
     freed_bytes = 0
     for one in found.values():
-        directory = parts.get(one.id) or model_folder(folder, one)
+        directory = parts[one.id].directory if one.id in parts else model_folder(folder, one)
         size = with_unit(allocated_bytes(directory), "bytes")
         if yes or click.confirm(f"Remove {one.id} ({size}, {directory})?", err=True):
             freed_bytes += remove_folder(directory)

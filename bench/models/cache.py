@@ -31,6 +31,7 @@ BLOCK_BYTES = 512
 class Unfinished:
     """A download that was cut short, and what it holds of the disk."""
 
+    alias: str
     id: str
     directory: Path
     size_bytes: int
@@ -42,15 +43,19 @@ def cached(folder: Path) -> tuple[Variant, ...]:
     What was last read from a catalogue says what they are; without it, what lies in their directories. Raises
     UsageError for a folder that cannot be read.
     """
-    known = {str(entry.get("id")): entry for entry in _remembered(folder)}
+    known = _remembered(folder)
     found = [_variant(directory, name, known.get(name, {})) for directory, name in _complete(folder)]
     return tuple(sorted(found, key=lambda one: (one.alias, one.id)))
 
 
 def unfinished(folder: Path) -> tuple[Unfinished, ...]:
     """Return the downloads of a cache folder that were cut short, by id."""
-    parts = [one.parent for one in folder.glob(f"*/*/{UNFINISHED}") if not any(one.parent.rglob(COMPLETE))]
-    found = (Unfinished(_id_of(directory.name), directory, allocated_bytes(directory)) for directory in parts)
+    known = _remembered(folder)
+    found = []
+    for mark in folder.glob(f"*/*/{UNFINISHED}"):
+        directory, name = mark.parent, _id_of(mark.parent.name)
+        if not any(directory.rglob(COMPLETE)):
+            found.append(Unfinished(_alias(known.get(name, {}), name), name, directory, allocated_bytes(directory)))
     return tuple(sorted(found, key=lambda one: one.id))
 
 
@@ -124,9 +129,14 @@ def _id_of(directory: str) -> str:
     return f"{name}:{version}" if dash and version.isdecimal() else directory
 
 
-def _remembered(folder: Path) -> list[Mapping[str, Any]]:
+def _remembered(folder: Path) -> dict[str, Mapping[str, Any]]:
     models = _document(folder / REMEMBERED).get("models")
-    return [one for one in models if isinstance(one, dict)] if isinstance(models, list) else []
+    entries = [one for one in models if isinstance(one, dict)] if isinstance(models, list) else []
+    return {str(one.get("id")): one for one in entries}
+
+
+def _alias(entry: Mapping[str, Any], name: str) -> str:
+    return _text(entry.get("alias")) or name.partition(":")[0]
 
 
 def _document(path: Path) -> Mapping[str, Any]:
@@ -143,7 +153,7 @@ def _variant(directory: Path, name: str, entry: Mapping[str, Any]) -> Variant:
     capabilities = _text(texts.get("capabilities"))
     _, _, version = name.rpartition(":")
     return Variant(
-        alias=_text(entry.get("alias")) or name.partition(":")[0],
+        alias=_alias(entry, name),
         id=name,
         version=int(version) if version.isdecimal() else None,
         title=_text(entry.get("displayName")),

@@ -184,8 +184,8 @@ def _refused(runtime: FoundryRuntime, variant: Variant, answer: object, percent:
     reason = answer.reason if isinstance(answer, Refused) else "the runtime listed what it was to download"
     if _NO_SPACE.search(reason):
         return UsageError(
-            f"{runtime.cache_folder}: the disk is full; make room (bench models remove) and run the same command again, "
-            f"which goes on with what came of {variant.id}"
+            f"{runtime.cache_folder}: the disk is full; make room (bench models remove), and the same command goes on "
+            f"with what came of {variant.id}"
         )
     if _NO_ACCESS.search(reason):
         return UsageError(

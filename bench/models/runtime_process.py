@@ -19,6 +19,7 @@ from typing import Any
 from bench.errors import ProviderError
 from bench.models.cache import MEBIBYTE
 from bench.models.variant import Variant
+from bench.providers.model_directory import Card, footprint_bytes, read_card
 from bench.providers.registry import FoundryRuntime
 from bench.runner.attached import end_with_parent, print_to
 
@@ -154,6 +155,10 @@ def _listed(catalogue: Any) -> Listed:
 def _variant(model: Any, *, chosen: bool) -> Variant:
     info = model.info
     runtime = info.runtime
+    directory = Path(model.get_path()) if model.is_cached else None
+    card = Card() if directory is None else read_card(directory)
+    # Whole mebibytes: 0 is less than one, or nothing is said.
+    download_bytes = info.file_size_mb * MEBIBYTE if info.file_size_mb else None
     return Variant(
         alias=info.alias,
         id=info.id,
@@ -162,21 +167,20 @@ def _variant(model: Any, *, chosen: bool) -> Variant:
         publisher=info.publisher,
         device=runtime.device_type.value if runtime is not None and runtime.device_type else None,
         execution_provider=(runtime.execution_provider or None) if runtime is not None else None,
-        # Whole mebibytes: 0 is not known to be less than one.
-        size_bytes=info.file_size_mb * MEBIBYTE if info.file_size_mb else None,
-        licence=info.license,
+        size_bytes=download_bytes if directory is None else footprint_bytes(directory),
+        licence=info.license or card.licence,
         licence_text=info.license_description,
         task=info.task,
-        context_length=info.context_length,
+        context_length=info.context_length or card.context_length,
         max_output_tokens=info.max_output_tokens,
         tools=info.supports_tool_calling,
-        capabilities=tuple(tag for tag in (info.capabilities or "").split(",") if tag),
+        capabilities=tuple(tag for tag in (info.capabilities or "").split(",") if tag) or card.capabilities,
         inputs=info.input_modalities,
         outputs=info.output_modalities,
         created_utc=datetime.fromtimestamp(info.created_at_unix, UTC) if info.created_at_unix else None,
         uri=info.uri or None,
         chosen=chosen,
-        directory=Path(model.get_path()) if model.is_cached else None,
+        directory=directory,
     )
 
 

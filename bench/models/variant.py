@@ -82,7 +82,7 @@ def named(variants: Sequence[Variant], name: str, place: str) -> tuple[Variant, 
             found = tuple(one for one in variants if same(getattr(one, key)) == same(name))
             if found:
                 return found
-    near = nearest(name, [known for one in variants for known in (one.alias, one.id)])
+    near = nearest(name, [one.alias for one in variants]) or nearest(name, [one.id for one in variants])
     told = f"; nearest: {', '.join(near)}" if near else ""
     raise UsageError(f"{place} has no model {name!r}{told}")
 
