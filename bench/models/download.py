@@ -19,6 +19,12 @@ START_S = 120.0
 WINDOW_S = 20.0
 """The rate of a download is that of its last seconds."""
 
+SETTLED_S = 2.0
+"""What came in less time says nothing of a rate."""
+
+TICK_S = 1.0
+"""How often is said that nothing comes."""
+
 _NO_SPACE = re.compile(r"errno (?:28|122)\b|no space left|disk quota", re.IGNORECASE)
 _NO_ACCESS = re.compile(
     r"errno (?:1|13|30)\b|permission denied|read-only file system|not a directory|cannot create director", re.IGNORECASE
@@ -47,12 +53,14 @@ class Patience:
 class DownloadProgress:
     """How far a download is; None where it is not known.
 
-    `problem` is why the last attempt ended, while a pause of `pause_s` is made before retry `retry`.
+    Nothing has come for `silent_s`. `problem` is why the last attempt ended, while a pause of `pause_s` is made before
+    retry `retry`.
     """
 
     percent: float
     rate_bytes_per_s: float | None = None
     left_s: float | None = None
+    silent_s: float = 0.0
     problem: str | None = None
     pause_s: float | None = None
     retry: int = 0
@@ -68,7 +76,10 @@ class BrokenOff(BenchError):
 
 
 class Pace:
-    """The rate of a download of `size_bytes` from what of it came in the last seconds."""
+    """The rate of a download of `size_bytes` from what of it came in the last seconds.
+
+    The first percentage above zero has what an earlier attempt had brought: from there on it is counted.
+    """
 
     def __init__(self, size_bytes: int | None) -> None:
         self._size_bytes = size_bytes
@@ -76,11 +87,13 @@ class Pace:
 
     def at(self, now_s: float, percent: float) -> DownloadProgress:
         """Take a percentage at a time of a monotonic clock, and return what it says."""
+        if percent <= 0:
+            return DownloadProgress(percent)
         self._came.append((now_s, percent))
         while now_s - self._came[0][0] > WINDOW_S and len(self._came) > 2:
             self._came.popleft()
         first_s, first_percent = self._came[0]
-        if now_s <= first_s or percent <= first_percent:
+        if now_s - first_s < SETTLED_S or percent <= first_percent:
             return DownloadProgress(percent)
         percent_per_s = (percent - first_percent) / (now_s - first_s)
         rate = None if self._size_bytes is None else percent_per_s / 100 * self._size_bytes
@@ -161,10 +174,15 @@ def attempt(runtime: FoundryRuntime, variant: Variant, patience: Patience, on_pr
     percent = 0.0
     with asking(Asked(runtime, download=variant.id)) as answers:
         answer = answers.next(START_S)
+        grown_s = time.monotonic()
         while isinstance(answer, Grown):
-            percent = answer.percent
-            on_progress(pace.at(time.monotonic(), percent))
-            answer = answers.next(patience.stall_s)
+            percent, grown_s = answer.percent, time.monotonic()
+            on_progress(pace.at(grown_s, percent))
+            while (answer := answers.next(min(TICK_S, patience.stall_s))) is None:
+                silent_s = time.monotonic() - grown_s
+                if silent_s >= patience.stall_s:
+                    break
+                on_progress(DownloadProgress(percent, silent_s=silent_s))
         if isinstance(answer, Arrived):
             return answer.directory
         printed = answers.printed()

@@ -19,6 +19,9 @@ from bench.report.text import visible
 PLAIN_EVERY_S = 5.0
 """How often a line is printed where the output is no terminal."""
 
+SILENCE_S = 5.0
+"""From how many seconds on is said that nothing comes."""
+
 
 def variant_table(variants: Sequence[Variant], title: str) -> Table:
     """Return a table with a row for each variant; the size is in one unit for all."""
@@ -116,7 +119,7 @@ def downloading(variant: Variant, console: Console) -> Iterator[Callable[[Downlo
 def _pace(progress: DownloadProgress) -> str:
     if progress.pause_s is not None:
         return f"{progress.problem}; retry {progress.retry} in {duration(progress.pause_s)}"
-    parts = []
+    parts = [f"nothing for {duration(progress.silent_s)}"] if progress.silent_s >= SILENCE_S else []
     if progress.rate_bytes_per_s is not None:
         parts.append(f"{with_unit(progress.rate_bytes_per_s, 'bytes')}/s")
     if progress.left_s is not None and progress.percent < 100:

@@ -63,12 +63,14 @@ def test_the_command_waits_as_long_and_tries_as_often_as_a_download_does_by_itse
 def test_the_pace_is_that_of_the_last_seconds() -> None:
     pace = Pace(size_bytes=1_000_000)
 
-    assert pace.at(100.0, 0.0) == DownloadProgress(0.0)
-    # 10 % of a megabyte in 5 s, 90 % left.
-    assert pace.at(105.0, 10.0) == DownloadProgress(10.0, 20_000.0, 45.0)
-    assert pace.at(110.0, 10.0).rate_bytes_per_s == 10_000.0
-    # From 110 s on 20 % in 10 s: what was before is more than 20 s ago.
-    assert pace.at(130.5, 51.0) == DownloadProgress(51.0, 20_000.0, 24.5)
+    assert pace.at(99.0, 0.0) == DownloadProgress(0.0)
+    # An earlier attempt had brought it.
+    assert pace.at(100.0, 40.0) == DownloadProgress(40.0)
+    assert pace.at(101.0, 49.0) == DownloadProgress(49.0)
+    # 10 % of a megabyte in 5 s, 50 % left.
+    assert pace.at(105.0, 50.0) == DownloadProgress(50.0, 20_000.0, 25.0)
+    # 20 % in 20 s: what was before 101 s is more than 20 s ago.
+    assert pace.at(121.0, 69.0) == DownloadProgress(69.0, 10_000.0, 31.0)
 
 
 def test_without_a_size_there_is_a_time_left_and_no_rate() -> None:
