@@ -92,7 +92,7 @@ def list_(
     bench models list --task chat --licence apache --json
     bench models list --cached
     """
-    from bench.models.cache import cached
+    from bench.models.cache_folder import cached
     from bench.models.catalogue import catalogue
     from bench.models.variant import Wanted
     from bench.report.format import count
@@ -127,7 +127,7 @@ def show(runtime: "FoundryRuntime", alias: str, as_json: bool) -> None:
     bench models show qwen2.5-0.5b
     bench models show qwen2.5-0.5b-instruct-generic-cpu:4 --json
     """
-    from bench.models.cache import cached
+    from bench.models.cache_folder import cached
     from bench.models.catalogue import catalogue
     from bench.models.variant import named
     from bench.report.model_tables import variant_facts
@@ -224,8 +224,8 @@ def remove(runtime: "FoundryRuntime", alias: tuple[str, ...], yes: bool) -> None
     bench models remove qwen2.5-0.5b
     bench models remove qwen2.5-0.5b-instruct-generic-cpu:4 --yes
     """
-    from bench.models.cache import allocated_bytes, cached, model_folder, unfinished
-    from bench.models.cache import remove as remove_folder
+    from bench.models.cache_folder import allocated_bytes, cached, model_folder, unfinished
+    from bench.models.cache_folder import remove as remove_folder
     from bench.models.variant import Variant, named
     from bench.report.format import with_unit
 
@@ -244,7 +244,7 @@ def remove(runtime: "FoundryRuntime", alias: tuple[str, ...], yes: bool) -> None
 
 
 def _tell_unfinished(runtime: "FoundryRuntime") -> None:
-    from bench.models.cache import unfinished
+    from bench.models.cache_folder import unfinished
     from bench.report.format import with_unit
 
     for one in unfinished(runtime.cache_folder):

@@ -3,8 +3,8 @@
 import re
 
 from bench.errors import CatalogueUnreachable, UsageError
-from bench.models.cache import cached
-from bench.models.runtime_process import Asked, Listed, Refused, asking, plain
+from bench.models.cache_folder import cached
+from bench.models.runtime_process import Asked, Listed, RuntimeRefused, asking, plain
 from bench.models.variant import Variant
 from bench.providers.registry import FoundryRuntime
 
@@ -29,7 +29,7 @@ def catalogue(runtime: FoundryRuntime) -> tuple[Variant, ...]:
         printed = answers.printed()
     if answer is None:
         raise _unreachable(runtime, f"it has not answered for {ANSWER_S:g} s")
-    if isinstance(answer, Refused):
+    if isinstance(answer, RuntimeRefused):
         raise UsageError(f"the catalogue {place} cannot be asked: {answer.reason}")
     failed = _FAILED.search(printed)
     if failed is not None:

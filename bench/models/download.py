@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import BenchError, UsageError
-from bench.models.cache import allocated_bytes, check_writable, free_bytes, model_folder
-from bench.models.runtime_process import Arrived, Asked, Grown, Refused, asking
+from bench.models.cache_folder import allocated_bytes, check_writable, free_bytes, model_folder
+from bench.models.runtime_process import Asked, Downloaded, Grown, RuntimeRefused, asking
 from bench.models.variant import Variant
 from bench.providers.registry import FoundryRuntime
 
@@ -183,7 +183,7 @@ def attempt(runtime: FoundryRuntime, variant: Variant, patience: Patience, on_pr
                 if silent_s >= patience.stall_s:
                     break
                 on_progress(DownloadProgress(percent, silent_s=silent_s))
-        if isinstance(answer, Arrived):
+        if isinstance(answer, Downloaded):
             return answer.directory
         printed = answers.printed()
         if answer is None:
@@ -199,7 +199,7 @@ def _silent(variant: Variant, patience: Patience, percent: float, printed: str) 
 
 
 def _refused(runtime: FoundryRuntime, variant: Variant, answer: object, percent: float) -> BenchError:
-    reason = answer.reason if isinstance(answer, Refused) else "the runtime listed what it was to download"
+    reason = answer.reason if isinstance(answer, RuntimeRefused) else "the runtime listed what it was to download"
     if _NO_SPACE.search(reason):
         return UsageError(
             f"{runtime.cache_folder}: the disk is full; make room (bench models remove), and the same command goes on "

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ProviderError
-from bench.models.cache import MEBIBYTE
+from bench.models.cache_folder import MEBIBYTE
 from bench.models.variant import Variant
 from bench.providers.model_directory import Card, footprint_bytes, read_card
 from bench.providers.registry import FoundryRuntime
@@ -50,23 +50,23 @@ class Grown:
 
 
 @dataclass(frozen=True)
-class Arrived:
+class Downloaded:
     """A model is in the cache, in this directory."""
 
     directory: Path
 
 
 @dataclass(frozen=True)
-class Refused:
+class RuntimeRefused:
     """The runtime could not do it, for this reason of its own."""
 
     reason: str
 
 
-Answer = Listed | Grown | Arrived | Refused
+Answer = Listed | Grown | Downloaded | RuntimeRefused
 
 
-class Answers:
+class RuntimeAnswers:
     """What a runtime process says, and what it prints meanwhile."""
 
     def __init__(self, process: BaseProcess, answers: Connection, printed: Path) -> None:
@@ -84,7 +84,7 @@ class Answers:
             self._process.join()
             said = self.printed().splitlines()
             last = f"; it last said: {plain(said[-1])}" if said else ""
-            return Refused(f"the runtime's process ended with code {self._process.exitcode}{last}")
+            return RuntimeRefused(f"the runtime's process ended with code {self._process.exitcode}{last}")
         return answer
 
     def printed(self) -> str:
@@ -93,7 +93,7 @@ class Answers:
 
 
 @contextmanager
-def asking(asked: Asked) -> Iterator[Answers]:
+def asking(asked: Asked) -> Iterator[RuntimeAnswers]:
     """Ask the runtime in a process that has ended when the block has, whatever it is doing then."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -104,7 +104,7 @@ def asking(asked: Asked) -> Iterator[Answers]:
         process.start()
         there.close()
         try:
-            yield Answers(process, here, printed)
+            yield RuntimeAnswers(process, here, printed)
             process.join(CLOSE_S)
         finally:
             if process.is_alive():
@@ -114,7 +114,7 @@ def asking(asked: Asked) -> Iterator[Answers]:
 
 
 def answer(asked: Asked, answers: Connection, printed: str) -> None:
-    """Answer what is asked, in a process of its own; the last answer is Listed, Arrived or Refused."""
+    """Answer what is asked, in a process of its own; the last answer is Listed, Downloaded or RuntimeRefused."""
     print_to(printed)
     end_with_parent()
     # A Ctrl-C reaches every process of the terminal; the one that asks decides what becomes of it.
@@ -132,9 +132,9 @@ def answer(asked: Asked, answers: Connection, printed: str) -> None:
         catalogue = manager.get_catalog()
         last = _listed(catalogue) if asked.download is None else _downloaded(catalogue, asked.download, answers)
     except ProviderError as error:
-        last = Refused(error.message)
+        last = RuntimeRefused(error.message)
     except FoundryLocalException as error:
-        last = Refused(plain(str(error)))
+        last = RuntimeRefused(plain(str(error)))
     except BrokenPipeError:
         return
     finally:
@@ -187,7 +187,7 @@ def _variant(model: Any, *, chosen: bool) -> Variant:
 def _downloaded(catalogue: Any, variant_id: str, answers: Connection) -> Answer:
     model = catalogue.get_model_variant(variant_id)
     if model is None:
-        return Refused(f"the catalogue has no {variant_id} any more")
+        return RuntimeRefused(f"the catalogue has no {variant_id} any more")
     answers.send(Grown(0.0))
     grown = 0.0
 
@@ -198,7 +198,7 @@ def _downloaded(catalogue: Any, variant_id: str, answers: Connection) -> Answer:
             answers.send(Grown(percent))
 
     model.download(tell)
-    return Arrived(Path(model.get_path()))
+    return Downloaded(Path(model.get_path()))
 
 
 _SOURCE = re.compile(r"^\S+\.(?:cc|cpp|h):\d+ .*?\) (?:const )?")

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli import main
-from bench.models.cache import cached, unfinished
+from bench.models.cache_folder import cached, unfinished
 from bench.models.catalogue import catalogue
 from bench.models.download import DownloadProgress, Patience, fetch
 from bench.providers.registry import FoundryRuntime

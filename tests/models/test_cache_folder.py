@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from bench.cli import main
 from bench.errors import UsageError
-from bench.models.cache import allocated_bytes, cached, check_writable, unfinished
+from bench.models.cache_folder import allocated_bytes, cached, check_writable, unfinished
 from bench.models.download import NoRoom, check_disk
 from bench.models.variant import Variant
 from bench.providers.registry import FoundryRuntime
