@@ -42,8 +42,5 @@ def catalogue(runtime: FoundryRuntime) -> tuple[Variant, ...]:
 
 def _unreachable(runtime: FoundryRuntime, reason: str) -> CatalogueUnreachable:
     there = len(cached(runtime.cache_folder))
-    return CatalogueUnreachable(
-        f"the catalogue {runtime.catalogue_url or PUBLIC} cannot be read ({reason}); check the network. "
-        f"Without it work: bench models list --cached ({there} in the cache), and models in a directory (path: in a "
-        "config)"
-    )
+    works = f"bench models list --cached ({there} in the cache), and models in a directory (path: in a config)"
+    return CatalogueUnreachable(runtime.catalogue_url or PUBLIC, reason, works)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from bench.models.download import DownloadProgress
 from bench.models.variant import Variant
+from bench.models.verify import Finding, Mark, VerifiedModel
 from bench.providers.model_directory import read_card
 from bench.report.format import NO_VALUE, day, duration, parameters, quantity, scale, whole, with_unit
 from bench.report.text import visible
@@ -130,3 +131,31 @@ def _pace(progress: DownloadProgress) -> str:
 def _text(text: str | None) -> Text:
     """Return what a catalogue says as plain text: it is not ours, and a terminal obeys some characters."""
     return Text(NO_VALUE if text is None else visible(text))
+
+
+MARKS: dict[Mark, str] = {"ok": "✓", "note": "!", "fail": "✗", "untried": "–"}
+COLOURS: dict[Mark, str] = {"ok": "green", "note": "yellow", "fail": "red", "untried": "dim"}
+
+
+def verified_table(verified: Sequence[VerifiedModel]) -> Table:
+    """Return the checklist of each model: a mark, what was found, and what to do next."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for label in ("model", "check"):
+        table.add_column(label, overflow="fold")
+    table.add_column("", no_wrap=True)
+    for label in ("found", "next"):
+        table.add_column(label, overflow="fold")
+    for model in verified:
+        for place, one in enumerate(model.findings):
+            mark = Text(MARKS[one.mark], style=COLOURS[one.mark])
+            name = "" if place else model.name
+            table.add_row(Text(visible(name)), one.check, mark, Text(found_words(one)), Text(visible(one.next)))
+        table.add_section()
+    return table
+
+
+def found_words(finding: Finding) -> str:
+    """Return what a finding says, with its amounts in the units that suit them."""
+    if not finding.amounts:
+        return visible(finding.found)
+    return finding.found.format(**{name: with_unit(*amount) for name, amount in finding.amounts.items()})
