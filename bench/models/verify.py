@@ -1,7 +1,7 @@
 """Whether the models of a config are ready for a run: each is looked for and asked, and nothing is measured."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -81,6 +81,9 @@ class Finding:
     amounts: Mapping[str, tuple[float, str]] = field(default_factory=dict)
 
 
+NOT_ASKED = Finding("answers", "untried", "not asked: see above")
+
+
 @dataclass(frozen=True)
 class VerifiedModel:
     """All findings of one model, in the order of the checklist."""
@@ -98,25 +101,37 @@ def verify(config: Config) -> Iterator[VerifiedModel]:
     """Look at each model of a config in its order. Nothing is downloaded, and no model stays in memory."""
     shelf = _Shelf(config)
     for model in config.models:
-        kind = kind_of(model)
-        before: list[Finding] = []
-        if isinstance(model, FoundryModel):
-            before = _on_disk(model, config, shelf)
         if isinstance(model, EndpointModel):
-            before = [_listed(model, config)]
-        if any(one.mark == "fail" and one.check != "listed" for one in before):
-            yield VerifiedModel(model.name, (*before, Finding("answers", "untried", "not asked: see above")))
-            continue
-        asked = _asked(model, config)
-        after = [_answers(asked)]
-        if asked.good:
-            before = [_served_all_the_same(one) for one in before]
-            after += [_streams(asked, streams=config.stream and kind.streams), _usage(asked)]
-        if isinstance(model, EndpointModel):
-            after.append(_parameters(model, config))
-        if asked.good:
-            after.append(_prompt_cache(asked))
-        yield VerifiedModel(model.name, (*before, *after))
+            key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
+            with client(model.address, key, config.timeouts.connect_s) as asking:
+                yield VerifiedModel(model.name, tuple(_of_endpoint(model, config, asking)))
+        else:
+            before = _on_disk(model, config, shelf) if isinstance(model, FoundryModel) else []
+            yield VerifiedModel(model.name, (*before, *_asked_after(before, model, config)))
+
+
+def _of_endpoint(model: EndpointModel, config: Config, asking: Any) -> list[Finding]:
+    listed, at = _listed(model, asking)
+    if listed.check == "endpoint":
+        return [listed, NOT_ASKED]
+    asked = _ask(model, config)
+    if asked.good and listed.mark == "fail":
+        # Some endpoints know more names than they list.
+        listed = Finding("listed", "note", listed.found, "it answers all the same")
+    findings = _findings(asked, streams=config.stream)
+    # What the endpoint refuses can be why it did not answer.
+    return [listed, *findings[:3], _parameters(model, at, config, asking), *findings[3:]]
+
+
+def _asked_after(before: Sequence[Finding], model: ModelSettings, config: Config) -> list[Finding]:
+    if any(one.mark == "fail" for one in before):
+        return [NOT_ASKED]
+    return _findings(_ask(model, config), streams=config.stream and kind_of(model).streams)
+
+
+def _findings(asked: "_Asked", *, streams: bool) -> list[Finding]:
+    answers = _answers(asked)
+    return [answers, _streams(asked, streams=streams), _usage(asked), _prompt_cache(asked)] if asked.good else [answers]
 
 
 class _Shelf:
@@ -148,7 +163,7 @@ def _on_disk(model: FoundryModel, config: Config, shelf: _Shelf) -> list[Finding
         try:
             check_directory(model.path)
         except ProviderError as error:
-            return [Finding("directory", "fail", error.message)]
+            return [_told("directory", error.message)]
         directory = Finding("directory", "ok", f"there is {model.path.name}")
         return [directory, _memory(footprint_bytes(model.path))]
     listed = shelf.listed()
@@ -204,33 +219,26 @@ def _memory(size_bytes: int) -> Finding:
     return Finding("memory", "ok", "{size} of weights, {free} are free", amounts=amounts)
 
 
-def _client(model: EndpointModel, config: Config) -> Any:
-    key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
-    return client(model.address, key, config.timeouts.connect_s)
-
-
-def _listed(model: EndpointModel, config: Config) -> Finding:
+def _listed(model: EndpointModel, asking: Any) -> tuple[Finding, str]:
+    """Return whether an endpoint lists a model, and the name by which it does."""
     import openai
 
+    name, where = model.model, model.address
     try:
-        with _client(model, config) as asking:
-            ids = [str(entry.id) for entry in asking.models.list()]
+        ids = [str(entry.id) for entry in asking.models.list()]
     except (openai.APIStatusError, ValueError, AttributeError, TypeError):
-        return Finding("listed", "note", f"{model.address} has no list of models", "the test chat decides")
+        return Finding("listed", "note", f"{where} has no list of models", "the test chat decides"), name
     except (openai.OpenAIError, OSError) as error:
-        return _told("endpoint", _said(error, model))
-    if model.model in ids:
-        return Finding("listed", "ok", f"{model.address} lists it")
-    near = nearest(model.model, ids) or ids[:3]
-    told = f"; nearest: {', '.join(near)}" if near else ", and nothing else either"
-    return Finding("listed", "fail", f"{model.address} does not list it{told}", "name one of the list in the config")
-
-
-def _served_all_the_same(finding: Finding) -> Finding:
-    """Return the finding of a list for a model that answered: some endpoints know more names than they list."""
-    if finding.check == "listed" and finding.mark == "fail":
-        return Finding("listed", "note", finding.found, "it answers all the same")
-    return finding
+        return _told("endpoint", _said(error, model)), name
+    if name in ids:
+        return Finding("listed", "ok", f"{where} lists it"), name
+    # A Foundry Local service lists the ids of variants.
+    variants = [one for one in ids if one.startswith(f"{name}-")]
+    if len(variants) == 1:
+        return Finding("listed", "ok", f"{where} lists it as {variants[0]}"), variants[0]
+    near = variants or nearest(name, ids) or ids[:3]
+    told = f"; nearest: {', '.join(near)}" if near else ", nor anything else"
+    return Finding("listed", "fail", f"{where} does not list it{told}", "name one of the list in the config"), name
 
 
 @dataclass
@@ -245,7 +253,7 @@ class _Asked:
         return bool(self.samples) and self.samples[0].failure is None
 
 
-def _asked(model: ModelSettings, config: Config) -> _Asked:
+def _ask(model: ModelSettings, config: Config) -> _Asked:
     # Prompts that nobody has asked before, in an earlier verification either.
     texts = [f"Note {os.urandom(4).hex()}. {TEST_CHAT}" for _ in range(1 + PAIRS)]
     limit = min(PAIR_TOKENS, config.generation.max_output_tokens)
@@ -355,7 +363,7 @@ LIMITS = ("max_tokens", "max_completion_tokens")
 """What an answer's length is called."""
 
 
-def _parameters(model: EndpointModel, config: Config) -> Finding:
+def _parameters(model: EndpointModel, at: str, config: Config, asking: Any) -> Finding:
     """Return which of the parameters that a run sends an endpoint refuses, each tried by itself."""
     tried: dict[str, dict[str, object]] = {
         "temperature": {"temperature": config.generation.temperature},
@@ -366,13 +374,12 @@ def _parameters(model: EndpointModel, config: Config) -> Finding:
     if config.stream:
         tried["stream_options"] = {"stream": True, "stream_options": {"include_usage": True}}
     try:
-        with _client(model, config) as asking:
-            limit = next((name for name in LIMITS if _taken(asking, model, {name: PROBE_TOKENS})), None)
-            if limit is None:
-                return Finding("parameters", "untried", "the endpoint refuses a request without any of them")
-            refused = [] if limit == LIMITS[0] else [LIMITS[0]]
-            bounded = {limit: PROBE_TOKENS}
-            refused += [name for name, given in tried.items() if not _taken(asking, model, bounded | given)]
+        limit = next((name for name in LIMITS if _taken(asking, model, at, {name: PROBE_TOKENS})), None)
+        if limit is None:
+            return Finding("parameters", "untried", "a request without any of them is refused as well")
+        refused = [] if limit == LIMITS[0] else [LIMITS[0]]
+        bounded = {limit: PROBE_TOKENS}
+        refused += [name for name, given in tried.items() if not _taken(asking, model, at, bounded | given)]
     except BenchError as error:
         return Finding("parameters", "untried", str(error))
     if not refused:
@@ -384,13 +391,13 @@ def _parameters(model: EndpointModel, config: Config) -> Finding:
     return Finding("parameters", "note", f"refuses {', '.join(refused)}", advice)
 
 
-def _taken(asking: Any, model: EndpointModel, given: Mapping[str, object]) -> bool:
+def _taken(asking: Any, model: EndpointModel, at: str, given: Mapping[str, object]) -> bool:
     """Return whether an endpoint takes a request with these parameters; raises BenchError where it fails otherwise."""
     import openai
 
     messages = [{"role": "user", "content": "Say yes."}]
     try:
-        answer = asking.chat.completions.create(model=model.model, messages=messages, **given)
+        answer = asking.chat.completions.create(model=at, messages=messages, **given)
         if given.get("stream"):
             for _ in answer:
                 pass

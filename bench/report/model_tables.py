@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -12,10 +13,13 @@ from rich.text import Text
 
 from bench.models.download import DownloadProgress
 from bench.models.variant import Variant
-from bench.models.verify import Finding, Mark, VerifiedModel
 from bench.providers.model_directory import read_card
 from bench.report.format import NO_VALUE, day, duration, parameters, quantity, scale, whole, with_unit
 from bench.report.text import visible
+
+if TYPE_CHECKING:
+    # It needs the runner, and a list of models does not.
+    from bench.models.verify import Finding, Mark, VerifiedModel
 
 PLAIN_EVERY_S = 5.0
 """How often a line is printed where the output is no terminal."""
@@ -133,11 +137,11 @@ def _text(text: str | None) -> Text:
     return Text(NO_VALUE if text is None else visible(text))
 
 
-MARKS: dict[Mark, str] = {"ok": "✓", "note": "!", "fail": "✗", "untried": "–"}
-COLOURS: dict[Mark, str] = {"ok": "green", "note": "yellow", "fail": "red", "untried": "dim"}
+MARKS: "dict[Mark, str]" = {"ok": "✓", "note": "!", "fail": "✗", "untried": "–"}
+COLOURS: "dict[Mark, str]" = {"ok": "green", "note": "yellow", "fail": "red", "untried": "dim"}
 
 
-def verified_table(verified: Sequence[VerifiedModel]) -> Table:
+def verified_table(verified: "Sequence[VerifiedModel]") -> Table:
     """Return the checklist of each model: a mark, what was found, and what to do next."""
     table = Table(box=box.SIMPLE_HEAD)
     for label in ("model", "check"):
@@ -154,7 +158,7 @@ def verified_table(verified: Sequence[VerifiedModel]) -> Table:
     return table
 
 
-def found_words(finding: Finding) -> str:
+def found_words(finding: "Finding") -> str:
     """Return what a finding says, with its amounts in the units that suit them."""
     if not finding.amounts:
         return visible(finding.found)
