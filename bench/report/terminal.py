@@ -21,7 +21,6 @@ from bench.metrics.load import LevelSummary, level_summaries
 from bench.metrics.registry import metric
 from bench.metrics.saturation import Knee, knee
 from bench.metrics.timing import NANOSECONDS_PER_SECOND
-from bench.models.build import Step
 from bench.providers.openai.endpoint import Transport
 from bench.report.format import count, duration, number, quantity, scale, whole
 from bench.runner.calibration.client_error import check, sustained
@@ -338,29 +337,6 @@ def _failures(summary: ModelSummary) -> list[str]:
             f"{summary.model.name}: {summary.failed_samples} failed samples, the first ({first.kind}): {first.message}"
         )
     return lines
-
-
-@contextmanager
-def steps(progress: TextIO) -> Iterator[Callable[[Step], None]]:
-    """Show the steps of a build while the block runs: a bar in a terminal, a line for each elsewhere."""
-    console = _console(progress, quiet=False)
-    shown = ""
-    with Progress(
-        _Cut("{task.description}", markup=False, table_column=Column()),
-        BarColumn(bar_width=16),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("", total=None)
-
-        def update(step: Step) -> None:
-            nonlocal shown
-            if shown != (shown := f"{step.part}: {step.doing}") and not console.is_terminal:
-                console.print(Text(shown))
-            bar.update(task, description=shown, total=None if step.share is None else 1.0, completed=step.share)
-
-        yield update
 
 
 CALIBRATION_COLUMNS = (

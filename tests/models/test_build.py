@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from bench.cli import main
 from bench.errors import UsageError
-from bench.models.build import Step, build
+from bench.models.build import BuildStep, build
 from bench.models.checkpoint import ARCHITECTURES, GGUF_ARCHITECTURES
 from bench.providers.model_directory import read_card
 from tests.gguf_files import write_gguf
@@ -29,7 +29,7 @@ def refused(*arguments: object) -> str:
     assert (done.exit_code, done.stdout) == (2, ""), done.output
     last = done.stderr.splitlines()[-1]
     assert last.startswith("bench: ")
-    return last.removeprefix("bench: ")
+    return last.removeprefix("bench: ").replace("\N{NO-BREAK SPACE}", " ")
 
 
 def left(folder: Path) -> list[str]:
@@ -136,14 +136,14 @@ def test_a_hugging_face_directory_is_built_from_as_it_lies(stubs: Path, tmp_path
 
 
 def test_the_share_of_a_step_that_is_done_is_told(stubs: Path, tmp_path: Path) -> None:
-    steps: list[Step] = []
+    steps: list[BuildStep] = []
 
     build(str(write_gguf(tmp_path / "tiny.gguf")), tmp_path / "made", ["int4"], steps.append)
 
-    assert Step("expanding", "reading the weights", 0.5) in steps
+    assert BuildStep("expanding", "reading the weights", 0.5) in steps
     # The first of the two layers that the file's header tells of.
-    assert Step("int4", "reading the layers", 0.0) in steps
-    assert Step("int4", "writing the model", 0.25) in steps
+    assert BuildStep("int4", "reading the layers", 0.0) in steps
+    assert BuildStep("int4", "writing the model", 0.25) in steps
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_the_share_of_a_step_that_is_done_is_told(stubs: Path, tmp_path: Path) -
     [
         ("fails", "the model builder failed: NotImplementedError: the model has a layer that nobody knows"),
         ("memory", "the process was out of memory; to build takes some fifteen bytes for each weight"),
-        ("full", "the disk is full ("),
+        ("full", "the disk is full; nothing of it was kept; make room, or name a folder on another disk with -o"),
     ],
 )
 def test_a_build_that_fails_keeps_what_is_whole_and_nothing_else(
@@ -183,8 +183,8 @@ def test_a_build_that_is_interrupted_leaves_no_process_and_no_file(
     monkeypatch.setenv("STUB_PID", str(tmp_path / "pid"))
     out = tmp_path / "made"
 
-    def interrupt(step: Step) -> None:
-        if step == Step("int4", "reading the layers", 0.5):
+    def interrupt(step: BuildStep) -> None:
+        if step == BuildStep("int4", "reading the layers", 0.5):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -211,9 +211,11 @@ def test_too_little_room_is_told_before_anything_is_made(stubs: Path, tmp_path: 
 
     told = refused(source, "-o", out)
 
-    # 5.1 bytes for each weight.
-    assert f"{int(2**50 * 5.1) // 10**6:,} MB; make room, name another disk with -o" in told
-    assert told.startswith(f"{out}: the disk has ")
+    # 5.1 bytes for each weight are 5.74e15.
+    assert told.startswith(f"{out}: up to 5,740,000 GB are needed, ")
+    assert told.endswith(
+        " are free; make room, name a folder on another disk with -o, or build one precision at a time"
+    )
     assert not out.exists()
 
 
