@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -261,6 +262,8 @@ def _folder(path: Path) -> Path:
 def _workplace(output: Path) -> Iterator[Path]:
     """Yield a folder on the disk of `output`, gone at the end with all that is in it; so is an `output` left empty."""
     new = not output.exists()
+    # What ends a job or a service ends a build as Ctrl-C does.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=output, ignore_cleanup_errors=True) as work:
@@ -272,5 +275,6 @@ def _workplace(output: Path) -> Iterator[Path]:
             ) from error
         raise UsageError(f"{output}: cannot be written: {error.strerror or error}") from error
     finally:
+        signal.signal(signal.SIGTERM, before)
         if new and output.is_dir() and not any(output.iterdir()):
             output.rmdir()

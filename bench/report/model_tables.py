@@ -134,8 +134,9 @@ def building(console: Console) -> Iterator[Callable[[BuildStep], None]]:
             nonlocal shown
             if shown != (shown := visible(f"{step.part}: {step.doing}")) and not console.is_terminal:
                 console.print(Text(shown), soft_wrap=True)
-            # Where no share is known the bar only tells that something goes on.
-            bar.update(task, description=shown, total=None if step.share is None else 1, completed=step.share)
+            # Where no share is known the bar only tells that something goes on; update() cannot say so.
+            bar.tasks[0].total = None if step.share is None else 1
+            bar.update(task, description=shown, completed=step.share or 0)
 
         yield show
 

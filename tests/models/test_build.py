@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -176,8 +177,9 @@ def test_a_builder_that_makes_nothing_is_told_and_leaves_no_folder(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_build_that_is_interrupted_leaves_no_process_and_no_file(
-    stubs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stubs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     monkeypatch.setenv("STUB_PLAN", json.dumps({"int4": "waits"}))
     monkeypatch.setenv("STUB_PID", str(tmp_path / "pid"))
@@ -185,12 +187,13 @@ def test_a_build_that_is_interrupted_leaves_no_process_and_no_file(
 
     def interrupt(step: BuildStep) -> None:
         if step == BuildStep("int4", "reading the layers", 0.5):
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
 
     with pytest.raises(KeyboardInterrupt):
         build(str(write_checkpoint(tmp_path / "tiny")), out, ["int4"], interrupt)
 
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert not out.exists()
 
 
