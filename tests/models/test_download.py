@@ -1,6 +1,7 @@
 """How a download goes on where it stalls or breaks off, and what is said of its pace."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -8,7 +9,10 @@ import pytest
 
 from bench.cli import main
 from bench.errors import UsageError
-from bench.models.download import BrokenOff, DownloadProgress, Pace, Patience, persist
+from bench.models.download import BrokenOff, DownloadProgress, Pace, Patience, fetch, persist
+from bench.models.runtime_process import RuntimeRefused, plain
+from bench.models.variant import Variant
+from bench.providers.registry import FoundryRuntime
 
 PATIENCE = Patience(retries=3, first_pause_s=2.0, longest_pause_s=5.0)
 
@@ -49,6 +53,55 @@ def test_in_the_end_it_is_given_up_and_what_came_is_kept() -> None:
     assert str(given_up.value) == (
         "tiny-cpu:1: the download stalled at 43 %, and 3 retries brought nothing more; what came is kept, and the same "
         "command goes on with it: try again at a quieter hour"
+    )
+
+
+class Said:
+    """A runtime that refuses a download, in the runtime's own words."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def next(self, within_s: float) -> RuntimeRefused:
+        return RuntimeRefused(plain(self._reason))
+
+    def printed(self) -> str:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        (
+            "file_writer.cc:76 void fl::FileWriter::WriteAt(int64_t, const uint8_t*, size_t) FileWriter pwrite failed "
+            "at offset 4194304 (errno 28)",
+            "cache: the disk is full; make room (bench models remove), and the same command goes on with what came of "
+            "tiny-cpu:1",
+        ),
+        (
+            "filesystem error: cannot create directories: Read-only file system [cache/Own/tiny-cpu-1]",
+            "cache: the cache cannot be written (filesystem error: cannot create directories: Read-only file system "
+            "[cache/Own/tiny-cpu-1]); have it made writable, or name another one with --cache-dir",
+        ),
+    ],
+)
+def test_what_no_retry_helps_against_is_not_retried(monkeypatch: pytest.MonkeyPatch, reason: str, message: str) -> None:
+    monkeypatch.setattr("bench.models.download.asking", lambda asked: nullcontext(Said(reason)))
+
+    with pytest.raises(UsageError) as refused:
+        fetch(FoundryRuntime(cache_dir=Path("cache")), Variant("tiny", "tiny-cpu:1"), PATIENCE, lambda told: None)
+
+    assert str(refused.value) == message
+
+
+def test_a_reason_of_the_runtime_is_told_without_the_place_in_its_source() -> None:
+    assert (
+        plain(
+            "http_client.cc:304 std::string fl::http::RetryWithBackoff(const std::function<RetryAttempt()>&, const "
+            "std::function<void(std::chrono::duration<long int, std::ratio<1, 1000> >)>&) operation failed after 4 "
+            "attempts: transport failure: transport error: Could not connect to server"
+        )
+        == "Could not connect to server"
     )
 
 

@@ -13,9 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli import main
+from bench.errors import UsageError
 from bench.models.cache_folder import cached, unfinished
 from bench.models.catalogue import catalogue
 from bench.models.download import DownloadProgress, Patience, fetch
+from bench.models.variant import Variant
 from bench.providers.registry import FoundryRuntime
 from tests.foundry_catalogue import ALIAS, VARIANT, entry
 from tests.foundry_downloads import Downloads, downloads
@@ -86,6 +88,22 @@ def test_a_download_that_stalls_is_stopped_and_gone_on_with(served: Downloads, t
     assert sorted(served.fetched) == sorted([*served.files, WEIGHTS])
     assert [one.directory for one in cached(tmp_path)] == [directory]
     assert unfinished(tmp_path) == ()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the lock is taken as POSIX has it")
+def test_a_download_that_another_process_makes_is_waited_for_by_the_user(served: Downloads, tmp_path: Path) -> None:
+    import fcntl
+
+    folder = tmp_path / "Benchledger" / "tiny-generic-cpu-1"
+    folder.mkdir(parents=True)
+    runtime = FoundryRuntime(catalogue_url=served.url, cache_dir=tmp_path)
+
+    with (folder / ".download.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UsageError) as busy:
+            fetch(runtime, Variant(ALIAS, VARIANT), Patience(stall_s=2.0), lambda told: None)
+
+    assert str(busy.value) == f"{VARIANT} is being downloaded by another process: wait until that one has ended"
 
 
 @pytest.mark.slow
