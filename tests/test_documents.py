@@ -22,6 +22,7 @@ from bench.config.settings import (
     Timeouts,
 )
 from bench.metrics.client_error import TIMES_THE_ERROR
+from bench.models.build import BYTES_PER_WEIGHT, EXPANDED_BYTES_PER_WEIGHT
 from bench.models.download import WINDOW_S, Patience
 from bench.models.verify import AGAIN, PAIRS
 from bench.quality.checks.language import FEWEST_HITS, FEWEST_WORDS
@@ -85,6 +86,9 @@ WRITTEN = (
     ("docs/judging.md", "over them) is below {} is flagged", STATED),
     ("docs/judging.md", "Above {} agreement is called substantial", STATED),
     ("docs/measuring.md", "smaller than {} times the error", form.in_words(TIMES_THE_ERROR)),
+    ("docs/models.md", "up to {} bytes for each weight", joined([f"{size:g}" for size in BYTES_PER_WEIGHT.values()])),
+    ("docs/models.md", "and {} more while a GGUF", EXPANDED_BYTES_PER_WEIGHT),
+    ("docs/models.md", "--precision {}`", ",".join(BYTES_PER_WEIGHT)),
     ("docs/prompt-sets.md", "a sentence of {} words or more", form.in_words(SENTENCE_WORDS)),
     ("docs/prompt-sets.md", "than `most` ({}) of whose runs", MOST_REPEATED),
     ("docs/prompt-sets.md", "of whose runs of {} words", form.in_words(RUN_WORDS)),
