@@ -23,9 +23,8 @@ from bench.config.settings import (
 )
 from bench.metrics.client_error import TIMES_THE_ERROR
 from bench.quality.checks.language import FEWEST_HITS, FEWEST_WORDS
-from bench.quality.checks.text import MOST_REPEATED, RUN_WORDS, SENTENCE_WORDS
-from bench.quality.judge.judging import FAILURES_IN_A_ROW
-from bench.quality.judge.questions import KEPT_CHARACTERS, READ_CHARACTERS
+from bench.quality.checks.wording import MOST_REPEATED, RUN_WORDS, SENTENCE_WORDS
+from bench.quality.judge.judging import FAILURES_IN_A_ROW, KEPT_CHARACTERS, READ_CHARACTERS
 from bench.report import format as form
 from bench.report.terminal import STREAMS
 from bench.report.text import joined

@@ -98,6 +98,19 @@ class Table:
     notes: tuple[Footnote, ...]
 
 
+@dataclass(frozen=True)
+class TablePage:
+    """A table and the sentence above it; before the first run `table` is None, and the page says how to make one.
+
+    `intervals` says that the table has intervals and ranks in small type, which a line below it then explains.
+    `table.md.j2` shows it: such a page needs no template of its own.
+    """
+
+    sentence: str
+    table: Table | None
+    intervals: bool = False
+
+
 def table(label: str, columns: Sequence[Column]) -> Table:
     """Put columns side by side, and letter their footnotes in the order of reading; equal notes share a letter.
 

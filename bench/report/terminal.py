@@ -23,7 +23,7 @@ from bench.metrics.saturation import Knee, knee
 from bench.metrics.timing import NANOSECONDS_PER_SECOND
 from bench.providers.openai.endpoint import Transport
 from bench.report.format import count, duration, number, quantity, scale, whole
-from bench.runner.calibration.client_error import check, sustained
+from bench.runner.calibration.client_check import check, sustained
 from bench.runner.messages import Underway
 from bench.runner.run import RunProgress as Standing
 from bench.schema.prompts import PromptSetRecord

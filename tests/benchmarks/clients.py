@@ -24,7 +24,7 @@ import openai
 
 from bench.providers.openai.endpoint import Transport
 from bench.report.terminal import quantile_s
-from bench.runner.calibration.client_error import (
+from bench.runner.calibration.client_check import (
     Ask,
     CalibrationRequest,
     Reference,

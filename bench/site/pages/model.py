@@ -20,6 +20,7 @@ from bench.report.tables import (
     Column,
     Kind,
     Table,
+    TablePage,
     count_column,
     name_column,
     number_column,
@@ -42,7 +43,6 @@ from bench.site.sections.load_levels import UnderLoad, under_load
 from bench.site.sections.outlier_tables import Unlike, unlike_of_model
 from bench.site.sections.repeats import Repeats, model_repeats
 from bench.site.sections.reviewed_runs import EarlierReview, RaterNote, earlier_review, rater_notes
-from bench.site.sections.table_page import TablePage
 from bench.site.urls import metric_page, model_page, prompt_page, run_page
 from bench.stats.distribution import VALUES_NEEDED
 
