@@ -21,7 +21,7 @@ from bench.schema.result import Result
 from bench.schema.sample import Sample
 from bench.stats.bootstrap import RequestValues
 
-Item = TypeVar("Item")
+Element = TypeVar("Element")
 
 LOADS = "loads"
 """Stands for the prompt where a model was loaded and not asked."""
@@ -169,7 +169,7 @@ def part(result: Result, model: ModelRun, stratum: Stratum) -> LevelSummary | Ce
     return next((summarise_cell(cell) for cell in cells), None)
 
 
-def in_stretches(items: Sequence[Item]) -> list[Sequence[Item]]:
+def in_stretches(items: Sequence[Element]) -> list[Sequence[Element]]:
     """Cut what came one after the other into STRETCHES parts, as near to equal as can be."""
     edges = [len(items) * place // STRETCHES for place in range(STRETCHES + 1)]
     return [items[start:end] for start, end in pairwise(edges)]

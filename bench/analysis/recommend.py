@@ -21,10 +21,10 @@ a difference must be to be one by default."""
 EXACT: Final = ("footprint_bytes",)
 """Metrics that are facts and not measurements: they need neither interval nor margin."""
 
-Verdict = Literal["meets", "may", "fails"]
+LimitVerdict = Literal["meets", "may", "fails"]
 Use = Literal["commercial", "commercial-conditions"]
 
-LICENCE_USES: dict[Use, dict[LicenceClass, Verdict]] = {
+LICENCE_USES: dict[Use, dict[LicenceClass, LimitVerdict]] = {
     "commercial": {"yes": "meets", "conditions": "may", "unknown": "may", "no": "fails"},
     "commercial-conditions": {"yes": "meets", "conditions": "meets", "unknown": "may", "no": "fails"},
 }
@@ -56,7 +56,7 @@ class LimitFinding:
     """How one model stands to one limit; `estimate` is None for the licence, `why` says what decided."""
 
     what: str
-    verdict: Verdict
+    verdict: LimitVerdict
     estimate: Estimate | None
     why: str | None
 
@@ -72,7 +72,7 @@ class Choice:
     result: Result
     model: ModelRun
     findings: tuple[LimitFinding, ...]
-    verdict: Verdict
+    verdict: LimitVerdict
     preferred: float | None
     on_front: bool
 
@@ -171,7 +171,7 @@ def _finding(result: Result, model: ModelRun, limit: Limit, seed: int) -> LimitF
         low, high, bound = -high, -low, -limit.bound
     else:
         bound = limit.bound
-    verdict: Verdict = "meets" if high <= bound else "fails" if low > bound else "may"
+    verdict: LimitVerdict = "meets" if high <= bound else "fails" if low > bound else "may"
     return LimitFinding(limit.metric_id, verdict, found, why)
 
 
@@ -180,7 +180,7 @@ def _licence(model: ModelRun, use: Use) -> LimitFinding:
     return LimitFinding("licence", LICENCE_USES[use][licence.use], None, licence.why)
 
 
-def _worst(findings: Sequence[LimitFinding]) -> Verdict:
+def _worst(findings: Sequence[LimitFinding]) -> LimitVerdict:
     verdicts = {finding.verdict for finding in findings}
     return "fails" if "fails" in verdicts else "may" if "may" in verdicts else "meets"
 

@@ -7,13 +7,13 @@ from typing import Literal
 from markupsafe import Markup
 
 from bench.analysis.intervals import Interval
+from bench.metrics.registry import Better
 from bench.report import format as form
 from bench.report.palette import Mark
 
-Kind = Literal["value", "none", "few", "failed", "skipped", "absent", "coarse"]
-Better = Literal["lower", "higher"]
+CellKind = Literal["value", "none", "few", "failed", "skipped", "absent", "coarse"]
 
-WORDS: dict[Kind, str] = {
+WORDS: dict[CellKind, str] = {
     "none": "not measured",
     "few": "too few",
     "failed": "failed",
@@ -34,7 +34,7 @@ class CellValue:
     """
 
     value: float | None
-    kind: Kind = "value"
+    kind: CellKind = "value"
     why: str = ""
     small: str = ""
     unit: str = ""
@@ -55,7 +55,7 @@ class Cell:
     interval: str = ""
     interval_note: str = ""
     interval_letter: str = ""
-    kind: Kind = "value"
+    kind: CellKind = "value"
     best: bool = False
     href: str = ""
     note: str = ""

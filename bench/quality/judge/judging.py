@@ -513,13 +513,13 @@ def judge(
     left = tuple(question for question in asked if question.key not in done)
     if left:
         unread = sum(done.get(question.key, False) for question in asked)
-        session = _Session(reviewed, asking, path, left, len(asked), unread, known, on_progress, now, now())
+        session = _Judging(reviewed, asking, path, left, len(asked), unread, known, on_progress, now, now())
         session.run()
     return JudgedRun(path, load_judgement(path), len(left))
 
 
 @dataclass
-class _Session:
+class _Judging:
     """The asking of what is left, and the file that it is written to."""
 
     reviewed: Reviewed
