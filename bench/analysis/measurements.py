@@ -14,7 +14,6 @@ from bench.metrics.lengths import CellSummary, summarise_cell
 from bench.metrics.load import LevelKey, LevelSummary, level_key
 from bench.metrics.registry import Metric, StratumKind, on_schedule, split_metric_id
 from bench.metrics.sample_arrays import SampleArrays, SampleValues
-from bench.metrics.scores import prompt_scores
 from bench.metrics.timing import NANOSECONDS_PER_SECOND, loads_s, run_throughput, sample_arrays
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -137,8 +136,8 @@ def measure(result: Result, model: ModelRun, stratum: Stratum, metric_id: str) -
         return Measurement(metric, statistic, "requests", _requests(result, model, metric))
     if metric.id == "throughput_tokens_per_s":
         return Measurement(metric, "mean", "requests", _rates(result, model))
-    if metric.id == "score":
-        scores = prompt_scores(result, model).items()
+    if metric.of_prompts is not None:
+        scores = metric.of_prompts(result, model).items()
         known: dict[str, tuple[RequestValues, ...]] = {
             prompt: (_one(score),) for prompt, score in scores if score is not None
         }
