@@ -158,7 +158,9 @@ def _read(header: "_Header") -> Gguf:
         raise header.wrong("is no GGUF file: it does not begin with 'GGUF'")
     version = header.number("<I")
     if version not in VERSIONS:
-        raise header.wrong(f"has GGUF version {version:,}; versions {VERSIONS[0]} and {VERSIONS[1]}, little-endian, can be read")
+        raise header.wrong(
+            f"has GGUF version {version:,}; versions {VERSIONS[0]} and {VERSIONS[1]}, little-endian, can be read"
+        )
     tensors, values = header.number("<Q"), header.number("<Q")
     said: dict[str, object] = {}
     for _ in range(values):
@@ -187,9 +189,7 @@ def _read(header: "_Header") -> Gguf:
         layers=_whole(said.get(f"{architecture}.block_count"), MOST_EXACT),
         parts=parts,
         has_tokenizer="tokenizer.ggml.tokens" in said,
-        has_chat_template=any(
-            _text(value) for key, value in said.items() if key.startswith("tokenizer.chat_template")
-        ),
+        has_chat_template=any(_text(value) for key, value in said.items() if key.startswith("tokenizer.chat_template")),
     )
 
 
