@@ -8,6 +8,7 @@ import click
 from bench import __version__
 from bench.commands.compare import ab, compare
 from bench.commands.ledger import check, export, schema
+from bench.commands.models import models
 from bench.commands.options import CONTEXT
 from bench.commands.prompts import prompts
 from bench.commands.recommend import recommend
@@ -43,5 +44,20 @@ def main() -> None:
     """
 
 
-for command in (run, calibrate, judge, annotate, recommend, compare, ab, prompts, site, serve, check, export, schema):
+for command in (
+    run,
+    calibrate,
+    judge,
+    annotate,
+    recommend,
+    compare,
+    ab,
+    prompts,
+    models,
+    site,
+    serve,
+    check,
+    export,
+    schema,
+):
     main.add_command(command)

@@ -57,6 +57,15 @@ class ResultError(UsageError):
         super().__init__(f"{path}: {reason}")
 
 
+class GgufError(UsageError):
+    """A GGUF file that cannot be read, with its path and the reason."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path = str(path)
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
+
+
 class EmptyLedger(UsageError):
     """There is no result to work on."""
 

@@ -82,41 +82,50 @@ class Candidates:
     """What can be chosen from: the newest run of each model, by model name.
 
     `prompts` is the id of the prompt set that all of them answered. `left_out` names the other models that have
-    answered on the machine, with the ids of the prompt sets of their runs.
+    answered on the machine, with the ids of the prompt sets of their runs. `instruments` names the test instruments
+    that were left out for being that.
     """
 
     entries: tuple[tuple[Result, ModelRun], ...]
     prompts: str
     left_out: dict[str, tuple[str, ...]]
+    instruments: tuple[str, ...]
 
 
-def candidates(results: Iterable[Result], machine: str, prompts: str | None = None) -> Candidates:
+def candidates(
+    results: Iterable[Result], machine: str, prompts: str | None = None, *, instruments: bool = False
+) -> Candidates:
     """Return the newest run of each model on a machine that compares with the newest run there.
 
     That is the newest run of the prompt set of this id, or of any without one; runs with other prompts or generation
-    parameters do not compare. Runs in turns with another config only count where there is no other run. Raises
-    ValueError where there is no run at all.
+    parameters do not compare. Runs in turns with another config, and those of test instruments alone, only count where
+    there is no other run. Test instruments are candidates only where `instruments` asks for them. Raises ValueError
+    where there is no run at all.
     """
     here = [result for result in oldest_first(results) if result.machine.name == machine]
     asked = [result for result in here if prompts in (None, result.prompt_set.id)]
     if not asked:
         raise ValueError(f"no run on {machine} has the prompt set {prompts}")
     alone = [result for result in asked if result.run.pairing is None] or asked
+    if not instruments:
+        alone = [one for one in alone if not all(model.instrument for model in one.models)] or alone
     found = {
         model.name: (result, model)
         for result in alone
         for model in result.models
         if good_samples(model) and _conditions(result, model) == _conditions(alone[-1], model)
     }
+    left = {name for name, (_, model) in found.items() if model.instrument and not instruments}
     others: dict[str, dict[str, None]] = {}
     for result in here:
         for model in result.models:
             if good_samples(model) and model.name not in found:
                 others.setdefault(model.name, {})[result.prompt_set.id] = None
     return Candidates(
-        entries=tuple(found[name] for name in sorted(found)),
+        entries=tuple(found[name] for name in sorted(found.keys() - left)),
         prompts=alone[-1].prompt_set.id,
         left_out={name: tuple(others[name]) for name in sorted(others)},
+        instruments=tuple(sorted(left)),
     )
 
 

@@ -30,7 +30,8 @@ class CellValue:
     What is 'absent' cannot be, as a connection to a model in the same process. A 'coarse' value is there,
     but too small for the client to be told apart: it is never the best. `small` is a word that belongs to the value
     wherever it is shown, `unit` its base unit. `interval_why` says what its interval is about,
-    or why there is none. `rank` is the value's rank, where values are ranked.
+    or why there is none. `rank` is the value's rank, where values are ranked. What is not `eligible`, as a test
+    instrument's, is never the best.
     """
 
     value: float | None
@@ -41,6 +42,7 @@ class CellValue:
     interval: Interval | None = None
     interval_why: str = ""
     rank: int | None = None
+    eligible: bool = True
 
 
 @dataclass(frozen=True)
@@ -199,14 +201,17 @@ def count_column(label: str, values: Sequence[int], unit: str = "") -> Column:
 
 def _best(measured: Sequence[CellValue], better: Better | None, scale: form.Scale) -> list[bool]:
     """Return which values are the best; none where there are fewer than two, or where all of them are."""
-    values = [one.value for one in measured if one.value is not None and one.kind == "value"]
+    compared = [one.kind == "value" and one.eligible for one in measured]
+    known = [one for one, is_compared in zip(measured, compared, strict=True) if is_compared and one.value is not None]
+    values = [one.value for one in known if one.value is not None]
     if better is None or len(values) < 2 or min(values) == max(values):
         return [False] * len(measured)
-    ranks = {one.rank for one in measured if one.value is not None and one.kind == "value"}
+    ranks = {one.rank for one in known}
     if ranks != {None}:
-        return [one.kind == "value" and one.rank == 1 and ranks != {1} for one in measured]
+        best_ranks = [one.rank == 1 and ranks != {1} for one in measured]
+        return [there and first for there, first in zip(compared, best_ranks, strict=True)]
     best = form.quantity(min(values) if better == "lower" else max(values), scale)
-    return [one.kind == "value" and form.quantity(one.value, scale) == best for one in measured]
+    return [there and form.quantity(one.value, scale) == best for one, there in zip(measured, compared, strict=True)]
 
 
 def _letter(position: int) -> str:

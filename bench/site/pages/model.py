@@ -607,6 +607,7 @@ def _facts(summary: ModelSummary) -> tuple[Fact, ...]:
             why.get("footprint_bytes"),
         ),
         Fact("Capabilities", ", ".join(model.capabilities) or "none declared"),
+        *([Fact("Made from", model.origin)] if model.origin is not None else []),
     ]
     return tuple(facts)
 

@@ -251,6 +251,8 @@ def _facet_state(one: ModelSummary, prompt: PromptRecord, facet: FacetRecord, gr
 
 def _sentence(board: Board, ranks: Sequence[Ranked]) -> str:
     scored = [one for one in ranks if one.rank is not None]
+    if not scored and any(one.score is not None for one in board.answering):
+        return f"All models here are test instruments: none of them is called the best.{_unanswered(board)}"
     if not scored:
         return "No answer has a score: the prompts have no rubric, or no model answered."
     best = [one for one in scored if one.rank == 1]
