@@ -1,9 +1,8 @@
-"""The command that chooses: recommend; with quantities as people type them (2GiB, 500MB, 1s, 250ms, 30/s)."""
+"""The command that chooses: recommend."""
 
 import json
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
@@ -11,52 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.options import CONTEXT, results_option
+from bench.commands.options import CONTEXT, DURATION, MEMORY, NUMBER, results_option
 from bench.errors import EmptyLedger, UsageError
 from bench.schema.model_run import INSTRUMENT
-
-BYTES: Final = {
-    "B": 1.0,
-    "kB": 1e3,
-    "KB": 1e3,
-    "MB": 1e6,
-    "GB": 1e9,
-    "TB": 1e12,
-    "KiB": 2.0**10,
-    "MiB": 2.0**20,
-    "GiB": 2.0**30,
-    "TiB": 2.0**40,
-}
-SECONDS: Final = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
-PLAIN: Final = {"": 1.0}
-
-_QUANTITY = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*([A-Za-zµ]*)\s*$")
-
-
-class Quantity(click.ParamType[float]):
-    """A number with one of these units, as a float in the base unit."""
-
-    def __init__(self, name: str, units: dict[str, float], example: str) -> None:
-        self.name = name
-        self._units = units
-        self._example = example
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the quantity in its base unit; a mistake says which units there are."""
-        if isinstance(value, float):
-            return value
-        match = _QUANTITY.match(value)
-        if match is None or match[2] not in self._units:
-            units = ", ".join(unit for unit in self._units if unit)
-            wanted = f"a number with one of the units {units}" if units else "a number"
-            self.fail(f"must be {wanted}, such as {self._example}; found {value!r}", param, ctx)
-        return float(match[1]) * self._units[match[2]]
-
-
-MEMORY: Final = Quantity("size", BYTES, "2GiB")
-DURATION: Final = Quantity("time", SECONDS, "250ms")
-NUMBER: Final = Quantity("number", PLAIN, "3.5")
-
 
 if TYPE_CHECKING:
     from bench.analysis.recommend import Candidates, Use
