@@ -1,24 +1,35 @@
 """The public path of a model on loopback: a catalogue, the registry that names a storage, and the storage itself.
 
 The runtime asks the registry over TLS alone, at a host of its own: it gets there through a proxy, which is this server,
-and trusts the certificate in fixtures/loopback.pem, which is good for nothing else.
+and trusts a certificate that is made for it.
 """
 
 import json
 import re
 import socketserver
 import ssl
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
+from tests.fault_server import certificate
 from tests.foundry_catalogue import entry
 
-CERTIFICATE = Path(__file__).parent / "fixtures" / "loopback.pem"
+
+@cache
+def registry_certificate() -> Path:
+    """Return the certificate of the registry's host with its key, made once; skips the test where it cannot be."""
+    made = certificate(Path(tempfile.mkdtemp(prefix="registry-")), "DNS:*.api.azureml.ms")
+    return made or pytest.skip("there is no openssl to make a certificate with")
+
 
 DATED = {"ETag": '"0x8D"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
 STORED = {
@@ -57,7 +68,7 @@ class Downloads:
     @property
     def environment(self) -> dict[str, str]:
         """What the runtime must find in its environment to come here."""
-        return {"https_proxy": f"http://127.0.0.1:{self.port}", "SSL_CERT_FILE": str(CERTIFICATE)}
+        return {"https_proxy": f"http://127.0.0.1:{self.port}", "SSL_CERT_FILE": str(registry_certificate())}
 
 
 @contextmanager
@@ -103,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200, "Connection established")
         self.end_headers()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(CERTIFICATE)
+        context.load_cert_chain(registry_certificate())
         self.connection = context.wrap_socket(self.connection, server_side=True)
         self.rfile = self.connection.makefile("rb", -1)
         self.wfile = socketserver._SocketWriter(self.connection)  # type: ignore[attr-defined]

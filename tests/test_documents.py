@@ -26,9 +26,8 @@ from bench.models.build import BYTES_PER_WEIGHT, EXPANDED_BYTES_PER_WEIGHT
 from bench.models.download import WINDOW_S, Patience
 from bench.models.verify import AGAIN, PAIRS
 from bench.quality.checks.language import FEWEST_HITS, FEWEST_WORDS
-from bench.quality.checks.text import MOST_REPEATED, RUN_WORDS, SENTENCE_WORDS
-from bench.quality.judge.judging import FAILURES_IN_A_ROW
-from bench.quality.judge.questions import KEPT_CHARACTERS, READ_CHARACTERS
+from bench.quality.checks.wording import MOST_REPEATED, RUN_WORDS, SENTENCE_WORDS
+from bench.quality.judge.judging import FAILURES_IN_A_ROW, KEPT_CHARACTERS, READ_CHARACTERS
 from bench.report import format as form
 from bench.report.terminal import STREAMS
 from bench.report.text import joined

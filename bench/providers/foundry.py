@@ -16,7 +16,7 @@ from foundry_local_sdk.items import TextItemType
 from foundry_local_sdk.logging_helper import LogLevel
 
 from bench.errors import DeviceMissing, ProviderError
-from bench.providers.model_directory import check_directory, footprint_bytes, read_card
+from bench.providers.model_directory import Card, check_directory, footprint_bytes, read_card
 from bench.providers.openai.failures import Stage, late
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request, failed
 from bench.providers.registry import APP_NAME, FoundryModel, FoundryRuntime
@@ -198,6 +198,8 @@ class FoundryProvider:
             or ("CPUExecutionProvider" if local else None),
             prompt_cache="cold",
             prompt_cache_by=OWN_SESSION,
+            instrument=card.instrument,
+            origin=_origin(card),
             parameters=card.parameters,
             precision=card.precision,
             licence=info.license or card.licence,
@@ -358,6 +360,15 @@ def _variant_for(model: Any, device: str) -> Any:
         if runtime is not None and runtime.device_type is not None and runtime.device_type.value == device:
             return variant
     raise DeviceMissing(f"{model.alias!r} has no variant for the {device} on this machine")
+
+
+def _origin(card: Card) -> str | None:
+    """Return what a model was made from, and the checksum of its largest part, as its card says."""
+    source = card.source
+    if source is None:
+        return None
+    checksums = ", ".join(f"{name} sha256 {digest}" for name, digest in source.sha256.items())
+    return f"{source.name} ({source.form})" + (f", {checksums}" if checksums else "")
 
 
 def _versions() -> dict[str, str]:
