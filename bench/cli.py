@@ -15,6 +15,7 @@ from bench.commands.recommend import recommend
 from bench.commands.review import annotate, judge
 from bench.commands.run import calibrate, run
 from bench.commands.site import serve, site
+from bench.commands.verify import verify
 from bench.errors import BenchError
 
 
@@ -54,6 +55,7 @@ for command in (
     ab,
     prompts,
     models,
+    verify,
     site,
     serve,
     check,

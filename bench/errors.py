@@ -70,6 +70,14 @@ class EmptyLedger(UsageError):
     """There is no result to work on."""
 
 
+class CatalogueUnreachable(UsageError):
+    """The catalogue of models cannot be read from here, for a reason, and what works without it."""
+
+    def __init__(self, place: str, reason: str, works: str) -> None:
+        self.reason = f"the catalogue {place} cannot be read ({reason})"
+        super().__init__(f"{self.reason}; check the network. Without it work: {works}")
+
+
 class ProviderError(BenchError):
     """A model or a request that failed, with the kind that the result file records."""
 

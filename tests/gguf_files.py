@@ -1,7 +1,8 @@
 """GGUF files made by hand: a header of any values, and tensors of zeros."""
 
+import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 F32, Q4_1 = 0, 3
@@ -49,20 +50,19 @@ def gguf(
     values: Mapping[str, object] = CHAT,
     tensors: Sequence[tuple[str, Sequence[int], int]] = TENSORS,
     version: int = 3,
+    weights: Callable[[int], bytes] = bytes,
 ) -> bytes:
-    """Return the bytes of a file; a tensor is its name, its dimensions and its type."""
+    """Return the bytes of a file; a tensor is its name, its dimensions and its type, `weights` gives it its bytes."""
     head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(values))
     head += b"".join(text(key) + packed(value) for key, value in values.items())
-    data = 0
+    data = b""
     for name, dimensions, kind in tensors:
         head += text(name) + struct.pack(f"<I{len(dimensions)}Q", len(dimensions), *dimensions)
-        head += struct.pack("<IQ", kind, data)
+        head += struct.pack("<IQ", kind, len(data))
         block, block_bytes = BYTES.get(kind, (1, 0))
-        size = 1
-        for dimension in dimensions:
-            size *= dimension
-        data += -(-(-(-size // block) * block_bytes) // 32) * 32
-    return head + bytes(-len(head) % 32) + bytes(data)
+        data += weights(-(-math.prod(dimensions) // block) * block_bytes)
+        data += bytes(-len(data) % 32)
+    return head + bytes(-len(head) % 32) + data
 
 
 def write_gguf(

