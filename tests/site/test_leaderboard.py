@@ -341,6 +341,7 @@ def test_where_all_are_test_instruments_none_is_praised() -> None:
     on_prompt = prompt_view(here, PROMPTS[0]).boards[0].view()
 
     assert section.answer.startswith("All models that answered here are test instruments")
+    assert section.table is not None
     assert not any(cell.best for one in section.table.columns for cell in one.cells)
     assert [cell.text for cell in column(prompt_list(here)[0].view().table, "Best answer").cells] == [
         "test instruments alone"
