@@ -21,13 +21,11 @@ from bench.schema.model_run import PromptCacheMode
 DEFAULT_ENDPOINT = "http://localhost:5273/v1"
 """Where a Foundry Local service listens if nobody says otherwise."""
 
-<<<<<<< HEAD
 STARTED_ENDPOINT = "http://127.0.0.1/v1"
 """Where a server is asked that a config starts, before it has a port."""
-=======
+
 APP_NAME = "benchledger"
 """What the Foundry Local runtime knows us by; it names its folder in the user's home after it."""
->>>>>>> build11
 
 Device = Literal["cpu", "gpu", "npu"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+/-]*$", max_length=100)]

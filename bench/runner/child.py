@@ -163,7 +163,6 @@ def _go_beyond(
             measured = measure_level(provider, level, config, beyond.prompts, clock, origin_ns, tell, remote=remote)
             levels.append(reached(measured.level))
             tell(measured)
-<<<<<<< HEAD
             _end_with_the_model(measured.level.samples)
 
 
@@ -172,25 +171,3 @@ def _end_with_the_model(samples: Sequence[Sample]) -> None:
     ended = next((one.failure for one in samples if one.failure is not None and one.failure.kind in ENDED), None)
     if ended is not None:
         raise ProviderError(ended.kind, ended.message)
-
-
-def _end_with_the_runner() -> None:
-    """End this process as soon as the runner has: what it does then would disturb the next measurement."""
-    runner = multiprocessing.parent_process()
-    if runner is None:
-        return
-
-    def follow() -> None:
-        runner.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, name="end of the runner", daemon=True).start()
-
-
-def _redirect(path: str) -> None:
-    errors = os.open(path, os.O_WRONLY | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(errors, stream)
-    os.close(errors)
-=======
->>>>>>> build11

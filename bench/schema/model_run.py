@@ -16,13 +16,11 @@ OWN_SESSION = "a session of its own for each request"
 """What keeps a model in this machine's Foundry Local runtime from finding a prompt in a cache."""
 
 
-<<<<<<< HEAD
 PromptCacheMode = Literal["cold", "warm", "as-is"]
 """How the prompt cache of a runtime was kept while it was measured."""
-=======
+
 INSTRUMENT = "test instrument, do not ship"
 """What is said of a model whose card marks it as an instrument, wherever it is named."""
->>>>>>> build11
 
 
 class Runtime(Record):
