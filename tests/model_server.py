@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         """Tell of the server."""
         pages: dict[str, object] = {
             "/health": {"status": "ok"},
-            "/v1/models": {"object": "list", "data": [{"id": Path(self.server.asked.model).name, "object": "model"}]},
+            "/v1/models": {"object": "list", "data": [{"id": self._name, "object": "model"}]},
             "/props": {"default_generation_settings": {"n_ctx": 512}, "build_info": "b1-abcdef0"},
         }
         if not self.server.ready:
@@ -119,8 +119,12 @@ class Handler(BaseHTTPRequestHandler):
         self._event({"choices": [], "usage": usage, "timings": timings})
         self.wfile.write(b"data: [DONE]\n\n")
 
+    @property
+    def _name(self) -> str:
+        return Path(self.server.asked.model).name
+
     def _event(self, document: dict[str, Any]) -> None:
-        self.wfile.write(f"data: {json.dumps({'model': 'tiny.gguf'} | document)}\n\n".encode())
+        self.wfile.write(f"data: {json.dumps({'model': self._name} | document)}\n\n".encode())
         self.wfile.flush()
 
     def _send(self, status: int, text: str) -> None:

@@ -16,6 +16,7 @@ from bench.models.variant import Variant, named, nearest, one_of
 from bench.providers.model_directory import check_directory, footprint_bytes
 from bench.providers.openai.client import client
 from bench.providers.openai.failures import failure
+from bench.providers.openai.served import model_file
 from bench.providers.registry import EndpointModel, FoundryModel, ModelSettings, kind_of
 from bench.runner.child import Job
 from bench.runner.measure import MeasuredSample
@@ -29,6 +30,7 @@ Check = Literal[
     "catalogue",
     "cache",
     "directory",
+    "file",
     "memory",
     "disk",
     "endpoint",
@@ -101,12 +103,12 @@ def verify(config: Config) -> Iterator[VerifiedModel]:
     """Look at each model of a config in its order. Nothing is downloaded, and no model stays in memory."""
     shelf = _Shelf(config)
     for model in config.models:
-        if isinstance(model, EndpointModel):
+        if isinstance(model, EndpointModel) and not model.is_started:
             key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
             with client(model.address, key, config.timeouts.connect_s) as asking:
                 yield VerifiedModel(model.name, tuple(_of_endpoint(model, config, asking)))
         else:
-            before = _on_disk(model, config, shelf) if isinstance(model, FoundryModel) else []
+            before = _before_asking(model, config, shelf)
             yield VerifiedModel(model.name, (*before, *_asked_after(before, model, config)))
 
 
@@ -156,6 +158,19 @@ class _Shelf:
             except UsageError as error:
                 self._why = str(error)
         return self._why if self._listed is None else self._listed
+
+
+def _before_asking(model: ModelSettings, config: Config, shelf: _Shelf) -> list[Finding]:
+    if isinstance(model, FoundryModel):
+        return _on_disk(model, config, shelf)
+    if isinstance(model, EndpointModel) and model.model_file is not None:
+        # Its server is started for the test chat.
+        try:
+            found = model_file(model.model_file)
+        except ProviderError as error:
+            return [_told("file", error.message)]
+        return [Finding("file", "ok", f"there is {model.model_file.name}"), _memory(found.footprint_bytes)]
+    return []
 
 
 def _on_disk(model: FoundryModel, config: Config, shelf: _Shelf) -> list[Finding]:
