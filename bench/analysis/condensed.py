@@ -14,6 +14,7 @@ from bench.analysis.history import kept
 from bench.analysis.summary import Kept, ModelSummary, RunSummary
 from bench.analysis.trust import Steadiness
 from bench.metrics.client_error import ClientError
+from bench.metrics.prompt_cache import PromptCacheFinding
 from bench.schema.result import Result
 from bench.stats.distribution import Distribution
 
@@ -44,6 +45,7 @@ class _StoredModel:
     failure_kinds: dict[str, int]
     undefined: dict[str, str]
     client_error: ClientError | None
+    prompt_cache: PromptCacheFinding
     kept: Kept
 
 

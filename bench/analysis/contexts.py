@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from bench.analysis.summary import oldest_first
-from bench.schema.model_run import ModelRun
+from bench.schema.model_run import ModelRun, PromptCacheMode
 from bench.schema.result import Result
 from bench.store.revisions import Named
 
@@ -28,7 +28,7 @@ class Context(NamedTuple):
     """Everything that must be equal for two numbers to be compared.
 
     `generation` is JSON with sorted keys, without what is null: an older run's config may not know the key. `load` is
-    a level of load in words, or ONE_STREAM; either may end in IN_TURNS.
+    a level of load in words, or ONE_STREAM; either may end in IN_TURNS. `prompt_cache` is how it was kept.
     """
 
     machine: str
@@ -38,6 +38,7 @@ class Context(NamedTuple):
     prompt_set_sha256: str
     generation: str
     load: str = ONE_STREAM
+    prompt_cache: PromptCacheMode = "as-is"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ CONDITIONS: Final = (
     Condition("config.generation.", "generation {}", breaks="generation"),
     Condition("config.stream", "streaming", breaks="generation"),
     Condition("load", "load", breaks="load"),
+    Condition("model.prompt_cache", "prompt cache", breaks="prompt_cache"),
     Condition("machine.versions.", "{}"),
+    Condition("model.runtime.name", "runtime"),
+    Condition("model.runtime.version", "version of the runtime"),
     Condition("model.variant_id", "variant"),
     Condition("model.variant_version", "model version"),
     Condition("model.precision", "precision"),
@@ -108,6 +112,7 @@ def context_key(result: Result, model: ModelRun, load: str = ONE_STREAM) -> Cont
         prompt_set_sha256=result.prompt_set.sha256,
         generation=json.dumps({key: _given(resolved.get(key)) for key in GENERATION_KEYS}, sort_keys=True),
         load=load if result.run.pairing is None else f"{load}, {IN_TURNS}",
+        prompt_cache=model.prompt_cache,
     )
 
 
@@ -171,6 +176,7 @@ MODEL_FIELDS: Final = (
     "device",
     "execution_provider",
     "transport",
+    "prompt_cache",
     "parameters",
     "precision",
     "licence",
@@ -216,6 +222,8 @@ def _fields(result: Result, models: set[str]) -> Iterator[tuple[str, str]]:
         if model.name in models:
             for field in MODEL_FIELDS:
                 yield from _flat(f"models.{model.name}.{field}", getattr(model, field))
+            if model.runtime is not None:
+                yield from _flat(f"models.{model.name}.runtime", model.runtime.model_dump())
     yield from _flat("prompt_set.id", result.prompt_set.id)
     yield from _flat("prompt_set.sha256", result.prompt_set.sha256)
     yield from _flat("config", result.config.resolved)

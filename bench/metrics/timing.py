@@ -51,7 +51,7 @@ METRICS_KEPT: Final = 12
 """Metrics of each of them whose values are kept."""
 
 
-class _Recorded:
+class Recorded:
     """The samples of a model as a key: equal to themselves alone, since records would compare number by number."""
 
     def __init__(self, samples: tuple[Sample, ...]) -> None:
@@ -61,27 +61,27 @@ class _Recorded:
         return id(self.samples)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Recorded) and self.samples is other.samples
+        return isinstance(other, Recorded) and self.samples is other.samples
 
 
 @lru_cache(maxsize=MODELS_KEPT)
-def _good(recorded: _Recorded) -> tuple[Sample, ...]:
+def _good(recorded: Recorded) -> tuple[Sample, ...]:
     return tuple([sample for sample in recorded.samples if sample.failure is None])
 
 
 @lru_cache(maxsize=MODELS_KEPT)
-def _arrays(recorded: _Recorded) -> SampleArrays:
+def _arrays(recorded: Recorded) -> SampleArrays:
     return arrays_of(_good(recorded))
 
 
 def good_arrays(samples: tuple[Sample, ...]) -> SampleArrays:
     """Return the good ones of some samples as arrays, in their order."""
-    return _arrays(_Recorded(samples))
+    return _arrays(Recorded(samples))
 
 
 def good_samples(model: ModelRun) -> tuple[Sample, ...]:
     """Return the measured samples that did not fail, in order of sending; no warm-up requests."""
-    return _good(_Recorded(model.samples))
+    return _good(Recorded(model.samples))
 
 
 def sample_arrays(model: ModelRun) -> SampleArrays:
