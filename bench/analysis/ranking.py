@@ -12,7 +12,7 @@ t for few prompts. In simulated leaderboards of 3 to 10 models that are alike, o
 pair apart; without the correction it was 10 to 74%.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import log, log1p
@@ -21,8 +21,8 @@ from typing import Final
 from bench.analysis.intervals import Estimate, estimate
 from bench.analysis.measurements import WHOLE, Measurement, measure
 from bench.analysis.paired_bootstrap import NO_RATIO, PairedChange, change, scale_of
-from bench.metrics.prompt_cache import finding
-from bench.metrics.registry import Metric, split_metric_id
+from bench.metrics.prompt_cache import PromptCacheFinding, finding
+from bench.metrics.registry import split_metric_id
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 from bench.stats.equivalence import FLOOR, SCORE_FLOOR
@@ -82,7 +82,8 @@ def ranks(
         for result, model, found in estimated
         if found.value is not None
     ]
-    told_apart = _by_prompt_cache(metric, models)
+    known = {model.name: finding(model) for _, model, found in estimated if found.value is not None}
+    told_apart = told_apart_by_cache(metric_id, known)
     entrants = [one for one in entrants if one.name not in told_apart]
     entrants.sort(key=lambda one: one.value if metric.better == "lower" else -one.value)
     pairs = [_pair(first, second, seed) for first, second in combinations(entrants, 2)]
@@ -102,11 +103,13 @@ def ranks(
     return (*ranked, *unranked)
 
 
-def _by_prompt_cache(metric: Metric, models: Sequence[tuple[Result, ModelRun]]) -> dict[str, str]:
-    """Return why models have no rank beside the others in a metric that a prompt cache makes shorter, by name."""
-    if not metric.of_prefill:
+def told_apart_by_cache(metric_id: str, findings: Mapping[str, PromptCacheFinding]) -> dict[str, str]:
+    """Return why models do not stand beside the others in a metric that a prompt cache makes shorter, by name.
+
+    `findings` has those that have a value. With a warm prompt cache they only stand beside each other.
+    """
+    if not split_metric_id(metric_id)[0].of_prefill:
         return {}
-    findings = {model.name: finding(model) for _, model in models}
     why = {name: found.doubt for name, found in findings.items() if found.doubt is not None}
     warm = [name for name, found in findings.items() if found.state == "warm" and name not in why]
     if len(warm) < len(findings) - len(why):

@@ -55,7 +55,7 @@ class PromptCacheFinding:
     warm_ttft_s: float | None
 
 
-SOME: Final = "some prompts came out of the runtime’s prompt cache and others did not, as it counts"
+SOME: Final = "prompts came out of the runtime’s prompt cache in part, as it counts"
 ALL: Final = "the prompts came out of the runtime’s prompt cache, as it counts"
 SEEN: Final = "prompts had their first text sooner when they came again: the runtime keeps them, and does not count it"
 NOT_ASKED_FOR: Final = ", although each request asked for none"

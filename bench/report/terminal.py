@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColu
 from rich.table import Column, Table
 from rich.text import Text
 
+from bench.analysis.cross_check import cross_checks
 from bench.analysis.summary import ModelSummary, summarise
 from bench.config.settings import Config
 from bench.metrics.lengths import CellSummary, length_matrix
@@ -23,7 +24,7 @@ from bench.metrics.registry import metric
 from bench.metrics.saturation import Knee, knee
 from bench.metrics.timing import NANOSECONDS_PER_SECOND
 from bench.providers.openai.endpoint import Transport
-from bench.report.format import count, duration, number, quantity, scale, whole
+from bench.report.format import count, duration, number, quantity, scale, whole, with_unit
 from bench.runner.calibration.client_check import check, sustained
 from bench.runner.messages import Underway
 from bench.runner.plan import warmup_requests
@@ -263,6 +264,9 @@ class RunDisplay:
             table.add_row(Text(one.model.name), *cells, f"{one.good_samples}/{asked}")
         self._output.print(table)
         self._instruments(result)
+        for one in summaries:
+            for line in _doubts(one):
+                self._output.print(Text(line, style="yellow"))
         for more in level_tables(result):
             self._output.print(more)
         for one in summaries:
@@ -339,6 +343,22 @@ def _done(standing: Standing) -> str:
         return f"{whole(under_way.done)}/{whole(under_way.total)}"
     pace = "" if under_way.answers_per_s is None else f", {number(under_way.answers_per_s)}/s"
     return f"{count(under_way.answers, 'good answer')}{pace}, {whole(under_way.done)} of {whole(under_way.total)} s"
+
+
+def _doubts(summary: ModelSummary) -> list[str]:
+    """Return what must be known of a model's TTFT, and where its server's own timings are apart from ours."""
+    name, doubt = summary.model.name, summary.prompt_cache.doubt
+    lines = []
+    if doubt is not None:
+        both = (("read", summary.value("cold_ttft_s")), ("kept", summary.value("warm_ttft_s")))
+        known = ", ".join(f"{words} {with_unit(value, 's')}" for words, value in both if value is not None)
+        lines.append(f"{name}: {doubt}; TTFT p50 {known}" if known else f"{name}: {doubt}")
+    for one in cross_checks(summary.model):
+        if one.differs:
+            part = "reading the prompt" if one.part == "prompt" else "writing the answer"
+            ours, theirs = with_unit(one.ours_s, "s"), with_unit(one.theirs_s, "s")
+            lines.append(f"{name}: {part} took {theirs} as the server says, {ours} as we saw it")
+    return lines
 
 
 def _failures(summary: ModelSummary) -> list[str]:
