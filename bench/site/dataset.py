@@ -64,7 +64,8 @@ class Board:
     @property
     def anchor(self) -> str:
         """The id of its section on a page."""
-        of_set = f"-{anchor(self.prompt_set)}" if self.place else ""
+        # No name has two dots in a row: no other machine's section can have this id.
+        of_set = f"..{anchor(self.prompt_set)}" if self.place else ""
         return f"machine-{anchor(self.machine)}{of_set}"
 
     @property
