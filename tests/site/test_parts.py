@@ -2,7 +2,7 @@
 
 from bench.analysis.summary import summarise
 from bench.report.palette import marks
-from bench.report.tables import Cell, CellValue, Kind, name_column, number_column, table, text_column
+from bench.report.tables import Cell, CellKind, CellValue, name_column, number_column, table, text_column
 from bench.schema.machine import ClientCheck, MachineWatch, Probe
 from bench.site.charts.figures import sparkline
 from bench.site.charts.trade_off import ParetoPoint, Spot, pareto_front, place
@@ -45,7 +45,7 @@ def test_an_estimate_that_is_the_best_stays_an_estimate() -> None:
 
 
 def test_each_kind_of_missing_value_says_something_else() -> None:
-    kinds: list[Kind] = ["none", "few", "failed", "skipped", "absent"]
+    kinds: list[CellKind] = ["none", "few", "failed", "skipped", "absent"]
     column = number_column("Latency", "s", [CellValue(None, kind, "why") for kind in kinds])
 
     assert len({cell.text for cell in column.cells}) == len({cell.kind for cell in column.cells}) == len(kinds)
@@ -151,7 +151,9 @@ def test_reasons_for_doubt_are_told() -> None:
 
 def test_a_stopped_run_on_an_unsteady_machine_is_doubted() -> None:
     # TTFT 100 ms and gaps of 20 ms, against errors of 40 and 8 ms: 120 and 24 ms could be told. Of 2 gaps 1 is shared.
-    check = ClientCheck(transport="direct", streams=1, ttft_error_ns=(40_000_000,), gap_error_ns=(8_000_000,))
+    check = ClientCheck(
+        transport="direct", stamped_by="process", streams=1, ttft_error_ns=(40_000_000,), gap_error_ns=(8_000_000,)
+    )
     probes = [
         Probe(compute_ns=ns, memory_ns=1, cpu_hz=None, temperature_c=None, load_average=None) for ns in (100, 120)
     ]
