@@ -37,6 +37,7 @@ def test_a_stream() -> None:
         tokens_source="usage",
         finish_reason="stop",
         model="m-variant:2",
+        whole=True,
     )
 
 
@@ -223,9 +224,9 @@ def test_tools_and_no_text() -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"error": {"message": "out of memory", "code": 500}}, "the endpoint sent an error: out of memory"),
-        ({"error": "out of\nmemory"}, "the endpoint sent an error: out of memory"),
-        ({"object": "error", "message": "out of memory"}, "the endpoint sent an error: out of memory"),
+        ({"error": {"message": "it broke", "code": 500}}, "the endpoint sent an error: it broke"),
+        ({"error": "it\nbroke"}, "the endpoint sent an error: it broke"),
+        ({"object": "error", "message": "it broke"}, "the endpoint sent an error: it broke"),
         ({"error": {"code": 500}}, "the endpoint sent an error: it does not say which"),
         ({"error": "bad key sk-abc123"}, "the endpoint sent an error: bad key ***"),
     ],
@@ -378,6 +379,7 @@ def test_a_body() -> None:
         tokens_source="usage",
         finish_reason="stop",
         model="m",
+        whole=True,
     )
 
 
