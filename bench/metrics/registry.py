@@ -276,6 +276,18 @@ METRICS: Final[tuple[Metric, ...]] = (
         },
     ),
     Metric(
+        id="first_chunk_tokens_count",
+        label="Tokens of a first chunk of several",
+        symbol="First chunk",
+        unit="count",
+        better=None,
+        definition="Output tokens of the first text chunk where they are known to be several; no part of TPOT. Known "
+        "where the server counts as it goes; else told from the text, if each later chunk is one token.",
+        undefined="no first chunk is known to have several tokens",
+        needs_stream=True,
+        of_arrays=timing.first_chunk,
+    ),
+    Metric(
         id="itl_s",
         label="Inter-chunk gap",
         symbol="ITL",

@@ -282,6 +282,11 @@ def token_s(arrays: SampleArrays) -> Floats:
     return found
 
 
+def first_chunk(arrays: SampleArrays) -> Floats:
+    """Return the tokens of the first chunk of each sample where they are known to be several."""
+    return np.where((arrays.chunks > 0) & (arrays.first_chunk_tokens > 1), arrays.first_chunk_tokens, np.nan)
+
+
 def decode_speed(arrays: SampleArrays) -> Floats:
     """Return 1 / TPOT, in output tokens per second."""
     return 1 / token_s(arrays)
