@@ -240,8 +240,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         symbol="TPOT",
         unit="s/token",
         strata=("whole", "prompt", "level"),
-        definition="(Last text chunk - first text chunk) / (output tokens - tokens of the first chunk): one, unless it "
-        "is known to have several; tokens that came in one read with the first chunk are left out.",
+        definition="(Last text chunk - first text chunk) / (output tokens - tokens of the first chunk, 1 unless more "
+        "are known); tokens that came in one read with the first chunk are left out.",
         undefined=NO_TPOT,
         level_label="TPOT of a level",
         level_definition="(Last text chunk - first text chunk) / (output tokens - tokens of the first chunk) of a "

@@ -336,7 +336,7 @@ def test_one_message_is_the_same_set_however_it_is_written(tmp_path: Path) -> No
 
     assert loaded(tmp_path, chat) == plain
     # As a version that knew no other form had it.
-    document = {
+    document: dict[str, Any] = {
         "id": "a",
         "title": "A",
         "category": "general",
