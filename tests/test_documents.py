@@ -22,6 +22,8 @@ from bench.config.settings import (
     Timeouts,
 )
 from bench.metrics.client_error import TIMES_THE_ERROR
+from bench.providers.openai.sse import ALIKE, FEWEST_TOKENS, LATER_CHUNKS
+from bench.providers.registry import SENT
 from bench.quality.checks.language import FEWEST_HITS, FEWEST_WORDS
 from bench.quality.checks.text import MOST_REPEATED, RUN_WORDS, SENTENCE_WORDS
 from bench.quality.judge.judging import FAILURES_IN_A_ROW
@@ -78,6 +80,11 @@ WRITTEN = (
     ("docs/judging.md", "over them) is below {} is flagged", STATED),
     ("docs/judging.md", "Above {} agreement is called substantial", STATED),
     ("docs/measuring.md", "smaller than {} times the error", form.in_words(TIMES_THE_ERROR)),
+    ("docs/measuring.md", "only if it comes to {} or more", FEWEST_TOKENS),
+    ("docs/measuring.md", "at least {} chunks came later", LATER_CHUNKS),
+    ("docs/measuring.md", "and below {}, where an end token", FEWEST_TOKENS),
+    ("docs/measuring.md", "between half and {} as long", {2: "twice"}[int(ALIKE)]),
+    ("docs/configuration.md", "keys that are not sent: {}. Without", ", ".join(f"`{key}`" for key in SENT)),
     ("docs/prompt-sets.md", "a sentence of {} words or more", form.in_words(SENTENCE_WORDS)),
     ("docs/prompt-sets.md", "than `most` ({}) of whose runs", MOST_REPEATED),
     ("docs/prompt-sets.md", "of whose runs of {} words", form.in_words(RUN_WORDS)),

@@ -1,6 +1,7 @@
 """Configurations: what is read, and what each mistake is told."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -373,6 +374,16 @@ def test_a_request_that_fits_is_in_the_result_with_the_names_of_variables_alone(
         "headers_from": {"X-Key": "OUR_KEY"},
     }
     assert "4711" not in json.dumps(resolved(config))
+
+
+def test_the_request_on_the_page_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "headers_from" in block]
+
+    (model,) = load_config(write(tmp_path, text)).models
+
+    assert isinstance(model, EndpointModel)
+    assert (model.name, model.request.omit) == ("gpt-oss-20b", ("seed", "stream_options"))
 
 
 def test_one_header_has_one_source(tmp_path: Path) -> None:
