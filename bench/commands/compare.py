@@ -22,7 +22,7 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.ab import Turn
+    from bench.ab import BlockProgress
     from bench.analysis.compare import Comparison
     from bench.report.comparison import ComparisonText
 
@@ -106,6 +106,7 @@ def compare(before: str, after: str, results_dir: Path, form: str, fail_on: str 
 @click.argument("b")
 @results_option
 @click.option("--rounds", help="Turns that each side has.  [env: BENCH_ROUNDS]")
+@click.option("--prompt-set", help="Prompt set to ask instead: a file, or one that ships.  [env: BENCH_PROMPT_SET]")
 @click.option("--prompt", help="One prompt to ask instead of the prompt set.  [env: BENCH_PROMPT]")
 @click.option("--machine", help="Name of this machine in the results.  [env: BENCH_MACHINE]")
 @click.option("--wait", is_flag=True, help="Wait for another run on this machine to end.")
@@ -194,12 +195,12 @@ def _fail(found: "Sequence[tuple[Comparison, Sequence[Any]]]") -> None:
 
 
 @contextmanager
-def _turns() -> "Iterator[Callable[[Turn], None]]":
+def _turns() -> "Iterator[Callable[[BlockProgress], None]]":
     console = Console(stderr=True)
     if not console.is_terminal:
         last = [0]
 
-        def line(turn: "Turn") -> None:
+        def line(turn: "BlockProgress") -> None:
             if turn.block != last[0]:
                 last[0] = turn.block
                 click.echo(f"turn {turn.block} of {turn.blocks}: {turn.side}", err=True)
@@ -210,7 +211,7 @@ def _turns() -> "Iterator[Callable[[Turn], None]]":
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task("starting", total=None)
 
-        def update(turn: "Turn") -> None:
+        def update(turn: "BlockProgress") -> None:
             doing = f"{turn.side}: {turn.standing.model}: {turn.standing.stage}"
             bar.update(task, total=turn.blocks, completed=turn.block - 1, description=doing)
 

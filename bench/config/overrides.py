@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from bench.schema.fields import MOST_ROUNDS
 VARIABLES = {
     "BENCH_MODELS": "names of models of the config, or aliases, separated by commas",
     "BENCH_ROUNDS": "number of rounds",
+    "BENCH_PROMPT_SET": "prompt set to ask instead of the config's: a file, or the name of one that ships",
     "BENCH_PROMPT": "one prompt to ask instead of the prompt set",
     "BENCH_STREAM": "1 to stream, 0 to wait for whole answers",
     "BENCH_MACHINE": "name of this machine in the results",
@@ -49,6 +51,12 @@ def overridden(config: Config, variables: Mapping[str, str]) -> Overridden:
         else:
             found = f"must be a whole number from 1 to {MOST_ROUNDS}, found {rounds!r}"
             mistakes.append(Mistake(None, "BENCH_ROUNDS", found))
+    if prompts := given.get("BENCH_PROMPT_SET"):
+        # Unlike one that a config names, a file lies where the command is given.
+        updates["prompts"] = str(Path(prompts).resolve()) if Path(prompts).suffix else prompts
+        if "BENCH_PROMPT" in given:
+            message = f"there is BENCH_PROMPT as well; give one of the two, found {prompts!r}"
+            mistakes.append(Mistake(None, "BENCH_PROMPT_SET", message))
     if stream := given.get("BENCH_STREAM"):
         if stream.lower() in _TRUTH:
             updates["stream"] = _TRUTH[stream.lower()]

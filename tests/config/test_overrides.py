@@ -1,5 +1,7 @@
 """Environment variables that change a config."""
 
+from pathlib import Path
+
 import pytest
 
 from bench.config.overrides import overridden
@@ -47,6 +49,22 @@ def test_the_workshop_variables() -> None:
     assert changed.config.stream is False
     assert changed.prompt == "Summarize retrieval augmented generation."
     assert changed.applied == ("BENCH_MODELS", "BENCH_ROUNDS", "BENCH_PROMPT", "BENCH_STREAM")
+
+
+def test_another_prompt_set_is_one_that_ships_or_a_file_of_the_folder_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    shipped = overridden(CONFIG, {"BENCH_PROMPT_SET": "summarisation"})
+    file = overridden(CONFIG, {"BENCH_PROMPT_SET": "ours.yaml"})
+
+    assert shipped.config.prompts == "summarisation"
+    assert shipped.applied == ("BENCH_PROMPT_SET",)
+    assert file.config.prompts == str(tmp_path / "ours.yaml")
+    assert mistakes_of(BENCH_PROMPT_SET="default", BENCH_PROMPT="2 + 3?") == [
+        "environment: BENCH_PROMPT_SET: there is BENCH_PROMPT as well; give one of the two, found 'default'"
+    ]
 
 
 def test_the_endpoint_variable_is_for_models_without_a_url_of_their_own() -> None:

@@ -7,7 +7,7 @@ import pytest
 from bench.config.settings import Config
 from bench.providers.openai.endpoint import Transport
 from bench.report.terminal import quantile_s
-from bench.runner.calibration.client_error import (
+from bench.runner.calibration.client_check import (
     CalibrationRequest,
     Saw,
     Wrote,
