@@ -9,15 +9,48 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.errors import ProviderError
 from bench.providers.openai.failures import Stage, failure, late
 from bench.providers.protocol import Arrived, Clock, Request
-from bench.providers.registry import NEEDED
+from bench.providers.registry import NEEDED, EndpointModel, unsendable
 
 CONNECT_S = 10.0
 """How long a connection may take to come about, while nothing is measured, unless a config says it."""
 
 LIST_S = 30.0
 """How long an endpoint may take to list its models."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """A model's key and the headers of its requests, out of the environment: none of their values is ever told."""
+
+    key: str
+    headers: Mapping[str, str]
+
+    def hidden(self, text: str) -> str:
+        """Return a text without their values."""
+        for value in sorted((self.key, *self.headers.values()), key=len, reverse=True):
+            text = text.replace(value, "***") if value else text
+        return text
+
+
+def secrets_of(model: EndpointModel) -> Secrets:
+    """Return a model's key and headers.
+
+    Raises ProviderError of kind 'unauthorised' for a header's variable that is not set, and for a value that no header
+    can hold.
+    """
+    for header, variable in {**model.request.headers_from, "Authorization": model.api_key_env}.items():
+        value = os.environ.get(variable, "") if variable else ""
+        if variable and not value and header in model.request.headers_from:
+            message = f"the environment variable {variable} is not set; set it to the value of the header {header}"
+            raise ProviderError("unauthorised", message)
+        if wrong := unsendable(value):
+            message = f"the environment variable {variable} has {wrong}, which no header can hold; take it out"
+            raise ProviderError("unauthorised", message)
+    key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
+    return Secrets(key, {name: os.environ[variable] for name, variable in model.request.headers_from.items()})
 
 
 class _Built(BaseException):
@@ -44,16 +77,15 @@ class Template:
 
 def client(
     base_url: str,
-    key: str,
+    secrets: Secrets,
     connect_s: float = CONNECT_S,
     *,
-    headers: Mapping[str, str] | None = None,
     build_only: bool = False,
     environment: bool = True,
 ) -> Any:
     """Return the package's client, which neither tries twice nor follows a redirect: both would be measured.
 
-    `headers` go with each request. Without `environment` the proxies that it names are left aside.
+    Without `environment` the proxies that it names are left aside.
     """
     import openai
 
@@ -61,8 +93,8 @@ def client(
     return openai.OpenAI(
         base_url=base_url,
         # The package insists on a key; a local endpoint reads none.
-        api_key=key or "none",
-        default_headers=headers,
+        api_key=secrets.key or "none",
+        default_headers=secrets.headers,
         max_retries=0,
         timeout=openai.Timeout(LIST_S, connect=connect_s),
         http_client=openai.DefaultHttpxClient(follow_redirects=False, trust_env=environment, event_hooks=hooks),

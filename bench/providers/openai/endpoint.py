@@ -5,7 +5,6 @@ which stamp each read before anything is parsed; TLS and proxies are the package
 """
 
 import json
-import os
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +16,22 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from bench.errors import ProviderError
-from bench.providers.openai.client import CONNECT_S, PackagedExchange, Template, client, template
+from bench.providers.openai.client import (
+    CONNECT_S,
+    PackagedExchange,
+    Secrets,
+    Template,
+    client,
+    secrets_of,
+    template,
+)
 from bench.providers.openai.failures import AS_IT_SAYS, failure, proxy_of, status_failure
 from bench.providers.openai.http import Connections, Exchange
 from bench.providers.openai.listed import resolved
 from bench.providers.openai.request import body, line_to_write
 from bench.providers.openai.sse import decoded_body, decoded_stream
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Request, Wire
-from bench.providers.registry import EndpointModel, unsendable
+from bench.providers.registry import EndpointModel
 from bench.schema.model_run import DECLARED_FIELDS
 
 Transport = Literal["direct", "package"]
@@ -35,6 +42,8 @@ MESSAGE_CHARACTERS = 500
 
 SHAPE = attrgetter(*(field.name for field in fields(Request) if field.name != "text"))
 """Returns all of a request but its prompt."""
+
+NO_SECRETS = Secrets("", {})
 
 AS_JSON = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -63,8 +72,7 @@ class EndpointProvider:
         self._settings = model
         self._connect_s = connect_s
         self._base_url = model.address
-        self._key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
-        self._headers = {name: os.environ.get(of, "") for name, of in model.request.headers_from.items()}
+        self._secrets = NO_SECRETS
         self._client: Any = None
         self._builder: Any = None
         self._model = model.model
@@ -87,16 +95,9 @@ class EndpointProvider:
         """
         import openai
 
-        self._check_secrets()
+        self._secrets = secrets_of(self._settings)
         try:
-            made = partial(
-                client,
-                self._base_url,
-                self._key,
-                self._connect_s,
-                headers=self._headers,
-                environment=self._by_environment,
-            )
+            made = partial(client, self._base_url, self._secrets, self._connect_s, environment=self._by_environment)
             self._client, self._builder = made(), made(build_only=True)
             ids = [entry.id for entry in self._client.models.list()]
         except (openai.APIStatusError, json.JSONDecodeError, AttributeError, TypeError):
@@ -107,19 +108,6 @@ class EndpointProvider:
             raise self._cleaned(failure(error, self._base_url)) from error
         self._model = resolved(self._model, ids, self._base_url, unlisted=self._settings.unlisted)
         self._listed = self._model in ids
-
-    def _check_secrets(self) -> None:
-        named = dict(self._settings.request.headers_from)
-        if self._settings.api_key_env is not None:
-            named["Authorization"] = self._settings.api_key_env
-        for header, variable in named.items():
-            value = os.environ.get(variable, "")
-            if header in self._headers and not value:
-                message = f"the environment variable {variable} is not set; set it to the value of the header {header}"
-                raise ProviderError("unauthorised", message)
-            if wrong := unsendable(value):
-                message = f"the environment variable {variable} has {wrong}, which no header can hold; take it out"
-                raise ProviderError("unauthorised", message)
 
     def load(self) -> None:
         """Do nothing: the endpoint loads its models when it wants to."""
@@ -220,9 +208,7 @@ class EndpointProvider:
         self._client = self._builder = None
 
     def _cleaned(self, error: ProviderError) -> ProviderError:
-        line = " ".join(error.message.split())
-        for secret in sorted((self._key, *self._headers.values()), key=len, reverse=True):
-            line = line.replace(secret, "***") if secret else line
+        line = self._secrets.hidden(" ".join(error.message.split()))
         said = line.removesuffix(AS_IT_SAYS)
         if error.kind == "bad-request" and said != line:
             # The address comes before what was said, and may have the same words in it.

@@ -20,22 +20,30 @@ SHOWN: Final = 5
 """How many of the listed models a message names."""
 
 
-def resolved(asked: str, ids: Sequence[str], where: str, *, unlisted: bool) -> str:
-    """Return the listed model that a config means by `asked`.
+def fitting(asked: str, ids: Sequence[str]) -> tuple[str, ...]:
+    """Return the listed models that `asked` can mean, at the first degree of likeness at which there are some.
 
-    That is the one of this very name; else the only one that differs in case; in its publisher or folder; in a version;
-    at last, in what VARIANT says. Where the endpoint lists nothing, or `unlisted` lets a name pass that is not in the
-    list, it is `asked` itself. Raises ProviderError of kind 'not-found' where several fit as well, or none does.
+    That is the one of this very name; else those that differ in case; in their publisher or folder; in a version; at
+    last, in what VARIANT says.
     """
     for alike in _DEGREES:
-        found = [name for name in dict.fromkeys(ids) if alike(asked, name)]
-        if len(found) > 1:
-            listed = ", ".join(found)
-            raise ProviderError(
-                "not-found", f"{where} lists several variants of {asked!r}: {listed}; set model to one of them"
-            )
-        if found:
-            return found[0]
+        if found := tuple(name for name in dict.fromkeys(ids) if alike(asked, name)):
+            return found
+    return ()
+
+
+def resolved(asked: str, ids: Sequence[str], where: str, *, unlisted: bool) -> str:
+    """Return the only listed model that `asked` can mean.
+
+    Where the endpoint lists nothing, or `unlisted` lets a name pass that is not in the list, it is `asked` itself.
+    Raises ProviderError of kind 'not-found' where several fit as well, or none does.
+    """
+    found = fitting(asked, ids)
+    if len(found) > 1:
+        several = f"{where} lists several variants of {asked!r}: {', '.join(found)}"
+        raise ProviderError("not-found", f"{several}; set model to one of them")
+    if found:
+        return found[0]
     if not ids or unlisted:
         return asked
     advice = "set model to one of them, or unlisted: true if it takes other names as well"

@@ -1,12 +1,13 @@
 """The body of a request to an endpoint: what is always asked for, what a config makes of it, and what was refused."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bench.providers.protocol import Request, messages
 from bench.providers.registry import NEEDED, SENT, RequestSettings
 
+LIMIT: Final = "max_tokens"
 LONGER_NAME: Final = "max_completion_tokens"
 """What newer endpoints call max_tokens."""
 
@@ -55,17 +56,22 @@ def line_to_write(said: str, settings: RequestSettings) -> str | None:
         return f"take {', '.join(own)} out of request.body of this model"
     if own := [ours[key] for key in refused if ours[key] != key]:
         return f"take {', '.join(own)} out of request.rename of this model"
-    renamed = {"max_tokens": LONGER_NAME} if "max_tokens" in refused and LONGER_NAME in said else {}
-    omitted = [*settings.omit, *(key for key in refused if key not in renamed)]
+    renamed = {LIMIT: LONGER_NAME} if LIMIT in refused and LONGER_NAME in said else {}
+    omitted = [key for key in refused if key not in renamed]
+    line = f"write {as_line(omitted, renamed, settings)} under this model in the config"
+    setting = SENT[refused[0]]
+    return line if setting is None or renamed or REFUSES.search(said) else f"change {setting}, or {line}"
+
+
+def as_line(omitted: Sequence[str], renamed: Mapping[str, str], settings: RequestSettings) -> str:
+    """Return the line of a config that leaves out and renames keys as well as those that it does already."""
     parts = []
-    if len(omitted) > len(settings.omit):
-        parts.append(f"omit: [{', '.join(omitted)}]")
+    if omitted:
+        parts.append(f"omit: [{', '.join([*settings.omit, *omitted])}]")
     if renamed:
         names = {**settings.rename, **renamed}
         parts.append(f"rename: {{{', '.join(f'{key}: {name}' for key, name in names.items())}}}")
-    line = f"write request: {{{', '.join(parts)}}} under this model in the config"
-    setting = SENT[refused[0]]
-    return line if setting is None or renamed or REFUSES.search(said) else f"change {setting}, or {line}"
+    return f"request: {{{', '.join(parts)}}}"
 
 
 def _first_of(keys: set[str], clause: str) -> str | None:
