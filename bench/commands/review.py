@@ -69,7 +69,7 @@ def _show(place: "FacetPlace", before: "FacetPlace | None", session: "BlindSessi
     prompt = place.answer.prompt
     if before is None or before.answer != place.answer:
         click.echo(f"\n--- answer {place.answer_number} of {session.answers} ---")
-        click.echo(_quoted("Prompt", prompt.text))
+        click.echo(_quoted("Prompt", prompt.transcript))
         click.echo(_quoted("Answer", place.answer.text))
     says = " ".join(visible(place.facet.says).split())
     click.echo(f"[{place.facet_number}/{len(prompt.facets)}] {says} ", nl=False)

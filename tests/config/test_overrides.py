@@ -116,3 +116,34 @@ def test_a_key_that_is_not_set_is_told_before_the_run() -> None:
         "set it to the endpoint's key"
     )
     assert overridden(config, {"CLOUD_KEY": "secret"}).applied == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        ("", "is not set; set it to {whose}"),
+        (" ", "is not set; set it to {whose}"),
+        ("k-4711\n", "has a line break, which no header can hold; take it out"),
+        ("k-4711 ", "has a blank at its beginning or end, which no header can hold; take it out"),
+        ("k-4711\x07", "has a character that is not plain ASCII, which no header can hold; take it out"),
+    ],
+)
+def test_a_secret_that_cannot_be_sent_is_told_before_the_run(value: str, wrong: str) -> None:
+    shape = {"headers_from": {"X-Key": "OUR_KEY"}}
+    entry = {"provider": "openai", "name": "cloud", "model": "x"}
+    keyed = EndpointModel.model_validate({**entry, "api_key_env": "OUR_KEY"})
+    headed = EndpointModel.model_validate({**entry, "request": shape})
+
+    for model, place, whose in (
+        (keyed, "api_key_env", "the endpoint's key"),
+        (headed, "request.headers_from.X-Key", "the header's value"),
+    ):
+        config = CONFIG.model_copy(update={"models": (model,)})
+        with pytest.raises(ConfigError) as caught:
+            overridden(config, {"OUR_KEY": value})
+        assert str(caught.value) == (
+            f"environment: models.cloud.{place}: the environment variable OUR_KEY {wrong.format(whose=whose)}"
+        )
+        assert overridden(config, {"OUR_KEY": "k-4711"}).config == config.model_copy(
+            update={"models": (model.at("http://localhost:5273/v1"),)}
+        )
