@@ -50,10 +50,11 @@ class Piece:
 @dataclass(frozen=True)
 class Wire:
     """What a connection took: its set-up in nanoseconds, None for one that was there, and the clock's reading when
-    the request was handed to the system, None where nobody knows."""
+    the request was handed to the system, None where nobody knows; and who stamped what arrived on it."""
 
     connect_ns: int | None
     sent_at_ns: int | None
+    stamped_by: Literal["process", "kernel"] = "process"
 
 
 @dataclass(frozen=True)
