@@ -385,7 +385,7 @@ class Exchange:
             problem = failure(error, self._connections.where, stage="gap" if any(self._bodies) else "first-text")
         finally:
             if self._inbox is not None and self._connection.receiver is not None:
-                self._connection.receiver.let_go(self._inbox.connection)
+                self._connection.receiver.let_go(self._inbox)
             if answer.complete and not answer.surplus and answer.head is not None and answer.head.keeps_alive:
                 self._connections.keep(self._connection)
             else:

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from queue import SimpleQueue
@@ -140,6 +139,7 @@ class Receiver:
             self._keeper.close()
             raise
         self._inboxes: dict[int, Inbox] = {}
+        self._lock = threading.Lock()
         self._buffer = bytearray(READ_BYTES)
         self._stop = os.eventfd(0)
         self._epoll.register(self._stop, select.EPOLLIN)
@@ -149,16 +149,13 @@ class Receiver:
     def watch(self, inbox: Inbox) -> None:
         """Take in what the connection of an inbox brings, until it is let go of."""
         number = inbox.connection.fileno()
-        self._inboxes[number] = inbox
-        self._epoll.register(number, select.EPOLLIN)
+        with self._lock:
+            self._inboxes[number] = inbox
+            self._epoll.register(number, select.EPOLLIN)
 
-    def let_go(self, connection: socket.socket) -> None:
+    def let_go(self, inbox: Inbox) -> None:
         """Leave a connection alone, while it is still open."""
-        number = connection.fileno()
-        self._inboxes.pop(number, None)
-        # At its end a connection was left alone already.
-        with suppress(OSError):
-            self._epoll.unregister(number)
+        self._leave(inbox.connection.fileno(), inbox)
 
     def close(self) -> None:
         """End the thread. Nothing may be watched any more."""
@@ -174,11 +171,18 @@ class Receiver:
             for number, _ in poll():
                 inbox = inboxes.get(number)
                 if inbox is not None:
-                    self._take(inbox)
+                    self._take(number, inbox)
                 elif number == self._stop:
                     return
 
-    def _take(self, inbox: Inbox) -> None:
+    def _leave(self, number: int, inbox: Inbox) -> None:
+        with self._lock:
+            # One that ended was left alone already, and its number may be another's by now.
+            if self._inboxes.get(number) is inbox:
+                del self._inboxes[number]
+                self._epoll.unregister(number)
+
+    def _take(self, number: int, inbox: Inbox) -> None:
         """Take in what waits on a connection."""
         receive = inbox.connection.recvmsg
         try:
@@ -201,7 +205,7 @@ class Receiver:
             read = b""
         if not read:
             # The end would be reported for ever.
-            self.let_go(inbox.connection)
+            self._leave(number, inbox)
         if not read or inbox.awaited(read):
             inbox.told.put(None)
 
