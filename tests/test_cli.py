@@ -240,7 +240,7 @@ def test_check_names_each_bad_file(tmp_path: Path) -> None:
     assert len(lines) == 2
     assert lines[0].startswith(f"bench: {tmp_path / 'half.json'}: is not whole JSON (line ")
     assert lines[1] == (
-        f"bench: {tmp_path / 'new.json'}: has schema version 99; this program reads up to 3: upgrade benchledger"
+        f"bench: {tmp_path / 'new.json'}: has schema version 99; this program reads up to 4: upgrade benchledger"
     )
 
 

@@ -20,7 +20,7 @@ from bench.providers.model_directory import check_directory, footprint_bytes, re
 from bench.providers.openai.failures import Stage, late
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request, failed
 from bench.providers.registry import FoundryModel, FoundryRuntime
-from bench.schema.model_run import DECLARED_FIELDS
+from bench.schema.model_run import DECLARED_FIELDS, OWN_SESSION
 
 
 class Arrivals:
@@ -190,6 +190,8 @@ class FoundryProvider:
             device=device or ("CPU" if local else None),
             execution_provider=(runtime.execution_provider if runtime is not None else None)
             or ("CPUExecutionProvider" if local else None),
+            prompt_cache="cold",
+            prompt_cache_by=OWN_SESSION,
             parameters=card.parameters,
             precision=card.precision,
             licence=info.license or card.licence,

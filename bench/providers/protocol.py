@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from bench.errors import ProviderError
+from bench.schema.machine import StampClock
+from bench.schema.model_run import Runtime
+from bench.schema.prompts import Turn
+from bench.schema.sample import ServerTimings
 
 Clock = Callable[[], int]
 """Returns nanoseconds of a monotonic clock."""
@@ -20,7 +24,7 @@ class Arrived(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt and how to answer it.
+    """One prompt and how to answer it: `text` comes after the `system` prompt and the `turns` of a conversation.
 
     The limits, in seconds: `connect_s` for a connection, `first_text_s` from the start to the first text, `gap_s`
     between two pieces, `request_s` for the whole.
@@ -36,6 +40,8 @@ class Request:
     first_text_s: float
     gap_s: float
     request_s: float
+    system: str | None = None
+    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Decoded:
     """The events of one answer, decoded: its pieces of text in order, none of them empty, and what was counted.
 
     `problem` is what was wrong with the answer, if something was; the pieces before it are kept. `model` is who
-    answered, where an endpoint says it.
+    answered, where an endpoint says it. `cached_prompt_tokens`, `first_chunk_tokens` and `server` are as in a sample.
     """
 
     pieces: tuple[Piece, ...]
@@ -73,6 +79,9 @@ class Decoded:
     problem: ProviderError | None = None
     model: str | None = None
     wire: Wire = Wire(None, None)
+    cached_prompt_tokens: int | None = None
+    first_chunk_tokens: int | None = None
+    server: ServerTimings | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,13 @@ class Identity:
     variant_version: str | None = None
     device: str | None = None
     execution_provider: str | None = None
+    runtime: Runtime | None = None
     transport: Literal["in-process", "direct", "package"] = "in-process"
+    prompt_cache: Literal["cold", "warm", "as-is"] = "as-is"
+    prompt_cache_by: str | None = None
+    stamp_clock: StampClock | None = None
+    instrument: bool = False
+    origin: str | None = None
     parameters: int | None = None
     precision: str | None = None
     licence: str | None = None

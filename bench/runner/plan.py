@@ -48,6 +48,8 @@ def request_for(prompt: PromptRecord, config: Config) -> Request:
         first_text_s=config.timeouts.first_text_s,
         gap_s=config.timeouts.gap_s,
         request_s=config.timeouts.request_s,
+        system=prompt.system,
+        turns=prompt.turns,
     )
 
 

@@ -44,6 +44,14 @@ class MachineWatch(Record):
     steal_share: Share | None = Field(description="share of time the hypervisor took; null where unknown")
 
 
+class StampClock(Record):
+    """How the clock of the kernel's receive stamps ran against the monotonic clock while a model was measured."""
+
+    readings: Count = Field(description="how often their distance was read")
+    drift_ns: Nanoseconds = Field(description="the largest change of that distance over one request that was believed")
+    refused: Count = Field(description="requests whose stamps were not: the clock was set, or none came")
+
+
 class MemoryWatch(Record):
     """How the memory of the process that held the model was read from outside."""
 
@@ -93,6 +101,7 @@ class ClientCheck(Record):
     """
 
     transport: Literal["direct", "package"]
+    stamped_by: Literal["process", "kernel"]
     streams: Streams = Field(description="streams at once")
     ttft_error_ns: tuple[SignedNanoseconds, ...]
     gap_error_ns: tuple[SignedNanoseconds, ...]

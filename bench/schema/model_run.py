@@ -9,8 +9,18 @@ from pydantic import Field, model_validator
 
 from bench.schema.fields import Bytes, Nanoseconds, Parameters, Record, TokenCount
 from bench.schema.load import LengthCell, LoadLevel
-from bench.schema.machine import Energy, MachineWatch, MemoryWatch
+from bench.schema.machine import Energy, MachineWatch, MemoryWatch, StampClock
 from bench.schema.sample import Failure, Sample
+
+OWN_SESSION = "a session of its own for each request"
+"""What keeps a model in this machine's Foundry Local runtime from finding a prompt in a cache."""
+
+
+class Runtime(Record):
+    """What serves the models of an endpoint, as it was recognised."""
+
+    name: str = Field(min_length=1, description="Foundry Local, llama.cpp, Ollama, ... or unknown")
+    version: str | None = Field(description="as it says itself; null where it does not")
 
 
 class ModelRun(Record):
@@ -27,9 +37,17 @@ class ModelRun(Record):
     variant_version: str | None = Field(description="version of that variant")
     device: str | None = Field(description="CPU, GPU, NPU, as the runtime says")
     execution_provider: str | None = Field(description="as the runtime says")
+    runtime: Runtime | None = Field(description="what serves an endpoint; null for a model in a process of ours")
     transport: Literal["in-process", "direct", "package"] | None = Field(
         description="what carried requests: the runtime in this process, our own HTTP, or the openai package's"
     )
+    prompt_cache: Literal["cold", "warm", "as-is"] = Field(
+        description="cold: no measured request found its prompt in a cache; warm: each did; as-is: left to the runtime"
+    )
+    prompt_cache_by: str | None = Field(description="what sees to that, or why nothing can; null where nobody asked")
+    stamp_clock: StampClock | None = Field(description="null where the kernel's stamps were not taken")
+    instrument: bool = Field(description="a test instrument, as its card says: not to be shipped")
+    origin: str | None = Field(description="what the model was made of and its checksum, as its card says")
     parameters: Parameters | None = Field(description="number of weights")
     precision: str | None = Field(description="fp32, fp16, int8, int4, ...")
     licence: str | None = Field(description="SPDX expression where it is one, else the name the publisher gives")

@@ -1,5 +1,7 @@
 """Prompts and what a good answer to them does."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from bench.schema.fields import FreeJson, Record, TokenLimit, Weight
@@ -15,13 +17,22 @@ class FacetRecord(Record):
     parameters: FreeJson
 
 
+class Turn(Record):
+    """A message of a conversation before the one that is answered."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
 class PromptRecord(Record):
     """One prompt with its rubric."""
 
     id: str
     title: str
     category: str
-    text: str
+    system: str | None = Field(description="null: no system prompt")
+    turns: tuple[Turn, ...] = Field(description="what was said before, in order; empty for a prompt of one message")
+    text: str = Field(description="the last message: what is answered")
     max_output_tokens: TokenLimit | None = Field(description="null: the config's")
     facets: tuple[FacetRecord, ...]
 

@@ -1,4 +1,4 @@
-"""The result file, schema version 3: one run, one file, raw facts only; and its JSON Schema, made from the types."""
+"""The result file, schema version 4: one run, one file, raw facts only; and its JSON Schema, made from the types."""
 
 import json
 from typing import Annotated, Final, Literal, Self
@@ -10,7 +10,7 @@ from bench.schema.machine import ClientCheck, Machine
 from bench.schema.model_run import ModelRun
 from bench.schema.prompts import PromptSetRecord
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 
 class Pairing(Record):
@@ -76,7 +76,7 @@ class Grade(Record):
 class Result(Record):
     """One run. `outputs` has each distinct text once, under the start of its SHA-256."""
 
-    schema_version: Literal[3]
+    schema_version: Literal[4]
     run: RunInfo
     machine: Machine
     config: ConfigRecord

@@ -62,6 +62,15 @@ class Failure(Record):
     message: str = Field(description="one line for a person")
 
 
+class ServerTimings(Record):
+    """What a server itself says of one request; null where it says nothing of a part."""
+
+    prompt_tokens: TokenCount | None = Field(description="tokens of the prompt that it worked on: cached ones are not")
+    prompt_ns: Nanoseconds | None = Field(description="how long it worked on them")
+    output_tokens: TokenCount | None
+    output_ns: Nanoseconds | None = Field(description="how long it generated")
+
+
 class Sample(Record):
     """One request and its answer: when each piece of text came, and how it ended.
 
@@ -81,18 +90,28 @@ class Sample(Record):
     sent_ns: Nanoseconds | None = Field(
         description="the whole request handed to the system, from the request's start; null in-process"
     )
+    stamped_by: Literal["process", "kernel"] = Field(
+        description="whose clock readings the arrivals are: this process's, or those of the system's network stack"
+    )
     chunk_ns: tuple[Nanoseconds, ...] = Field(description="arrival of each chunk with text, from the request's start")
+    first_chunk_tokens: TokenCount | None = Field(
+        description="tokens of the first chunk with text where they were several; null: one, or nobody knows"
+    )
     first_answer_chunk: Count | None = Field(description="index in chunk_ns of the first answer text; null if none")
     shared_reads: Count = Field(
         description="chunks with text that came in one read, or in-process in one go, with the chunk before them"
     )
     end_ns: Nanoseconds | None = Field(description="last byte, from the request's start; null if it never came")
     prompt_tokens: TokenCount | None = Field(description="tokens of the prompt; null if nobody counted")
+    cached_prompt_tokens: TokenCount | None = Field(
+        description="those of the prompt that the runtime took from its prompt cache; null if it does not say"
+    )
     output_tokens: TokenCount | None = Field(
         description="tokens of the output, never of the prompt; null if nobody counted"
     )
     tokens_source: Literal["usage", "tokenizer", "none"] = Field(description="who counted the tokens")
     finish_reason: str | None = Field(description="stop, length, ... as the runtime says; null if it said nothing")
+    server: ServerTimings | None = Field(description="the server's own view; null where it gives none")
     output: str | None = Field(description="key of the text in outputs; null if there is no text")
     failure: Failure | None = Field(description="null for a good sample")
 

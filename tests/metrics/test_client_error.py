@@ -14,6 +14,7 @@ US = 1_000
 def check(**fields: Any) -> ClientCheck:
     defaults: dict[str, Any] = {
         "transport": "direct",
+        "stamped_by": "process",
         "streams": 1,
         "ttft_error_ns": (100 * US, 300 * US, 200 * US),
         "gap_error_ns": (-50 * US, 10 * US, 30 * US, 20 * US),

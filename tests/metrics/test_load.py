@@ -287,7 +287,8 @@ def test_a_client_near_one_core_may_be_what_limits() -> None:
 @pytest.mark.parametrize(("streams", "checked"), [(1, 1), (2, 16), (16, 16), (64, 16)])
 def test_the_client_s_error_is_that_with_as_many_streams(streams: int, checked: int) -> None:
     checks = tuple(
-        ClientCheck(transport="direct", streams=number, ttft_error_ns=(1,), gap_error_ns=(1,)) for number in (16, 1)
+        ClientCheck(transport="direct", stamped_by="process", streams=number, ttft_error_ns=(1,), gap_error_ns=(1,))
+        for number in (16, 1)
     )
     found = summary(load_level([load_sample(1)], streams=streams), client=checks).client_error
 

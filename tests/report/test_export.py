@@ -133,7 +133,9 @@ def test_a_run_that_is_summarised_already_gives_the_same_rows() -> None:
 def test_how_far_to_believe_a_row() -> None:
     # 90 J for 3 answers, 0.000025 kWh at 0.3 a kWh: 0.0000075 for 3 answers. Errors of 2 and 1 ms, times three.
     energy = Energy(source="estimate", joules=90, idle_watts=None, duration_ns=9_000_000_000)
-    check = ClientCheck(transport="direct", streams=1, ttft_error_ns=(2_000_000,), gap_error_ns=(-1_000_000,))
+    check = ClientCheck(
+        transport="direct", stamped_by="process", streams=1, ttft_error_ns=(2_000_000,), gap_error_ns=(-1_000_000,)
+    )
     model = model_run(transport="direct", energy=energy, samples=samples([1, 2, 6]))
     prices = {"energy": {"price_per_kwh": 0.3, "currency": "EUR"}}
     (row,) = rows([result([model], client=(check,), config=config(resolved=prices))])

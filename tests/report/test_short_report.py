@@ -101,7 +101,9 @@ def test_a_run_outside_git_or_with_changes_says_so() -> None:
 
 def test_what_weakens_a_run_is_said() -> None:
     # TTFT 500 ms against an error of 300 ms: 900 ms could be told.
-    check = ClientCheck(transport="direct", streams=1, ttft_error_ns=(300_000_000,), gap_error_ns=())
+    check = ClientCheck(
+        transport="direct", stamped_by="process", streams=1, ttft_error_ns=(300_000_000,), gap_error_ns=()
+    )
     fast = model_run(name="fast", transport="direct", samples=samples([1.0] * 3))
     skipped = model_run(name="on-gpu", skipped="no GPU | here", samples=())
     report = benchmark_report(result([fast, skipped], client=(check,), run=builders.run_info(status="partial")))

@@ -156,7 +156,9 @@ def full_result(**fields: Any) -> Result:
     made = builders.result(
         (model,),
         machine=builders.machine(accelerators=(Accelerator(name="GPU", memory_bytes=1, driver=None),)),
-        client=(ClientCheck(transport="direct", streams=1, ttft_error_ns=(-5,), gap_error_ns=(5,)),),
+        client=(
+            ClientCheck(transport="direct", stamped_by="process", streams=1, ttft_error_ns=(-5,), gap_error_ns=(5,)),
+        ),
         config=builders.config(resolved={"rounds": 1, "deep": [{"er": 1}]}),
         grades=(builders.grade(),),
         **fields,

@@ -47,3 +47,20 @@ def test_an_older_file_of_another_form_is_refused(tmp_path: Path) -> None:
         load(path)
 
     assert caught.value.reason == "does not have the form of schema version 1: KeyError('models')"
+
+
+def test_version_3_marks_test_instruments_by_their_maker(tmp_path: Path) -> None:
+    document = json.loads((VERSIONS / "3.json").read_text(encoding="utf-8"))
+    document["models"][0] |= {"publisher": "Benchledger", "provider": "foundry"}
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(document))
+
+    marked, as_it_was = load(path).models[0], load(VERSIONS / "3.json").models[0]
+
+    assert (marked.instrument, marked.prompt_cache, marked.prompt_cache_by) == (
+        True,
+        "cold",
+        "a session of its own for each request",
+    )
+    assert (as_it_was.instrument, as_it_was.prompt_cache) == (False, "as-is")
+    assert {one.stamped_by for one in as_it_was.load[0].samples} == {"process"}

@@ -192,7 +192,7 @@ def test_without_a_value_there_is_no_rank() -> None:
 
 def test_what_the_client_cannot_resolve_has_no_rank() -> None:
     # An error of 1 s: what takes less than 3 s is not resolvable.
-    check = ClientCheck(transport="direct", streams=1, ttft_error_ns=(10**9,), gap_error_ns=(0,))
+    check = ClientCheck(transport="direct", stamped_by="process", streams=1, ttft_error_ns=(10**9,), gap_error_ns=(0,))
     models = [timed("coarse", 1.0, transport="direct"), timed("big", 9.0, transport="direct"), timed("huge", 18.0)]
     shown = arranged(made(models, client=(check,)))
 

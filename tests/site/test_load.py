@@ -163,7 +163,9 @@ def test_a_level_without_a_good_answer_says_failed_and_why() -> None:
 
 
 def test_a_latency_under_load_below_the_client_s_error_is_not_resolvable() -> None:
-    check = ClientCheck(transport="direct", streams=4, ttft_error_ns=(200_000_000,), gap_error_ns=(1,))
+    check = ClientCheck(
+        transport="direct", stamped_by="process", streams=4, ttft_error_ns=(200_000_000,), gap_error_ns=(1,)
+    )
     (found,) = summaries(load_level([load_sample(1)], streams=4), client=(check,))
 
     # Three times 200 ms: a TTFT of 500 ms is below that, a latency of 1 s is not.

@@ -151,7 +151,9 @@ def test_reasons_for_doubt_are_told() -> None:
 
 def test_a_stopped_run_on_an_unsteady_machine_is_doubted() -> None:
     # TTFT 100 ms and gaps of 20 ms, against errors of 40 and 8 ms: 120 and 24 ms could be told. Of 2 gaps 1 is shared.
-    check = ClientCheck(transport="direct", streams=1, ttft_error_ns=(40_000_000,), gap_error_ns=(8_000_000,))
+    check = ClientCheck(
+        transport="direct", stamped_by="process", streams=1, ttft_error_ns=(40_000_000,), gap_error_ns=(8_000_000,)
+    )
     probes = [
         Probe(compute_ns=ns, memory_ns=1, cpu_hz=None, temperature_c=None, load_average=None) for ns in (100, 120)
     ]

@@ -40,7 +40,7 @@ def test_a_file_is_made_to_be_read_in_a_diff() -> None:
     lines = dump(result(models=(model_run(samples=samples),))).split("\n")
 
     assert lines[0] == "{"
-    assert lines[1] == '  "schema_version": 3,'
+    assert lines[1] == '  "schema_version": 4,'
     assert lines[-1] == ""
     assert sum('"chunk_ns"' in line for line in lines) == 3
     assert not any(line.endswith(" ") for line in lines)
@@ -88,7 +88,7 @@ def test_a_file_cut_in_half(tmp_path: Path) -> None:
         ("{}", "schema_version is null, not a whole number from 1; is it a result file?"),
         ('{"schema_version": "1"}', 'schema_version is "1", not a whole number from 1; is it a result file?'),
         ('{"schema_version": true}', "schema_version is true, not a whole number from 1; is it a result file?"),
-        ('{"schema_version": 99}', "has schema version 99; this program reads up to 3: upgrade benchledger"),
+        ('{"schema_version": 99}', "has schema version 99; this program reads up to 4: upgrade benchledger"),
         ('{"schema_version": NaN}', "schema_version is NaN, not a whole number from 1; is it a result file?"),
         ("[" * 100_000, "is nested too deeply to be a result file"),
     ],
@@ -166,7 +166,7 @@ def test_a_tree_is_read_oldest_first_and_the_rest_is_refused(tmp_path: Path) -> 
             "m1/copy.json",
             "its run id is 'm2/20260101T000000Z-c-default': move it to m2/20260101T000000Z-c-default.json",
         ),
-        ("m1/new.json", "has schema version 99; this program reads up to 3: upgrade benchledger"),
+        ("m1/new.json", "has schema version 99; this program reads up to 4: upgrade benchledger"),
     ]
 
 

@@ -300,7 +300,14 @@ class _Session:
 
 def _as_prompt(position: int, question: Question) -> PromptRecord:
     return PromptRecord(
-        id=f"question-{position}", title="", category="", text=question.text, max_output_tokens=None, facets=()
+        id=f"question-{position}",
+        title="",
+        category="",
+        system=None,
+        turns=(),
+        text=question.text,
+        max_output_tokens=None,
+        facets=(),
     )
 
 

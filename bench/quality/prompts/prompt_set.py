@@ -112,7 +112,14 @@ def import_prompt_set(path: Path) -> ImportedSet:
 def single_prompt(text: str) -> PromptSetRecord:
     """Return a set with one prompt that has no rubric."""
     prompt = PromptRecord(
-        id="prompt", title="One prompt", category="general", text=text, max_output_tokens=None, facets=()
+        id="prompt",
+        title="One prompt",
+        category="general",
+        system=None,
+        turns=(),
+        text=text,
+        max_output_tokens=None,
+        facets=(),
     )
     return _record("single", "One prompt", (prompt,))
 
@@ -165,8 +172,14 @@ def _comment(mistake: Mistake) -> str:
 
 
 def _record(identifier: str, title: str, prompts: tuple[PromptRecord, ...]) -> PromptSetRecord:
-    sha256 = digest([prompt.model_dump(mode="json") for prompt in prompts])
+    sha256 = digest([_hashed(prompt) for prompt in prompts])
     return PromptSetRecord(id=identifier, title=title, sha256=sha256, prompts=prompts)
+
+
+def _hashed(prompt: PromptRecord) -> dict[str, Any]:
+    """Return what the hash of a set is of: a prompt of one message has that of the versions that knew no other."""
+    document = prompt.model_dump(mode="json")
+    return {key: value for key, value in document.items() if key not in ("system", "turns") or value}
 
 
 def _prompt(prompt: _Prompt) -> PromptRecord:
@@ -178,6 +191,8 @@ def _prompt(prompt: _Prompt) -> PromptRecord:
         id=prompt.id,
         title=prompt.title,
         category=prompt.category,
+        system=None,
+        turns=(),
         text=prompt.text.strip(),
         max_output_tokens=prompt.max_output_tokens,
         facets=facets,

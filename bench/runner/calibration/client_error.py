@@ -234,6 +234,7 @@ def client_check(transport: Transport, streams: int, answers: Sequence[Saw], wro
         gap_error_ns.extend((seen[1] - seen[0]) - (sent[1] - sent[0]) for seen, sent in pairs)
     return ClientCheck(
         transport=transport,
+        stamped_by="process",
         streams=streams,
         ttft_error_ns=tuple(ttft_error_ns),
         gap_error_ns=tuple(gap_error_ns),

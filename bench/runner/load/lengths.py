@@ -293,6 +293,8 @@ def _record(prompt_tokens: int, output_tokens: int, text: str) -> PromptRecord:
         id=f"{prompt_tokens}-tokens",
         title=f"{prompt_tokens} tokens",
         category="lengths",
+        system=None,
+        turns=(),
         text=text,
         max_output_tokens=output_tokens,
         facets=(),

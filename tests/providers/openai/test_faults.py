@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,7 @@ def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def request(**limits: float) -> Request:
     """Return a request with limits that only a hang reaches, but for those given."""
-    wide = {"connect_s": 20.0, "first_text_s": 20.0, "gap_s": 20.0, "request_s": 30.0}
+    wide: dict[str, Any] = {"connect_s": 20.0, "first_text_s": 20.0, "gap_s": 20.0, "request_s": 30.0}
     return Request(
         text="Say hello.",
         max_output_tokens=32,
