@@ -31,6 +31,7 @@ from bench.providers.openai.kernel_stamps import (
     stamp,
 )
 from bench.providers.protocol import Arrived, Clock, Request, Wire
+from bench.schema.machine import StampClock
 
 HEAD_BYTES = 256 * 1024
 """The longest head of an answer, or line inside a chunked body, that is read."""
@@ -251,20 +252,17 @@ class Connection:
 class Connections:
     """The connections to one host, kept alive between requests. Several threads may use them at once.
 
-    Without `kernel_stamps` the system is not asked for its own. `clock_readings`, `drift_ns` and `refused` are what
-    came of them so far.
+    Without `kernel_stamps` the system is not asked for its own.
     """
 
     def __init__(self, host: str, port: int, where: str, *, kernel_stamps: bool = True) -> None:
         self.where = where
-        self.clock_readings = 0
-        self.drift_ns = 0
-        self.refused = 0
         self._host = host
         self._port = port
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._kernel_stamps = kernel_stamps
+        self._clock_readings = self._drift_ns = self._refused = 0
         self._receiver: Receiver | None = None
 
     def take(self, request: Request, clock: Clock) -> Connection:
@@ -294,12 +292,19 @@ class Connections:
         """Keep a connection for the next request."""
         self._idle.append(connection)
 
+    @property
+    def stamp_clock(self) -> StampClock | None:
+        """How the clock of the system's stamps ran so far; None where no answer had any."""
+        if not self._clock_readings:
+            return None
+        return StampClock(readings=self._clock_readings, drift_ns=self._drift_ns, refused=self._refused)
+
     def count(self, moved_ns: int | None) -> None:
         """Take note of a request by how much the clocks moved meanwhile; None: its stamps were refused."""
         with self._lock:
-            self.clock_readings += 2
-            self.refused += moved_ns is None
-            self.drift_ns = max(self.drift_ns, moved_ns or 0)
+            self._clock_readings += 2
+            self._refused += moved_ns is None
+            self._drift_ns = max(self._drift_ns, moved_ns or 0)
 
     def close(self) -> None:
         """Close the connections that are kept; none is in use any more."""
