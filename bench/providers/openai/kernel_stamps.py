@@ -106,7 +106,7 @@ def kernel_stamps_ns(inbox: Inbox, count: int, distance: ClockDistance, begin_ns
     for read, had_ns, messages in zip(inbox.reads[:count], inbox.process_ns, inbox.stamped, strict=False):
         at_ns = had_ns
         if read:
-            if len(messages) != 1 or len(messages[0][2]) != _TIMESPEC.size:
+            if not _is_stamp(messages):
                 return None
             seconds, nanoseconds = _TIMESPEC.unpack(messages[0][2])
             at_ns = seconds * NANOSECONDS_PER_SECOND + nanoseconds - distance.ahead_ns
@@ -115,6 +115,14 @@ def kernel_stamps_ns(inbox: Inbox, count: int, distance: ClockDistance, begin_ns
         stamps_ns.append(at_ns)
         latest_ns = at_ns
     return stamps_ns
+
+
+def _order(stamped: Messages) -> tuple[int, ...]:
+    return _TIMESPEC.unpack(stamped[0][2]) if _is_stamp(stamped) else ()
+
+
+def _is_stamp(stamped: Messages) -> bool:
+    return len(stamped) == 1 and len(stamped[0][2]) == _TIMESPEC.size
 
 
 def stamp(connection: socket.socket) -> None:
@@ -186,18 +194,19 @@ class Receiver:
         """Take in what waits on a connection."""
         receive = inbox.connection.recvmsg
         try:
-            read, stamped, _, _ = receive(READ_BYTES, self._room, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            read, last, _, _ = receive(READ_BYTES, self._room, socket.MSG_PEEK | socket.MSG_DONTWAIT)
             at_ns = inbox.clock()
             first = _EVENT_END.search(read)
             if first is None or len(read) - first.end() <= len(b"\r\n"):
                 # Nearly always one event waits, with the line break of its chunk: what was looked at is let go.
                 inbox.connection.recv_into(self._buffer, len(read), socket.MSG_TRUNC | socket.MSG_DONTWAIT)
-                self._keep(inbox, read, at_ns, stamped)
+                self._keep(inbox, read, at_ns, last)
             else:
                 ends = [found.end() for found in _EVENT_END.finditer(read)]
                 for begin, end in pairwise(dict.fromkeys((0, *ends, len(read)))):
                     part, stamped, _, _ = receive(end - begin, self._room, socket.MSG_DONTWAIT)
-                    self._keep(inbox, part, at_ns, stamped)
+                    # What came meanwhile may have been put to the last segment, which then has its stamp.
+                    self._keep(inbox, part, at_ns, min(stamped, last, key=_order))
         except BlockingIOError:
             return
         except OSError as error:
