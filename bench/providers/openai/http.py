@@ -5,6 +5,7 @@ head, its transfer coding, its end.
 """
 
 import os
+import re
 import select
 import socket
 import struct
@@ -41,6 +42,9 @@ END = b"\r\n\r\n"
 
 NO_END = b"\r\n\r\n\r\n"
 """With this it is a chunk instead, whose data end with an empty line."""
+
+CHUNKED = re.compile(rb"^transfer-encoding:.*chunked", re.IGNORECASE | re.MULTILINE)
+"""The line of a head that announces chunks."""
 
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
@@ -368,6 +372,7 @@ class Exchange:
         self._reads: list[bytes] = []
         self._bodies: list[bytes] = []
         self._begin_ns = 0
+        self._chunked = False
         self._inbox: Inbox | None = None
         if connection.receiver is not None:
             self._distance = clock_distance(clock)
@@ -464,7 +469,7 @@ class Exchange:
         Returns the last stamp.
         """
         if self._inbox is not None:
-            return self._received(self._inbox, until_ns)
+            return self._received(self._inbox)
         clock, receive, may_end = self._clock, self._connection.socket.recv, self._may_be_the_end
         stamp, keep = self._stamps.append, self._reads.append
         while True:
@@ -475,28 +480,24 @@ class Exchange:
             if at_ns > until_ns or may_end(read):
                 return at_ns
 
-    def _received(self, inbox: Inbox, until_ns: int) -> int:
-        """Wait for what `_read` reads; the receiver reads it meanwhile."""
-        since_ns = self._clock()
-        while True:
+    def _received(self, inbox: Inbox) -> int:
+        """Wait for what the receiver reads meanwhile, and return as `_read` does, or now and then before."""
+        since_ns = self._stamps[-1] if self._stamps else self._clock()
+        while len(self._reads) == len(self._bodies):
+            if inbox.error is not None:
+                raise inbox.error
             left_ns = since_ns + self._wait_ns - self._clock()
             if left_ns <= 0:
                 raise TimeoutError
-            try:
-                inbox.told.get(timeout=left_ns / 1e9)
-            except Empty:
-                # Nobody is told of what came in the middle of an answer; it puts the limit off.
-                if self._stamps and self._stamps[-1] > since_ns:
-                    since_ns = self._stamps[-1]
-                    if since_ns > until_ns:
-                        return since_ns
-                continue
-            if inbox.error is not None and len(self._reads) == len(self._bodies):
-                raise inbox.error
-            return self._stamps[-1]
+            with suppress(Empty):
+                # Nobody is told of what comes in the middle of an answer: it is looked for before a gap can be over.
+                inbox.told.get(timeout=min(left_ns / 1e9, self._request.gap_s))
+        return self._stamps[-1]
 
     def _may_be_the_end(self, read: bytes) -> bool:
-        if not self._answer.chunked or len(read) < len(END):
+        if not self._chunked:
+            self._chunked = CHUNKED.search(read) is not None
+        if not self._chunked or len(read) < len(END):
             return True
         return read.endswith(END) and not read.endswith(NO_END)
 

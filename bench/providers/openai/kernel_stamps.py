@@ -42,8 +42,8 @@ TRIES = 20
 
 _TIMESPEC = struct.Struct("@ll")
 
-_EVENT_END = re.compile(rb"\n\r?\n")
-"""The empty line after an event, and after the head of an answer."""
+_EVENT_END = re.compile(rb"\n\r?\n(?:\r\n)?")
+"""The empty line after an event, with the line break of its chunk, or after the head of an answer."""
 
 Messages = list[tuple[int, int, bytes]]
 """What `recvmsg` returns beside the bytes: the stamp."""
@@ -197,8 +197,8 @@ class Receiver:
             read, last, _, _ = receive(READ_BYTES, self._room, socket.MSG_PEEK | socket.MSG_DONTWAIT)
             at_ns = inbox.clock()
             first = _EVENT_END.search(read)
-            if first is None or len(read) - first.end() <= len(b"\r\n"):
-                # Nearly always one event waits, with the line break of its chunk: what was looked at is let go.
+            if first is None or first.end() == len(read):
+                # Nearly always one event waits: what was looked at is let go.
                 inbox.connection.recv_into(self._buffer, len(read), socket.MSG_TRUNC | socket.MSG_DONTWAIT)
                 self._keep(inbox, read, at_ns, last)
             else:

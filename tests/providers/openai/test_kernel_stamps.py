@@ -115,8 +115,8 @@ def test_what_waits_is_read_event_by_event() -> None:
 
     head, one, two, rest, end = inbox.reads
     assert head == b"HTTP/1.1 200 OK\r\n\r\n"
-    assert (one, two) == (b"8\r\ndata: 1\n\n", b"\r\n8\r\ndata: 2\r\n\r\n")
-    assert (rest, end) == (b"\r\n8\r\nda", b"")
+    assert (one, two) == (b"8\r\ndata: 1\n\n\r\n", b"8\r\ndata: 2\r\n\r\n\r\n")
+    assert (rest, end) == (b"8\r\nda", b"")
     # One segment has one stamp.
     assert inbox.stamped[0] == inbox.stamped[1] == inbox.stamped[2] == inbox.stamped[3]
 
