@@ -496,7 +496,8 @@ class Exchange:
 
     def _may_be_the_end(self, read: bytes) -> bool:
         if not self._chunked:
-            self._chunked = CHUNKED.search(read) is not None
+            # Whether it is in chunks is known before the head is looked at for the rest.
+            self._chunked = self._answer.chunked or CHUNKED.search(read) is not None
         if not self._chunked or len(read) < len(END):
             return True
         return read.endswith(END) and not read.endswith(NO_END)
