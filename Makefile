@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 PARALLEL := -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help bench calibrate site serve export report validate test test-fast check snapshots schema clean
+.PHONY: help bench verify calibrate site serve export report validate test test-fast check snapshots schema clean
 
 help: ## list every target
 	@echo "Benchledger: benchmark local language models, keep every run, browse the history."
@@ -19,6 +19,9 @@ help: ## list every target
 
 bench: $(VENV)/run.installed ## run the default config, write one result file (bench run)
 	$(BIN)/bench run $(CONFIG)
+
+verify: $(VENV)/run.installed ## look whether the models of the config are ready for a run (bench verify)
+	$(BIN)/bench verify $(CONFIG)
 
 site: $(VENV)/site.installed ## turn results/ into a static site in site/ (bench site)
 	$(BIN)/bench site

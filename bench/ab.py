@@ -131,7 +131,7 @@ SIDES: tuple[Side, Side] = ("A", "B")
 
 
 @dataclass(frozen=True)
-class Turn:
+class BlockProgress:
     """Where a session stands: the block that is being measured, from 1, of how many, and what its run is doing."""
 
     block: int
@@ -173,7 +173,7 @@ def take_turns(
     results_dir: Path,
     variables: Mapping[str, str],
     wait: bool,
-    on_turn: Callable[[Turn], None],
+    on_turn: Callable[[BlockProgress], None],
 ) -> Session:
     """Run two configs in turns, a round each, each turn with its models loaded anew, and save a result for each side.
 
@@ -222,7 +222,7 @@ def take_turns(
     return Session(results[0], results[1], save(results[0], results_dir), save(results[1], results_dir))
 
 
-def _turn(party: _Party, start_ns: int, number: int, blocks: int, on_turn: Callable[[Turn], None]) -> None:
+def _turn(party: _Party, start_ns: int, number: int, blocks: int, on_turn: Callable[[BlockProgress], None]) -> None:
     # Both turns of a pair ask in the same order.
     seed = party.config.order_seed + (number - 1) // 2
     config = party.config.model_copy(update={"rounds": 1, "loads": 1, "order_seed": seed})
@@ -235,7 +235,7 @@ def _turn(party: _Party, start_ns: int, number: int, blocks: int, on_turn: Calla
                 party.header.prompt_set,
                 journal,
                 Recovered(),
-                lambda standing: on_turn(Turn(number, blocks, party.side, standing)),
+                lambda standing: on_turn(BlockProgress(number, blocks, party.side, standing)),
                 time.monotonic_ns,
             )
         finally:

@@ -17,7 +17,7 @@ from bench.config.settings import Config, digest, find_config, load_config, reso
 from bench.errors import AllModelsFailed, BenchError, ProviderError, ResultError, UsageError
 from bench.quality.grading import grades
 from bench.quality.prompts.prompt_set import load_prompt_set, single_prompt
-from bench.runner.calibration.client_error import short_check
+from bench.runner.calibration.client_check import short_check
 from bench.runner.journal import Header, Journal, Recovered, journal_path, read_journal, trim, unfinished
 from bench.runner.lock import machine_lock
 from bench.runner.machine.environment import checkout, machine

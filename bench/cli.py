@@ -8,12 +8,14 @@ import click
 from bench import __version__
 from bench.commands.compare import ab, compare
 from bench.commands.ledger import check, export, schema
+from bench.commands.models import models
 from bench.commands.options import CONTEXT
 from bench.commands.prompts import prompts
 from bench.commands.recommend import recommend
 from bench.commands.review import annotate, judge
 from bench.commands.run import calibrate, run
 from bench.commands.site import serve, site
+from bench.commands.verify import verify
 from bench.errors import BenchError
 
 
@@ -43,5 +45,21 @@ def main() -> None:
     """
 
 
-for command in (run, calibrate, judge, annotate, recommend, compare, ab, prompts, site, serve, check, export, schema):
+for command in (
+    run,
+    calibrate,
+    judge,
+    annotate,
+    recommend,
+    compare,
+    ab,
+    prompts,
+    models,
+    verify,
+    site,
+    serve,
+    check,
+    export,
+    schema,
+):
     main.add_command(command)

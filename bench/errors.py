@@ -57,8 +57,25 @@ class ResultError(UsageError):
         super().__init__(f"{path}: {reason}")
 
 
+class GgufError(UsageError):
+    """A GGUF file that cannot be read, with its path and the reason."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path = str(path)
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
+
+
 class EmptyLedger(UsageError):
     """There is no result to work on."""
+
+
+class CatalogueUnreachable(UsageError):
+    """The catalogue of models cannot be read from here, for a reason, and what works without it."""
+
+    def __init__(self, place: str, reason: str, works: str) -> None:
+        self.reason = f"the catalogue {place} cannot be read ({reason})"
+        super().__init__(f"{self.reason}; check the network. Without it work: {works}")
 
 
 class ProviderError(BenchError):

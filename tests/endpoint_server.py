@@ -13,7 +13,8 @@ from typing import Any
 class Script:
     """What the server answers to a chat request, and the requests that it got.
 
-    `answer` makes the body from a request's last message; without it the body is always the same.
+    `answer` makes the body from a request's last message; without it the body is always the same. A request with one of
+    the parameters in `refuses` gets a 400 that names it.
     """
 
     body: bytes = b""
@@ -23,6 +24,7 @@ class Script:
     models: Sequence[str] = ("m",)
     cut_off: bool = False
     answer: Callable[[str], bytes] | None = None
+    refuses: Sequence[str] = ()
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
@@ -59,6 +61,11 @@ def endpoint(script: Script) -> Iterator[str]:
             script.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             script.headers.append({key.lower(): value for key, value in self.headers.items()})
             asked = script.requests[-1]
+            refused = [name for name in script.refuses if name in asked]
+            if refused:
+                message = {"error": {"message": f"Unsupported parameter: '{refused[0]}'", "param": refused[0]}}
+                self._send(400, "application/json", json.dumps(message).encode(), missing=0)
+                return
             body = script.body if script.answer is None else script.answer(asked["messages"][-1]["content"])
             # A length that never comes is how a stream is cut off.
             missing = 100 if script.cut_off else 0

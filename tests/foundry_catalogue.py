@@ -21,32 +21,40 @@ class Catalogue:
     cache_dir: Path
 
 
-def _entry() -> dict[str, object]:
-    name, _, version = VARIANT.partition(":")
+def entry(
+    variant: str = VARIANT,
+    alias: str = ALIAS,
+    device: str = "cpu",
+    provider: str = "CPUExecutionProvider",
+    licence: str = "apache-2.0",
+    size_bytes: int = 472_259,
+) -> dict[str, object]:
+    """Return what the catalogue says of one variant."""
+    name, _, version = variant.partition(":")
     return {
         "assetId": f"azureml://registries/azureml/models/{name}/versions/{version}",
-        "entityId": VARIANT,
+        "entityId": variant,
         "annotations": {
-            "tags": {"alias": ALIAS, "foundryLocal": ""},
+            "tags": {"alias": alias, "foundryLocal": ""},
             "systemCatalogData": {
                 "publisher": "Benchledger",
-                "displayName": "Tiny",
+                "displayName": alias.title(),
                 "inferenceTasks": ["chat-completion"],
-                "license": "apache-2.0",
+                "license": licence,
                 "maxOutputTokens": 512,
             },
         },
         "properties": {
-            "id": VARIANT,
+            "id": variant,
             "name": name,
             "version": int(version),
             "variantInfo": {
-                "parents": [{"assetId": f"azureml://registries/azureml/models/{ALIAS}/versions/1"}],
+                "parents": [{"assetId": f"azureml://registries/azureml/models/{alias}/versions/1"}],
                 "variantMetadata": {
                     "modelType": "ONNX",
-                    "device": "cpu",
-                    "executionProvider": "CPUExecutionProvider",
-                    "fileSizeBytes": 472_259,
+                    "device": device,
+                    "executionProvider": provider,
+                    "fileSizeBytes": size_bytes,
                 },
             },
             "creationContext": {"createdTime": "2026-01-01T00:00:00Z"},
@@ -57,7 +65,7 @@ def _entry() -> dict[str, object]:
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        body = json.dumps({"value": [_entry()], "totalCount": 1}).encode()
+        body = json.dumps({"value": [entry()], "totalCount": 1}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

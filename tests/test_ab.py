@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.ab import SIDES, Session, Turn, order, take_turns
+from bench.ab import SIDES, BlockProgress, Session, order, take_turns
 from bench.errors import UsageError
 from bench.store.files import load
 
@@ -33,7 +33,7 @@ def write_side(folder: Path, name: str, answer: str, rounds: int = 3, more: str 
     return str(path)
 
 
-def turns_of(folder: Path, a: str, b: str, seen: list[Turn] | None = None) -> Session:
+def turns_of(folder: Path, a: str, b: str, seen: list[BlockProgress] | None = None) -> Session:
     return take_turns(a, b, folder / "results", {}, wait=True, on_turn=(seen if seen is not None else []).append)
 
 
@@ -44,7 +44,7 @@ def test_who_goes_first_changes_with_every_pair() -> None:
 
 def test_each_side_has_a_file_with_a_round_for_each_of_its_turns(tmp_path: Path) -> None:
     a, b = write_side(tmp_path, "old", "fine"), write_side(tmp_path, "new", "better")
-    seen: list[Turn] = []
+    seen: list[BlockProgress] = []
 
     session = turns_of(tmp_path, a, b, seen)
 
@@ -93,7 +93,7 @@ def test_turns_do_not_overlap(tmp_path: Path) -> None:
 def test_a_stop_keeps_the_pairs_that_were_whole(tmp_path: Path) -> None:
     a, b = write_side(tmp_path, "old", "fine"), write_side(tmp_path, "new", "better")
 
-    def stop_in_the_fourth(turn: Turn) -> None:
+    def stop_in_the_fourth(turn: BlockProgress) -> None:
         if turn.block == 4:
             os.kill(os.getpid(), signal.SIGINT)
 

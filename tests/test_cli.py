@@ -103,7 +103,7 @@ def test_a_run_on_an_unsteady_machine_says_so_at_its_end(
         Probe(compute_ns=compute_ns, memory_ns=100, cpu_hz=None, temperature_c=None, load_average=None)
         for compute_ns in (100, 150)
     ]
-    monkeypatch.setattr("bench.runner.observer.probe", lambda: probes.pop(0))
+    monkeypatch.setattr("bench.runner.run.probe", lambda: probes.pop(0))
 
     done = bench("run", replay, "--results", tmp_path / "results")
 

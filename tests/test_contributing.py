@@ -25,6 +25,9 @@ CONTRIBUTING = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").s
 BELOW = {"bench.errors", "bench.schema", "bench.stats"}
 """What CONTRIBUTING names beside the line of the flow, as lying below it."""
 
+BESIDE = {"bench.models"}
+"""What stands beside the runner."""
+
 ABOVE = {"bench.benchmark", "bench.ab", "bench.cli", "bench.__main__"}
 """Single modules that put the rooms together."""
 
@@ -33,9 +36,10 @@ def test_the_flow_is_that_of_the_imports() -> None:
     line = re.search(r"\*\*(providers → .*?)\*\*", CONTRIBUTING)
 
     assert line is not None
-    rooms = [part for parts in FLOW for part in parts if part not in BELOW | ABOVE]
+    rooms = [part for parts in FLOW for part in parts if part not in BELOW | BESIDE | ABOVE]
     assert line[1].split(" → ") == [room.removeprefix("bench.") for room in rooms]
     assert "`errors`, `schema` and `stats` lie below all of it" in CONTRIBUTING
+    assert "`models` stands beside the runner" in CONTRIBUTING
 
 
 def calls(path: Path) -> Iterator[ast.Call]:
@@ -47,7 +51,7 @@ LOUD = ("print", "sys.exit", "exit", "click.echo", "click.secho", "os._exit", "o
 
 LOUD_OUTSIDE = {
     "bench.report.terminal": "draws for the commands",
-    "bench.runner.child": "the process of a model",
+    "bench.runner.attached": "a process of our own ends with the one that started it",
     "bench.runner.calibration.server": "a process of its own",
 }
 """Modules outside of the command line that print or exit, as CONTRIBUTING says."""

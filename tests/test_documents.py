@@ -22,10 +22,12 @@ from bench.config.settings import (
     Timeouts,
 )
 from bench.metrics.client_error import TIMES_THE_ERROR
+from bench.models.build import BYTES_PER_WEIGHT, EXPANDED_BYTES_PER_WEIGHT
+from bench.models.download import WINDOW_S, Patience
+from bench.models.verify import AGAIN, PAIRS
 from bench.quality.checks.language import FEWEST_HITS, FEWEST_WORDS
-from bench.quality.checks.text import MOST_REPEATED, RUN_WORDS, SENTENCE_WORDS
-from bench.quality.judge.judging import FAILURES_IN_A_ROW
-from bench.quality.judge.questions import KEPT_CHARACTERS, READ_CHARACTERS
+from bench.quality.checks.wording import MOST_REPEATED, RUN_WORDS, SENTENCE_WORDS
+from bench.quality.judge.judging import FAILURES_IN_A_ROW, KEPT_CHARACTERS, READ_CHARACTERS
 from bench.report import format as form
 from bench.report.terminal import STREAMS
 from bench.report.text import joined
@@ -58,6 +60,11 @@ WRITTEN = (
     ("docs/commands.md", "interval is of {} stretches", form.in_words(STRETCHES)),
     ("docs/commands.md", "where the whole {} interval of the value", tight(form.confidence())),
     ("docs/commands.md", "decides from {} away from the limit", tight(form.share(MARGIN))),
+    ("docs/commands.md", "after a pause of {} that doubles up to", f"{form.short(Patience.first_pause_s)} s"),
+    ("docs/commands.md", "up to a minute, {} times in a row (`--retries`)", form.in_words(Patience.retries)),
+    ("docs/models.md", "is that of the last {} seconds", form.short(WINDOW_S)),
+    ("docs/models.md", "Else {} new prompts are asked twice", form.in_words(PAIRS)),
+    ("docs/models.md", "their first text in less than {} of the time", form.fraction(AGAIN)),
     ("docs/configuration.md", "is killed {} after the limit", f"{form.short(GRACE_S)} seconds"),
     ("docs/configuration.md", "a stream pauses for {};", f"{PAUSE_S} s"),
     ("docs/configuration.md", "after {} in a row, or twice", FAILED_IN_A_ROW),
@@ -78,6 +85,9 @@ WRITTEN = (
     ("docs/judging.md", "over them) is below {} is flagged", STATED),
     ("docs/judging.md", "Above {} agreement is called substantial", STATED),
     ("docs/measuring.md", "smaller than {} times the error", form.in_words(TIMES_THE_ERROR)),
+    ("docs/models.md", "up to {} bytes for each weight", joined([f"{size:g}" for size in BYTES_PER_WEIGHT.values()])),
+    ("docs/models.md", "and {} more while a GGUF", EXPANDED_BYTES_PER_WEIGHT),
+    ("docs/models.md", "--precision {}`", ",".join(BYTES_PER_WEIGHT)),
     ("docs/prompt-sets.md", "a sentence of {} words or more", form.in_words(SENTENCE_WORDS)),
     ("docs/prompt-sets.md", "than `most` ({}) of whose runs", MOST_REPEATED),
     ("docs/prompt-sets.md", "of whose runs of {} words", form.in_words(RUN_WORDS)),

@@ -13,7 +13,7 @@ FLOW = (
     ("bench.schema", "bench.stats"),
     ("bench.providers",),
     ("bench.config",),
-    ("bench.runner",),
+    ("bench.runner", "bench.models"),
     ("bench.store",),
     ("bench.quality",),
     ("bench.metrics",),

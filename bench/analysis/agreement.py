@@ -7,7 +7,7 @@ from typing import Final
 
 from bench.analysis.ratings import Item, Ranking, Rater, Ratings, ranking, ratings
 from bench.schema.result import Result
-from bench.stats.rater_agreement import Coefficient, Metric, krippendorff_alpha, quadratic_kappa
+from bench.stats.rater_agreement import AlphaMetric, Coefficient, krippendorff_alpha, quadratic_kappa
 from bench.store.reviews import Reviews
 
 STATED_AGREEMENT: Final = 0.6
@@ -123,7 +123,7 @@ def _group(found: Ratings, name: str, members: Sequence[Rater], seed: int) -> Gr
     items = list(dict.fromkeys(item for one in scores for item in one))
     common = [item for item in items if sum(item in one for one in scores) > 1]
 
-    def alpha(chosen: Sequence[Item], metric: Metric = "interval") -> Coefficient:
+    def alpha(chosen: Sequence[Item], metric: AlphaMetric = "interval") -> Coefficient:
         units = [[one[item] for one in scores if item in one] for item in chosen]
         return krippendorff_alpha(units, _answers(chosen), seed, metric=metric)
 

@@ -17,14 +17,14 @@ from bench.schema.result import Result
 LONGEST: Final = 8_000
 """Characters of a text that are compared: what is beyond stands as it is, removed and added."""
 
-Kind = Literal["same", "removed", "added"]
+PartKind = Literal["same", "removed", "added"]
 
 
 @dataclass(frozen=True)
 class WordSpan:
     """Words that follow each other, with the white space between them, that both texts have, or one of them."""
 
-    kind: Kind
+    kind: PartKind
     text: str
 
 
@@ -67,7 +67,7 @@ def _rests(before: str, after: str) -> tuple[WordSpan, ...]:
     was, now = before[LONGEST:], after[LONGEST:]
     if was == now:
         return (WordSpan("same", now),) if now else ()
-    kinds: tuple[tuple[Kind, str], ...] = (("removed", was), ("added", now))
+    kinds: tuple[tuple[PartKind, str], ...] = (("removed", was), ("added", now))
     return tuple(WordSpan(kind, text) for kind, text in kinds if text)
 
 

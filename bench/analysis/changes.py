@@ -31,7 +31,7 @@ FALSE_SUSPECTED: Final = 0.2
 """Share of the confirmed and of the suspected changes at the newest run that may be false: the false discovery rate."""
 
 Status = Literal["suspected", "confirmed"]
-Key = TypeVar("Key", bound=Hashable)
+SeriesId = TypeVar("SeriesId", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ def replay(
 
 
 def changes_of_all(
-    series: Mapping[Key, Series], of_series: OfSeries = series_shifts
-) -> dict[Key, tuple[StepChange, ...]]:
+    series: Mapping[SeriesId, Series], of_series: OfSeries = series_shifts
+) -> dict[SeriesId, tuple[StepChange, ...]]:
     """Return the changes of many series, with the share of false ones among those of the newest runs held down.
 
     Each series is one test; a change within its first RUNS_ON_TRIAL has its p, any other series 1 (Benjamini and
@@ -305,7 +305,7 @@ RUNS_FOR_CONFIRMED: Final = RUNS_BEFORE + RUNS_TO_CONFIRM + 1
 NOT_RECORDED: Final = (None, "null")
 """What `bench.analysis.contexts` has for a field that a run does not record: it is no suspect."""
 
-Verdict = Literal["better", "worse"]
+ShiftVerdict = Literal["better", "worse"]
 
 
 @dataclass(frozen=True)
@@ -321,7 +321,7 @@ class LevelShift:
     place: int
     before: Result
     after: Result
-    verdict: Verdict
+    verdict: ShiftVerdict
     suspects: tuple[Differing, ...]
 
 
@@ -447,7 +447,7 @@ def _level_shifts(
             between = before.run.id, after.run.id, key.model
             if between not in known:
                 known[between] = suspects(before, after, key.model)
-            verdict: Verdict = "better" if (change.effect < 0) == (key.metric.better == "lower") else "worse"
+            verdict: ShiftVerdict = "better" if (change.effect < 0) == (key.metric.better == "lower") else "worse"
             place = one.offset + change.index
             made.append(LevelShift(key, change, place, before, after, verdict, known[between]))
     return tuple(sorted(made, key=lambda one: (one.after.run.started_utc, one.after.run.id)))

@@ -20,7 +20,7 @@ from bench.analysis.measurements import (
     value,
     why_undefined,
 )
-from bench.analysis.paired_bootstrap import NO_RATIO, PairedChange, Scale, change, scale_of
+from bench.analysis.paired_bootstrap import NO_RATIO, ChangeScale, PairedChange, change, scale_of
 from bench.analysis.trust import Reason, steadiness
 from bench.metrics.registry import Metric, split_metric_id
 from bench.metrics.timing import good_samples
@@ -32,9 +32,9 @@ from bench.stats.equivalence import (
     FLOOR,
     SCORE_FLOOR,
     SIGNIFICANT,
+    ComparisonVerdict,
     FailedCounts,
     More,
-    Verdict,
     failure_test,
     judged,
     more_rounds,
@@ -60,8 +60,8 @@ class Difference:
     before: float | None
     after: float | None
     change: Estimate
-    scale: Scale
-    verdict: Verdict
+    scale: ChangeScale
+    verdict: ComparisonVerdict
     why: str
     p_value: float | None = None
     caution: str | None = None
@@ -203,7 +203,7 @@ def _failures(known: Difference, sides: Sides, stratum: Stratum) -> Difference:
     p_value = failure_test(_by_prompt(asked(sides.was, stratum), asked(sides.now, stratum)))
     known = replace(known, p_value=p_value)
     if p_value < SIGNIFICANT and before != after:
-        verdict: Verdict = "worse" if after > before else "better"
+        verdict: ComparisonVerdict = "worse" if after > before else "better"
         return replace(known, verdict=verdict, why="an exact test by prompt tells them apart")
     if before == after:
         return replace(known, verdict="same", why="the same share failed")
@@ -283,12 +283,12 @@ def _more(drawn: _Drawn, found: PairedChange | str, value: float, floor: float, 
     )
 
 
-def _told(value: float, scale: Scale) -> float:
+def _told(value: float, scale: ChangeScale) -> float:
     """Return a change as it is told: as a ratio where it is a logarithm."""
     return exp(value) if scale == "ratio" else value
 
 
-def _published(before: float, after: float, scale: Scale) -> float | None:
+def _published(before: float, after: float, scale: ChangeScale) -> float | None:
     """Return the change of the values themselves, on the scale on which noise adds up; None where there is none."""
     if scale == "points":
         return after - before

@@ -11,7 +11,6 @@ from bench.analysis.measurements import watched as monitored
 from bench.analysis.summary import Kept, LevelPoint, ModelSummary, RunSummary
 from bench.metrics.load import LevelKey, LevelSummary, level_key, limits_of
 from bench.metrics.registry import Metric, metric
-from bench.metrics.timing import e2e_s
 from bench.schema.load import LoadLevel
 
 GOODPUT: Final = "goodput_share"
@@ -132,16 +131,13 @@ def watched(history: History) -> Iterator[Watched]:
         return
     offset = max(0, len(history.runs) - PROMPT_RUNS)
     newest, drifted = history.runs[offset:], history.drifted[offset:]
-    latencies = [kept(one).latency_s for one in newest]
+    by_prompt = [kept(one).by_prompt for one in newest]
     # All runs of a context have the same prompts.
     for prompt in newest[-1].result.prompt_set.prompts:
-        values = {
-            "e2e_s": [one.get(prompt.id) for one in latencies],
-            "score": [one.prompt_scores.get(prompt.id) for one in newest],
-        }
         for metric_id in monitored(Stratum(prompt=prompt.id)):
             key = SeriesKey(context, model, metric_id, prompt.id)
-            yield Watched(key, history, offset, Series(values[metric_id], drifted))
+            values = [one[metric_id].get(prompt.id) for one in by_prompt]
+            yield Watched(key, history, offset, Series(values, drifted))
 
 
 def kept(one: ModelSummary) -> Kept:
@@ -149,7 +145,7 @@ def kept(one: ModelSummary) -> Kept:
     if one.kept is not None:
         return one.kept
     return Kept(
-        latency_s=_latencies(one),
+        by_prompt={name: _by_prompt(one, metric(name)) for name in monitored(Stratum(prompt=""))},
         levels=tuple(_level_point(one, level) for level in _levels(one)),
         rounds=max((sample.round for sample in one.model.samples), default=0),
     )
@@ -180,11 +176,13 @@ def _level_point(one: ModelSummary, level: LoadLevel) -> LevelPoint:
     return LevelPoint(found.key, limits_of(one.result), values)
 
 
-def _latencies(one: ModelSummary) -> dict[str, float]:
-    """Return the median latency of each prompt that has one."""
+def _by_prompt(one: ModelSummary, of: Metric) -> dict[str, float]:
+    """Return what a metric is for each prompt that has it: its own value of a prompt, else the median of requests."""
+    if of.of_prompts is not None:
+        scores = of.of_prompts(one.result, one.model)
+        return {prompt: value for prompt, value in scores.items() if value is not None}
     found: dict[str, list[float]] = {}
-    for sample in one.model.samples:
-        latency = e2e_s(sample)
-        if latency is not None:
-            found.setdefault(sample.prompt, []).append(latency)
+    for sample, value in zip(one.model.samples, of.value_of_each(one.model.samples), strict=True):
+        if value is not None:
+            found.setdefault(sample.prompt, []).append(value)
     return {prompt: median(values) for prompt, values in found.items()}

@@ -14,14 +14,13 @@ from bench.metrics.lengths import CellSummary, summarise_cell
 from bench.metrics.load import LevelKey, LevelSummary, level_key
 from bench.metrics.registry import Metric, StratumKind, on_schedule, split_metric_id
 from bench.metrics.sample_arrays import SampleArrays, SampleValues
-from bench.metrics.scores import prompt_scores
 from bench.metrics.timing import NANOSECONDS_PER_SECOND, loads_s, run_throughput, sample_arrays
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 from bench.schema.sample import Sample
 from bench.stats.bootstrap import RequestValues
 
-Item = TypeVar("Item")
+Element = TypeVar("Element")
 
 LOADS = "loads"
 """Stands for the prompt where a model was loaded and not asked."""
@@ -137,8 +136,8 @@ def measure(result: Result, model: ModelRun, stratum: Stratum, metric_id: str) -
         return Measurement(metric, statistic, "requests", _requests(result, model, metric))
     if metric.id == "throughput_tokens_per_s":
         return Measurement(metric, "mean", "requests", _rates(result, model))
-    if metric.id == "score":
-        scores = prompt_scores(result, model).items()
+    if metric.of_prompts is not None:
+        scores = metric.of_prompts(result, model).items()
         known: dict[str, tuple[RequestValues, ...]] = {
             prompt: (_one(score),) for prompt, score in scores if score is not None
         }
@@ -169,7 +168,7 @@ def part(result: Result, model: ModelRun, stratum: Stratum) -> LevelSummary | Ce
     return next((summarise_cell(cell) for cell in cells), None)
 
 
-def in_stretches(items: Sequence[Item]) -> list[Sequence[Item]]:
+def in_stretches(items: Sequence[Element]) -> list[Sequence[Element]]:
     """Cut what came one after the other into STRETCHES parts, as near to equal as can be."""
     edges = [len(items) * place // STRETCHES for place in range(STRETCHES + 1)]
     return [items[start:end] for start, end in pairwise(edges)]

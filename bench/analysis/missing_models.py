@@ -8,7 +8,7 @@ from typing import Literal
 from bench.analysis.summary import RunSummary
 from bench.schema.result import Result
 
-State = Literal["good", "failed", "skipped", "absent"]
+ModelState = Literal["good", "failed", "skipped", "absent"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Missing:
     model: str
     machine: str
     config: str
-    state: State
+    state: ModelState
     runs: tuple[Result, ...]
     returned: Result | None
 
@@ -56,7 +56,7 @@ def _of_model(runs: Sequence[RunSummary], machine: str, config: str, model: str)
     return found
 
 
-def _state(run: RunSummary, model: str) -> State:
+def _state(run: RunSummary, model: str) -> ModelState:
     one = next((one for one in run.models if one.model.name == model), None)
     if one is None:
         return "absent"

@@ -161,7 +161,7 @@ SETTLED: Final = 1e-9
 ROUNDING: Final = 1e-6
 """Rests below this are none: a latency of a millisecond has a stamp of whole nanoseconds."""
 
-Place = tuple[str, str]
+ModelAndPrompt = tuple[str, str]
 """A model and a prompt."""
 
 
@@ -232,7 +232,7 @@ def interactions(result: Result, metric_id: str = "e2e_s") -> tuple[Interaction,
     )
 
 
-def polished(cells: Mapping[Place, float]) -> dict[Place, float]:
+def polished(cells: Mapping[ModelAndPrompt, float]) -> dict[ModelAndPrompt, float]:
     """Return what is left of a table after median polish, rows (the first part of a place) before columns.
 
     Cells may be missing. Each row and each column needs one; the unit is that of the cells.
@@ -250,7 +250,7 @@ def polished(cells: Mapping[Place, float]) -> dict[Place, float]:
     return rests
 
 
-def _enough(cells: Mapping[Place, float]) -> dict[Place, float]:
+def _enough(cells: Mapping[ModelAndPrompt, float]) -> dict[ModelAndPrompt, float]:
     """Return the cells without models of too few prompts and prompts of too few models; there may be none left."""
     kept = dict(cells)
     while True:
@@ -266,8 +266,8 @@ def _enough(cells: Mapping[Place, float]) -> dict[Place, float]:
         kept = {place: value for place, value in kept.items() if place not in thin}
 
 
-def _grouped(places: Iterable[Place], side: int) -> dict[str, list[Place]]:
-    lines: dict[str, list[Place]] = {}
+def _grouped(places: Iterable[ModelAndPrompt], side: int) -> dict[str, list[ModelAndPrompt]]:
+    lines: dict[str, list[ModelAndPrompt]] = {}
     for place in places:
         lines.setdefault(place[side], []).append(place)
     return lines

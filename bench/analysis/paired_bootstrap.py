@@ -20,16 +20,15 @@ from bench.stats.bootstrap import (
     RESAMPLES,
     THESE,
     About,
-    Floats,
     Plan,
     Prompts,
     RequestValues,
     bootstrap,
     plan,
 )
-from bench.stats.distribution import percentile, percentile_share
+from bench.stats.distribution import Floats, percentile, percentile_share
 
-Scale = Literal["ratio", "points"]
+ChangeScale = Literal["ratio", "points"]
 """How a change is told: after / before, or after - before. Noise adds up on the logarithm of a ratio, and on points."""
 
 OF_EACH_PROMPT: Final = ("p50", "mean")
@@ -56,7 +55,7 @@ class PairedChange:
     left_out: tuple[str, ...]
 
 
-def scale_of(side: Measurement) -> Scale:
+def scale_of(side: Measurement) -> ChangeScale:
     """Return how changes of what was measured are told: scores and failures in points, everything else as a ratio."""
     return "points" if side.metric.in_points else "ratio"
 
@@ -98,7 +97,7 @@ class _NoRatioError(Exception):
 
 
 def _of_each_prompt(
-    sides: Sequence[Prompts], statistic: str, scale: Scale, drawn: Plan, seed: int
+    sides: Sequence[Prompts], statistic: str, scale: ChangeScale, drawn: Plan, seed: int
 ) -> tuple[float, Floats]:
     before, after = [_scaled(np.array([_level(tuple(asked), statistic) for asked in side]), scale) for side in sides]
     changes = after - before
@@ -117,7 +116,7 @@ def _of_each_prompt(
 
 
 def _of_all_together(
-    sides: Sequence[Prompts], statistic: str, scale: Scale, drawn: Plan, seed: int
+    sides: Sequence[Prompts], statistic: str, scale: ChangeScale, drawn: Plan, seed: int
 ) -> tuple[float, Floats]:
     prompts = [tuple(tuple(asked) for asked in side) for side in sides]
     before, after = (_scaled(np.array([_level(_flat(side), statistic)]), scale) for side in prompts)
@@ -132,7 +131,12 @@ def _of_all_together(
 
 @lru_cache(maxsize=RESAMPLES_KEPT)
 def _resampled(
-    prompts: tuple[tuple[RequestValues, ...], ...], statistic: str, scale: Scale, about: About, seed: int, stream: int
+    prompts: tuple[tuple[RequestValues, ...], ...],
+    statistic: str,
+    scale: ChangeScale,
+    about: About,
+    seed: int,
+    stream: int,
 ) -> Floats:
     """Return the scaled resamples of a statistic of some prompts together."""
     return _scaled(bootstrap(prompts, (statistic,), about, seed=seed, stream=stream)[statistic], scale)
@@ -148,7 +152,7 @@ def _level(asked: tuple[RequestValues, ...], statistic: str) -> float:
     return percentile(np.sort(values), percentile_share(statistic))
 
 
-def _scaled(values: Floats, scale: Scale) -> Floats:
+def _scaled(values: Floats, scale: ChangeScale) -> Floats:
     if scale == "points":
         return values
     if (values <= 0).any():

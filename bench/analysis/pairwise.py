@@ -21,9 +21,9 @@ from bench.analysis.paired_bootstrap import NO_RATIO, NOTHING_SHARED
 from bench.metrics.registry import Metric, sample_metric
 from bench.metrics.timing import good_samples
 from bench.schema.model_run import ModelRun
-from bench.stats.bootstrap import LIKE_THESE, PROMPTS_NEEDED_OF_TWO, THESE, About, Floats
-from bench.stats.distribution import student_t
-from bench.stats.equivalence import FLOOR, More, Verdict, judged, more_rounds
+from bench.stats.bootstrap import LIKE_THESE, PROMPTS_NEEDED_OF_TWO, THESE, About
+from bench.stats.distribution import Floats, student_t
+from bench.stats.equivalence import FLOOR, ComparisonVerdict, More, judged, more_rounds
 
 PAIRS_NEEDED: Final = 3
 """Pairs of blocks that an interval needs."""
@@ -61,7 +61,7 @@ class Paired:
     left_out: tuple[str, ...]
     above: int
     below: int
-    verdict: Verdict
+    verdict: ComparisonVerdict
     why: str
     more: More | None
 

@@ -21,10 +21,10 @@ a difference must be to be one by default."""
 EXACT: Final = ("footprint_bytes",)
 """Metrics that are facts and not measurements: they need neither interval nor margin."""
 
-Verdict = Literal["meets", "may", "fails"]
+LimitVerdict = Literal["meets", "may", "fails"]
 Use = Literal["commercial", "commercial-conditions"]
 
-LICENCE_USES: dict[Use, dict[LicenceClass, Verdict]] = {
+LICENCE_USES: dict[Use, dict[LicenceClass, LimitVerdict]] = {
     "commercial": {"yes": "meets", "conditions": "may", "unknown": "may", "no": "fails"},
     "commercial-conditions": {"yes": "meets", "conditions": "meets", "unknown": "may", "no": "fails"},
 }
@@ -56,7 +56,7 @@ class LimitFinding:
     """How one model stands to one limit; `estimate` is None for the licence, `why` says what decided."""
 
     what: str
-    verdict: Verdict
+    verdict: LimitVerdict
     estimate: Estimate | None
     why: str | None
 
@@ -72,7 +72,7 @@ class Choice:
     result: Result
     model: ModelRun
     findings: tuple[LimitFinding, ...]
-    verdict: Verdict
+    verdict: LimitVerdict
     preferred: float | None
     on_front: bool
 
@@ -82,41 +82,50 @@ class Candidates:
     """What can be chosen from: the newest run of each model, by model name.
 
     `prompts` is the id of the prompt set that all of them answered. `left_out` names the other models that have
-    answered on the machine, with the ids of the prompt sets of their runs.
+    answered on the machine, with the ids of the prompt sets of their runs. `instruments` names the test instruments
+    that were left out for being that.
     """
 
     entries: tuple[tuple[Result, ModelRun], ...]
     prompts: str
     left_out: dict[str, tuple[str, ...]]
+    instruments: tuple[str, ...]
 
 
-def candidates(results: Iterable[Result], machine: str, prompts: str | None = None) -> Candidates:
+def candidates(
+    results: Iterable[Result], machine: str, prompts: str | None = None, *, instruments: bool = False
+) -> Candidates:
     """Return the newest run of each model on a machine that compares with the newest run there.
 
     That is the newest run of the prompt set of this id, or of any without one; runs with other prompts or generation
-    parameters do not compare. Runs in turns with another config only count where there is no other run. Raises
-    ValueError where there is no run at all.
+    parameters do not compare. Runs in turns with another config, and those of test instruments alone, only count where
+    there is no other run. Test instruments are candidates only where `instruments` asks for them. Raises ValueError
+    where there is no run at all.
     """
     here = [result for result in oldest_first(results) if result.machine.name == machine]
     asked = [result for result in here if prompts in (None, result.prompt_set.id)]
     if not asked:
         raise ValueError(f"no run on {machine} has the prompt set {prompts}")
     alone = [result for result in asked if result.run.pairing is None] or asked
+    if not instruments:
+        alone = [one for one in alone if not all(model.instrument for model in one.models)] or alone
     found = {
         model.name: (result, model)
         for result in alone
         for model in result.models
         if good_samples(model) and _conditions(result, model) == _conditions(alone[-1], model)
     }
+    left = {name for name, (_, model) in found.items() if model.instrument and not instruments}
     others: dict[str, dict[str, None]] = {}
     for result in here:
         for model in result.models:
             if good_samples(model) and model.name not in found:
                 others.setdefault(model.name, {})[result.prompt_set.id] = None
     return Candidates(
-        entries=tuple(found[name] for name in sorted(found)),
+        entries=tuple(found[name] for name in sorted(found.keys() - left)),
         prompts=alone[-1].prompt_set.id,
         left_out={name: tuple(others[name]) for name in sorted(others)},
+        instruments=tuple(sorted(left)),
     )
 
 
@@ -171,7 +180,7 @@ def _finding(result: Result, model: ModelRun, limit: Limit, seed: int) -> LimitF
         low, high, bound = -high, -low, -limit.bound
     else:
         bound = limit.bound
-    verdict: Verdict = "meets" if high <= bound else "fails" if low > bound else "may"
+    verdict: LimitVerdict = "meets" if high <= bound else "fails" if low > bound else "may"
     return LimitFinding(limit.metric_id, verdict, found, why)
 
 
@@ -180,7 +189,7 @@ def _licence(model: ModelRun, use: Use) -> LimitFinding:
     return LimitFinding("licence", LICENCE_USES[use][licence.use], None, licence.why)
 
 
-def _worst(findings: Sequence[LimitFinding]) -> Verdict:
+def _worst(findings: Sequence[LimitFinding]) -> LimitVerdict:
     verdicts = {finding.verdict for finding in findings}
     return "fails" if "fails" in verdicts else "may" if "may" in verdicts else "meets"
 

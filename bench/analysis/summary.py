@@ -36,11 +36,11 @@ class LevelPoint:
 class Kept:
     """What a history needs of a model's samples, for when they are no longer in memory.
 
-    `latency_s` has the median latency of each prompt that has one; `levels` those with a good measured request, the
-    first of equal ones. `rounds` is the number of rounds that were measured.
+    `by_prompt` has each metric that is watched prompt by prompt, with the value of each prompt that has one; `levels`
+    those with a good measured request, the first of equal ones. `rounds` is the number of rounds that were measured.
     """
 
-    latency_s: dict[str, float]
+    by_prompt: dict[str, dict[str, float]]
     levels: tuple[LevelPoint, ...]
     rounds: int
 

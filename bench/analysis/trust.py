@@ -29,7 +29,7 @@ LATE_WORST_LIMIT_S: Final = 0.1
 STEAL_LIMIT: Final = 0.02
 """Share of time that the hypervisor gave to others: at 2% a run of a minute lacks more than a second."""
 
-Verdict = Literal["steady", "unsteady", "unknown"]
+SteadinessVerdict = Literal["steady", "unsteady", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Reason:
 class Steadiness:
     """Whether the machine was steady during a run; the reasons say what was not, or why nobody knows."""
 
-    verdict: Verdict
+    verdict: SteadinessVerdict
     reasons: tuple[Reason, ...]
 
 

@@ -22,7 +22,7 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.ab import Turn
+    from bench.ab import BlockProgress
     from bench.analysis.compare import Comparison
     from bench.report.comparison import ComparisonText
 
@@ -194,12 +194,12 @@ def _fail(found: "Sequence[tuple[Comparison, Sequence[Any]]]") -> None:
 
 
 @contextmanager
-def _turns() -> "Iterator[Callable[[Turn], None]]":
+def _turns() -> "Iterator[Callable[[BlockProgress], None]]":
     console = Console(stderr=True)
     if not console.is_terminal:
         last = [0]
 
-        def line(turn: "Turn") -> None:
+        def line(turn: "BlockProgress") -> None:
             if turn.block != last[0]:
                 last[0] = turn.block
                 click.echo(f"turn {turn.block} of {turn.blocks}: {turn.side}", err=True)
@@ -210,7 +210,7 @@ def _turns() -> "Iterator[Callable[[Turn], None]]":
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task("starting", total=None)
 
-        def update(turn: "Turn") -> None:
+        def update(turn: "BlockProgress") -> None:
             doing = f"{turn.side}: {turn.standing.model}: {turn.standing.stage}"
             bar.update(task, total=turn.blocks, completed=turn.block - 1, description=doing)
 

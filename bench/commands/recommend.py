@@ -1,9 +1,8 @@
-"""The command that chooses: recommend; with quantities as people type them (2GiB, 500MB, 1s, 250ms, 30/s)."""
+"""The command that chooses: recommend."""
 
 import json
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
@@ -11,51 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.options import CONTEXT, results_option
+from bench.commands.options import CONTEXT, DURATION, MEMORY, NUMBER, results_option
 from bench.errors import EmptyLedger, UsageError
-
-BYTES: Final = {
-    "B": 1.0,
-    "kB": 1e3,
-    "KB": 1e3,
-    "MB": 1e6,
-    "GB": 1e9,
-    "TB": 1e12,
-    "KiB": 2.0**10,
-    "MiB": 2.0**20,
-    "GiB": 2.0**30,
-    "TiB": 2.0**40,
-}
-SECONDS: Final = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
-PLAIN: Final = {"": 1.0}
-
-_QUANTITY = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*([A-Za-zµ]*)\s*$")
-
-
-class Quantity(click.ParamType[float]):
-    """A number with one of these units, as a float in the base unit."""
-
-    def __init__(self, name: str, units: dict[str, float], example: str) -> None:
-        self.name = name
-        self._units = units
-        self._example = example
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the quantity in its base unit; a mistake says which units there are."""
-        if isinstance(value, float):
-            return value
-        match = _QUANTITY.match(value)
-        if match is None or match[2] not in self._units:
-            units = ", ".join(unit for unit in self._units if unit)
-            wanted = f"a number with one of the units {units}" if units else "a number"
-            self.fail(f"must be {wanted}, such as {self._example}; found {value!r}", param, ctx)
-        return float(match[1]) * self._units[match[2]]
-
-
-MEMORY: Final = Quantity("size", BYTES, "2GiB")
-DURATION: Final = Quantity("time", SECONDS, "250ms")
-NUMBER: Final = Quantity("number", PLAIN, "3.5")
-
+from bench.schema.model_run import INSTRUMENT
 
 if TYPE_CHECKING:
     from bench.analysis.recommend import Candidates, Use
@@ -111,6 +68,7 @@ WORDS = {
 )
 @click.option("--machine", help="The machine; needed where the results are of several.")
 @click.option("--prompts", help="The prompt set, by its id; that of the machine's newest run unless given.")
+@click.option("--instruments", is_flag=True, help="Test instruments as well: they are no models to ship.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON, in base units.")
 def recommend(
     results_dir: Path,
@@ -118,13 +76,15 @@ def recommend(
     prefer: str,
     machine: str | None,
     prompts: str | None,
+    instruments: bool,
     as_json: bool,
     **bounds: float | None,
 ) -> None:
     """Say which models meet your limits for certain, which may, and which fail and on what.
 
     It reads the newest run of each model on a machine, among runs of one prompt set. A limit is met where the whole
-    interval keeps it. Exits with 1 if no model is left.
+    interval keeps it. Test instruments are recommended only where --instruments asks for them. Exits with 1 if no model
+    is left.
 
     \b
     bench recommend --max-memory 2GiB --max-ttft-p95 1s --license commercial --min-score 3.5 --prefer speed
@@ -141,7 +101,7 @@ def recommend(
     sets = sorted({one.prompt_set.id for one in ledger.results if one.machine.name == chosen})
     if prompts is not None and prompts not in sets:
         raise UsageError(f"--prompts {prompts}: the results of {chosen} are of {', '.join(sets)}")
-    found = candidates(ledger.results, chosen, prompts)
+    found = candidates(ledger.results, chosen, prompts, instruments=instruments)
     made = choices(found.entries, limits, use, prefer)
     if as_json:
         click.echo(json.dumps([_row(one) for one in made], indent=2))
@@ -185,14 +145,18 @@ def _show(made: Any, limits: Any, machine: str, prefer: str, found: "Candidates"
         table.add_column("because", overflow="fold")
         for one in group:
             table.add_row(
-                Text(one.model.name),
+                Text(f"{one.model.name} ({INSTRUMENT})" if one.model.instrument else one.model.name),
                 with_unit(one.preferred, preferred.unit),
                 "yes" if one.on_front else "",
                 Text("; ".join(_because(finding, limits) for finding in _telling(one)) or "no limit was given"),
             )
         console.print(table)
+    if found.instruments:
+        names = ", ".join(found.instruments)
+        console.print(Text(f"Left out as test instruments (--instruments takes them in): {names}"))
     if not made:
-        console.print("No model has answered on this machine.")
+        other = " but test instruments" if found.instruments else ""
+        console.print(f"No model{other} has answered on this machine.")
         return
     console.print(Text("front: no other model that is left is as good in quality, speed and memory and better in one."))
     if found.left_out:
@@ -227,6 +191,7 @@ def _because(finding: Any, limits: Any) -> str:
 def _row(one: Any) -> dict[str, Any]:
     return {
         "model": one.model.name,
+        "instrument": one.model.instrument,
         "run": one.result.run.id,
         "verdict": one.verdict,
         "preferred": one.preferred,

@@ -67,7 +67,7 @@ class Metric:
     `recorded` is a field whose null has a reason, `since_version` the first schema that records it.
 
     `of_sample`, `of_arrays` (of many good requests at once), `of_gaps` and `of_model` give values; `of_level` that of a
-    level where it is not that of its samples.
+    level where it is not that of its samples, `of_prompts` that of each prompt where `of_model` is their mean.
     `windowed` marks a number a second of a level's window, which each part of the window has as well. `from_send` is
     the metric that it stands for where a schedule asks: the same, counted from the send.
 
@@ -99,6 +99,7 @@ class Metric:
     of_arrays: timing.OfArrays | None = None
     of_gaps: Callable[[SampleArrays], SampleValues] | None = None
     of_model: Callable[[Result, ModelRun], float | None] | None = None
+    of_prompts: Callable[[Result, ModelRun], Mapping[str, float | None]] | None = None
     of_level: Callable[["LevelSummary"], "Distribution | Gaps | float | None"] | None = None
     why_none: Callable[[Result, ModelRun], str | None] | None = None
     why_level: Callable[["LevelSummary"], str] | None = None
@@ -721,6 +722,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition=f"Mean over the prompts of the rubric score of the answers, {SCALE_WORDS}.",
         undefined="no graded answer",
         of_model=lambda result, model: mean_score(prompt_scores(result, model)),
+        of_prompts=prompt_scores,
         why_none=lambda result, model: score_why(result, model, prompt_scores(result, model)),
         in_points=True,
         varies=False,

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.schema.sample import Sample
+from bench.stats.distribution import Floats
 
-Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 

@@ -13,11 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.metrics.sample_arrays import Counts, Floats, SampleArrays, SampleValues, arrays_of, in_each
+from bench.metrics.sample_arrays import Counts, SampleArrays, SampleValues, arrays_of, in_each
 from bench.schema.load import LONG_GAP_MS, LoadSample
 from bench.schema.migrate import NOT_YET
 from bench.schema.model_run import ModelRun
 from bench.schema.sample import Sample
+from bench.stats.distribution import Floats
 
 NANOSECONDS_PER_SECOND = 1_000_000_000
 MINIMUM_TPOT_TOKENS = 2

@@ -16,10 +16,10 @@ from foundry_local_sdk.items import TextItemType
 from foundry_local_sdk.logging_helper import LogLevel
 
 from bench.errors import DeviceMissing, ProviderError
-from bench.providers.model_directory import check_directory, footprint_bytes, read_card
+from bench.providers.model_directory import Card, check_directory, footprint_bytes, read_card
 from bench.providers.openai.failures import Stage, late
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request, failed
-from bench.providers.registry import FoundryModel, FoundryRuntime
+from bench.providers.registry import APP_NAME, FoundryModel, FoundryRuntime
 from bench.schema.model_run import DECLARED_FIELDS, OWN_SESSION
 
 
@@ -119,6 +119,34 @@ PACKAGES = ("foundry-local-sdk", "onnxruntime", "onnxruntime-genai-core")
 _FINISH = {"STOP": "stop", "LENGTH": "length", "TOOL_CALLS": "tool_calls", "ERROR": "error"}
 
 
+def started(runtime: FoundryRuntime, app_data_dir: Path | None = None, log_level: LogLevel = LogLevel.FATAL) -> Any:
+    """Start the runtime in this process, which can have one, and return its manager.
+
+    `app_data_dir` is where it keeps what it registers, and models where no other place is named; where it is None both
+    are in the user's home. Raises ProviderError of kind
+    'load' with the runtime's reason.
+    """
+    if not runtime.telemetry:
+        # The runtime sends a start-up event to its maker whatever its own switch says; where it believes to
+        # be in continuous integration it opens no connection at all.
+        os.environ["CI"] = "true"
+    cache_dir = runtime.cache_folder if app_data_dir is None else runtime.cache_dir
+    try:
+        FoundryLocalManager.initialize(
+            sdk.Configuration(
+                app_name=APP_NAME,
+                app_data_dir=None if app_data_dir is None else str(app_data_dir),
+                model_cache_dir=None if cache_dir is None else str(cache_dir),
+                catalog_urls=None if runtime.catalogue_url is None else [(runtime.catalogue_url, None)],
+                log_level=log_level,
+                disable_nonessential_telemetry=not runtime.telemetry,
+            )
+        )
+    except (FoundryLocalException, OSError) as error:
+        raise failed("load", f"the Foundry Local runtime does not start: {_line(error)}") from error
+    return FoundryLocalManager.instance
+
+
 class FoundryProvider:
     """One model in the Foundry Local runtime. A process can have one of these: the runtime is a singleton."""
 
@@ -133,33 +161,11 @@ class FoundryProvider:
 
     def prepare(self, on_download: Callable[[float], None]) -> None:
         """Start the runtime, find the model, and download it if the config lets us."""
-        if not self._runtime.telemetry:
-            # The runtime sends a start-up event to its maker whatever its own switch says; where it believes to
-            # be in continuous integration it opens no connection at all.
-            os.environ["CI"] = "true"
         path = self._settings.path
         if path is not None:
             check_directory(path)
-        options: dict[str, Any] = {}
-        if path is not None:
-            # A registration is this run's own: it must not stay behind in the user's catalogue.
-            options["app_data_dir"] = self._app_data.name
-        if self._runtime.cache_dir is not None:
-            options["model_cache_dir"] = str(self._runtime.cache_dir)
-        if self._runtime.catalogue_url is not None:
-            options["catalog_urls"] = [(self._runtime.catalogue_url, None)]
-        try:
-            FoundryLocalManager.initialize(
-                sdk.Configuration(
-                    app_name="benchledger",
-                    log_level=LogLevel.FATAL,
-                    disable_nonessential_telemetry=not self._runtime.telemetry,
-                    **options,
-                )
-            )
-            self._manager = FoundryLocalManager.instance
-        except (FoundryLocalException, OSError) as error:
-            raise failed("load", f"the Foundry Local runtime does not start: {_line(error)}") from error
+        # A registration is this run's own: it must not stay behind in the user's catalogue.
+        self._manager = started(self._runtime, None if path is None else Path(self._app_data.name))
         try:
             self._model = self._registered(path) if path is not None else self._from_catalogue(on_download)
         except FoundryLocalException as error:
@@ -192,6 +198,8 @@ class FoundryProvider:
             or ("CPUExecutionProvider" if local else None),
             prompt_cache="cold",
             prompt_cache_by=OWN_SESSION,
+            instrument=card.instrument,
+            origin=_origin(card),
             parameters=card.parameters,
             precision=card.precision,
             licence=info.license or card.licence,
@@ -352,6 +360,15 @@ def _variant_for(model: Any, device: str) -> Any:
         if runtime is not None and runtime.device_type is not None and runtime.device_type.value == device:
             return variant
     raise DeviceMissing(f"{model.alias!r} has no variant for the {device} on this machine")
+
+
+def _origin(card: Card) -> str | None:
+    """Return what a model was made from, and the checksum of its largest part, as its card says."""
+    source = card.source
+    if source is None:
+        return None
+    checksums = ", ".join(f"{name} sha256 {digest}" for name, digest in source.sha256.items())
+    return f"{source.name} ({source.form})" + (f", {checksums}" if checksums else "")
 
 
 def _versions() -> dict[str, str]:

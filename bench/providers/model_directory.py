@@ -1,7 +1,9 @@
 """A model's directory on disk: its size, and the card that may lie in it."""
 
+import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.errors import ProviderError
@@ -11,15 +13,35 @@ CARD_FILE = "card.json"
 
 
 @dataclass(frozen=True)
-class Card:
-    """What a model directory says of its model, as far as it does."""
+class Source:
+    """What a model was made from: its name, its form, how its weights were quantised, the SHA-256 of each file."""
 
+    name: str
+    form: str
+    quantisation: str | None
+    sha256: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model directory says of its model, as far as it does.
+
+    An `instrument` is there to try the benchmark with, and not to be shipped. `made_with` has the name of each tool and
+    its version or its arguments, `sha256` the checksum of each file that is needed at run time.
+    """
+
+    name: str | None = None
     parameters: int | None = None
     precision: str | None = None
     licence: str | None = None
     publisher: str | None = None
     context_length: int | None = None
     capabilities: tuple[str, ...] = ()
+    instrument: bool = False
+    source: Source | None = None
+    made_with: Mapping[str, str] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    description: str | None = None
 
 
 def footprint_bytes(directory: Path) -> int:
@@ -48,13 +70,46 @@ def read_card(directory: Path) -> Card:
     if not isinstance(card, dict):
         return Card()
     return Card(
+        name=_text(card.get("name")),
         parameters=_whole(card.get("parameters"), MOST_EXACT),
         precision=_text(card.get("precision")),
         licence=_text(card.get("licence")),
         publisher=_text(card.get("publisher")),
         context_length=_whole(card.get("context_length"), MOST_TOKENS) or _context_length(directory),
         capabilities=tuple(str(tag) for tag in card.get("capabilities") or ()),
+        instrument=card.get("instrument") is True,
+        source=_source(card.get("source")),
+        made_with=_texts(card.get("made_with")),
+        sha256=_texts(card.get("sha256")),
+        description=_text(card.get("description")),
     )
+
+
+def write_card(directory: Path, card: Card) -> None:
+    """Write the card of a model directory, without what it does not say."""
+    document = {key: value for key, value in asdict(card).items() if value not in (None, (), {}, False)}
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    (directory / CARD_FILE).write_text(text, encoding="utf-8", newline="\n")
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _source(value: object) -> Source | None:
+    if not isinstance(value, dict):
+        return None
+    name, form = _text(value.get("name")), _text(value.get("form"))
+    if name is None or form is None:
+        return None
+    return Source(name, form, _text(value.get("quantisation")), _texts(value.get("sha256")))
+
+
+def _texts(value: object) -> dict[str, str]:
+    items = value.items() if isinstance(value, dict) else ()
+    return {str(key): text for key, text in items if isinstance(text, str)}
 
 
 def _context_length(directory: Path) -> int | None:

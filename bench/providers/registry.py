@@ -19,6 +19,9 @@ from bench.schema.fields import MOST_EXACT, MOST_TOKENS, Settings
 DEFAULT_ENDPOINT = "http://localhost:5273/v1"
 """Where a Foundry Local service listens if nobody says otherwise."""
 
+APP_NAME = "benchledger"
+"""What the Foundry Local runtime knows us by; it names its folder in the user's home after it."""
+
 Device = Literal["cpu", "gpu", "npu"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+/-]*$", max_length=100)]
 
@@ -160,6 +163,11 @@ class FoundryRuntime(Settings):
     cache_dir: Path | None = Field(None, strict=False)
     download: bool = True
     telemetry: bool = False
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where models are kept: `cache_dir`, else the runtime's own place in the user's home."""
+        return self.cache_dir or Path.home() / f".{APP_NAME}" / "cache" / "models"
 
 
 def endpoint_url(url: str) -> str:

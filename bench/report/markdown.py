@@ -13,6 +13,7 @@ from bench.metrics.registry import metric
 from bench.quality.grading import HIGHEST_SCORE, LOWEST_SCORE
 from bench.report.format import significant
 from bench.report.reasons import reason_words
+from bench.schema.model_run import INSTRUMENT
 from bench.schema.result import Result
 
 _SPECIAL = str.maketrans({character: f"&#{ord(character)};" for character in "\\`*_[]{}|~#@$!^"})
@@ -121,7 +122,7 @@ def _report_table(summaries: Sequence[ModelSummary]) -> str:
     bests = {column.metric_id: _best(summaries, column.metric_id, column.scale) for column in REPORT_COLUMNS}
     cells = []
     for summary in summaries:
-        line = [escaped(summary.model.name)]
+        line = [escaped(summary.model.name) + (f" ({INSTRUMENT})" if summary.model.instrument else "")]
         for column in REPORT_COLUMNS:
             text = _shown(summary, column.metric_id, column.scale)
             best = bests[column.metric_id]
@@ -139,7 +140,7 @@ class _Best:
 
 def _best(summaries: Sequence[ModelSummary], metric_id: str, scale: float) -> _Best | None:
     # A model that never answered must not win as the smallest.
-    answered = [summary for summary in summaries if summary.good_samples]
+    answered = [summary for summary in summaries if summary.good_samples and not summary.model.instrument]
     known = [(value, one.model.name) for one in answered if (value := one.value(metric_id)) is not None]
     if len(known) < MODELS_TO_COMPARE:
         return None
@@ -162,7 +163,9 @@ def _highlights(summaries: Sequence[ModelSummary]) -> list[str]:
         if best is not None:
             names = " and ".join(f"**{escaped(name)}**" for name in best.names)
             found.append(f"{highlight.words}: {names}, {best.text} {highlight.unit}.")
-    return found or ["Fewer than two models answered: there is nothing to compare."]
+    instruments = any(summary.model.instrument for summary in summaries)
+    besides = " besides test instruments" if instruments else ""
+    return found or [f"Fewer than two models answered{besides}: there is nothing to compare."]
 
 
 def _care(run: RunSummary) -> list[str]:

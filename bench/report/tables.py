@@ -7,13 +7,13 @@ from typing import Literal
 from markupsafe import Markup
 
 from bench.analysis.intervals import Interval
+from bench.metrics.registry import Better
 from bench.report import format as form
 from bench.report.palette import Mark
 
-Kind = Literal["value", "none", "few", "failed", "skipped", "absent", "coarse"]
-Better = Literal["lower", "higher"]
+CellKind = Literal["value", "none", "few", "failed", "skipped", "absent", "coarse"]
 
-WORDS: dict[Kind, str] = {
+WORDS: dict[CellKind, str] = {
     "none": "not measured",
     "few": "too few",
     "failed": "failed",
@@ -30,17 +30,19 @@ class CellValue:
     What is 'absent' cannot be, as a connection to a model in the same process. A 'coarse' value is there,
     but too small for the client to be told apart: it is never the best. `small` is a word that belongs to the value
     wherever it is shown, `unit` its base unit. `interval_why` says what its interval is about,
-    or why there is none. `rank` is the value's rank, where values are ranked.
+    or why there is none. `rank` is the value's rank, where values are ranked. What is not `eligible`, as a test
+    instrument's, is never the best.
     """
 
     value: float | None
-    kind: Kind = "value"
+    kind: CellKind = "value"
     why: str = ""
     small: str = ""
     unit: str = ""
     interval: Interval | None = None
     interval_why: str = ""
     rank: int | None = None
+    eligible: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Cell:
     interval: str = ""
     interval_note: str = ""
     interval_letter: str = ""
-    kind: Kind = "value"
+    kind: CellKind = "value"
     best: bool = False
     href: str = ""
     note: str = ""
@@ -96,6 +98,19 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[Footnote, ...]
+
+
+@dataclass(frozen=True)
+class TablePage:
+    """A table and the sentence above it; before the first run `table` is None, and the page says how to make one.
+
+    `intervals` says that the table has intervals and ranks in small type, which a line below it then explains.
+    `table.md.j2` shows it: such a page needs no template of its own.
+    """
+
+    sentence: str
+    table: Table | None
+    intervals: bool = False
 
 
 def table(label: str, columns: Sequence[Column]) -> Table:
@@ -186,14 +201,17 @@ def count_column(label: str, values: Sequence[int], unit: str = "") -> Column:
 
 def _best(measured: Sequence[CellValue], better: Better | None, scale: form.Scale) -> list[bool]:
     """Return which values are the best; none where there are fewer than two, or where all of them are."""
-    values = [one.value for one in measured if one.value is not None and one.kind == "value"]
+    compared = [one.kind == "value" and one.eligible for one in measured]
+    known = [one for one, is_compared in zip(measured, compared, strict=True) if is_compared and one.value is not None]
+    values = [one.value for one in known if one.value is not None]
     if better is None or len(values) < 2 or min(values) == max(values):
         return [False] * len(measured)
-    ranks = {one.rank for one in measured if one.value is not None and one.kind == "value"}
+    ranks = {one.rank for one in known}
     if ranks != {None}:
-        return [one.kind == "value" and one.rank == 1 and ranks != {1} for one in measured]
+        best_ranks = [one.rank == 1 and ranks != {1} for one in measured]
+        return [there and first for there, first in zip(compared, best_ranks, strict=True)]
     best = form.quantity(min(values) if better == "lower" else max(values), scale)
-    return [one.kind == "value" and form.quantity(one.value, scale) == best for one in measured]
+    return [there and form.quantity(one.value, scale) == best for one, there in zip(measured, compared, strict=True)]
 
 
 def _letter(position: int) -> str:

@@ -24,10 +24,11 @@ from bench.metrics.saturation import Knee, knee
 from bench.metrics.timing import NANOSECONDS_PER_SECOND
 from bench.providers.openai.endpoint import Transport
 from bench.report.format import count, duration, number, quantity, scale, whole
-from bench.runner.calibration.client_error import check, sustained
+from bench.runner.calibration.client_check import check, sustained
 from bench.runner.messages import Underway
 from bench.runner.run import RunProgress as Standing
 from bench.schema.fields import StampedBy
+from bench.schema.model_run import INSTRUMENT
 from bench.schema.prompts import PromptSetRecord
 from bench.schema.result import Result
 from bench.store.files import LARGE_FILE_BYTES
@@ -265,11 +266,19 @@ class RunDisplay:
             asked = one.good_samples + one.failed_samples
             table.add_row(Text(one.model.name), *cells, f"{one.good_samples}/{asked}")
         self._output.print(table)
+        self._instruments(result)
         for more in level_tables(result):
             self._output.print(more)
         for one in summaries:
             for line in _failures(one):
                 self._output.print(Text(line, style="red"))
+
+    def _instruments(self, result: Result) -> None:
+        marked = [model.name for model in result.models if model.instrument]
+        if len(marked) == len(result.models) > 1:
+            self._output.print(Text(f"All of these are marked: {INSTRUMENT}.", style="yellow"))
+        elif marked:
+            self._output.print(Text(f"{', '.join(marked)}: {INSTRUMENT}.", style="yellow"))
 
     def _bar(self) -> Progress:
         return Progress(

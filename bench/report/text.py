@@ -93,8 +93,8 @@ def relative(page: str, target: str) -> str:
 
 
 def anchor(text: str) -> str:
-    """Return an id for a heading."""
-    return key(text).replace(".", "-")
+    """Return an id for a heading: two names never have one id."""
+    return key(text)
 
 
 def web_address(text: str | None) -> str | None:

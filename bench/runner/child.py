@@ -1,11 +1,8 @@
 """The process that holds one model: it loads it, sends each request, and reports every step to the runner."""
 
-import multiprocessing
-import os
 import re
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from bench.errors import DeviceMissing, ProviderError
 from bench.providers.protocol import Provider, failed
 from bench.providers.registry import ModelSettings, kind_of, provider_for
 from bench.runner import messages
+from bench.runner.attached import end_with_parent, print_to
 from bench.runner.load.lengths import Repeat, measure_lengths
 from bench.runner.load.levels import Reached, next_level, reached
 from bench.runner.load.streams import measure_level
@@ -83,8 +81,8 @@ def serve(job: Job, reports: Connection, errors_path: str) -> None:
     ends, in the middle of an answer as well. What the runtime's libraries print goes to the file `errors_path`: the
     terminal shows a progress bar.
     """
-    _redirect(errors_path)
-    _end_with_the_runner()
+    print_to(errors_path)
+    end_with_parent()
     # A Ctrl-C reaches every process of the terminal; the runner decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -154,23 +152,3 @@ def _go_beyond(
             measured = measure_level(provider, level, config, beyond.prompts, clock, origin_ns, tell, remote=remote)
             levels.append(reached(measured.level))
             tell(measured)
-
-
-def _end_with_the_runner() -> None:
-    """End this process as soon as the runner has: what it does then would disturb the next measurement."""
-    runner = multiprocessing.parent_process()
-    if runner is None:
-        return
-
-    def follow() -> None:
-        runner.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, name="end of the runner", daemon=True).start()
-
-
-def _redirect(path: str) -> None:
-    errors = os.open(path, os.O_WRONLY | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(errors, stream)
-    os.close(errors)

@@ -165,7 +165,7 @@ class Journal:
             raise BenchError(message + "make room, then go on with bench run --resume") from error
 
 
-class _Entry(Record):
+class _JournalEntry(Record):
     header: Header | None = None
     loaded: Loaded | None = None
     sample: Sample | None = None
@@ -186,7 +186,7 @@ def read_journal(path: Path) -> tuple[Header, Recovered]:
     # After the last line break there is nothing, or what was being written when the crash came.
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
-            entry = _Entry.model_validate_json(line)
+            entry = _JournalEntry.model_validate_json(line)
         except ValidationError as error:
             message = f"{path}:{number}: is damaged; delete the file, or put it aside, and run again"
             raise UsageError(message) from error
@@ -228,7 +228,7 @@ def journal_path(results_dir: Path, run_id: str) -> Path:
     return results_dir / FOLDER / f"{run_id.rpartition('/')[2]}.jsonl"
 
 
-def _keep(entry: _Entry, kept: Recovered) -> None:
+def _keep(entry: _JournalEntry, kept: Recovered) -> None:
     kept.elapsed_ns = max(kept.elapsed_ns, entry.elapsed_ns)
     if entry.finished is not None:
         kept.models[entry.finished.name] = _with_samples(entry.finished, kept)

@@ -16,6 +16,10 @@ OWN_SESSION = "a session of its own for each request"
 """What keeps a model in this machine's Foundry Local runtime from finding a prompt in a cache."""
 
 
+INSTRUMENT = "test instrument, do not ship"
+"""What is said of a model whose card marks it as an instrument, wherever it is named."""
+
+
 class Runtime(Record):
     """What serves the models of an endpoint, as it was recognised."""
 

@@ -15,6 +15,7 @@ from bench.report import format as form
 from bench.report.palette import Mark, marks
 from bench.report.tables import Cell, CellValue, Column, number_column
 from bench.report.text import anchor, relative, shortened
+from bench.schema.model_run import INSTRUMENT
 from bench.schema.result import Result
 from bench.site.estimates import Drift, Estimates, KnownSeries
 from bench.site.sections.raters import RatersByRun
@@ -63,13 +64,19 @@ class Board:
     @property
     def anchor(self) -> str:
         """The id of its section on a page."""
-        of_set = f"-{anchor(self.prompt_set)}" if self.place else ""
+        # No name has two dots in a row: no other machine's section can have this id.
+        of_set = f"..{anchor(self.prompt_set)}" if self.place else ""
         return f"machine-{anchor(self.machine)}{of_set}"
 
     @property
     def answering(self) -> tuple[ModelSummary, ...]:
         """The models with at least one good sample."""
         return tuple(one for one in self.summary.models if one.good_samples)
+
+    @property
+    def contenders(self) -> tuple[ModelSummary, ...]:
+        """Those of the answering that can be chosen: no test instruments."""
+        return tuple(one for one in self.answering if not one.model.instrument)
 
     @property
     def rounds(self) -> int:
@@ -224,6 +231,8 @@ class Site:
 def site(ledger: Ledger, reviews: Mapping[str, Reviews] | None = None) -> Site:
     """Return the ledger arranged for the pages, the machine of the newest run first, and its newest prompt set.
 
+    What has runs of test instruments alone comes after what has others.
+
     `reviews` has those of a run by its id; files of theirs that were refused come after the ledger's own.
     """
     results = {result.run.id: result for result in ledger.results}
@@ -267,14 +276,25 @@ def _boards(summaries: Sequence[RunSummary], whole: WholeRuns) -> tuple[Board, .
     for one in in_time:
         shown = newest.setdefault(one.result.machine.name, {})
         held = shown.setdefault(one.result.prompt_set.id, one)
-        # What ran in turns with another config stands for a set only where nothing else does.
-        if held.result.run.pairing is not None and one.result.run.pairing is None:
+        # What ran in turns with another config, or is of test instruments alone, stands for a set only where nothing
+        # else does.
+        if _standing(one) < _standing(held):
             shown[one.result.prompt_set.id] = one
+    ordered = [sorted(shown.values(), key=_of_instruments) for shown in newest.values()]
     return tuple(
         Board(whole.keep(one.result.run.id), place, len(shown))
-        for shown in newest.values()
-        for place, one in enumerate(shown.values())
+        for shown in sorted(ordered, key=lambda shown: _of_instruments(shown[0]))
+        for place, one in enumerate(shown)
     )
+
+
+def _standing(summary: RunSummary) -> tuple[bool, bool]:
+    return _of_instruments(summary), summary.result.run.pairing is not None
+
+
+def _of_instruments(summary: RunSummary) -> bool:
+    """Return whether all models of a run are test instruments."""
+    return all(one.model.instrument for one in summary.models)
 
 
 def context(result: Result, devices: Sequence[str | None], rounds: int) -> str:
@@ -317,15 +337,19 @@ def measured(summary: ModelSummary, metric_id: str) -> CellValue:
 def judged(summary: ModelSummary, metric_id: str, value: float) -> CellValue:
     """Return a value of a metric with what must be said beside it: not resolvable, or an estimate."""
     chosen = metric(metric_id.partition(".")[0])
-    unit = currency([summary]) if chosen.unit == "money" else chosen.unit
+    plain = CellValue(
+        value,
+        unit=currency([summary]) if chosen.unit == "money" else chosen.unit,
+        eligible=not summary.model.instrument,
+    )
     if not resolvable(metric_id, value, summary.client_error):
         limit = form.with_unit(smallest_resolvable_s(metric_id, summary.client_error), "s")
         why = f"below {limit}, which is {form.in_words(TIMES_THE_ERROR)} times the client’s own error on this machine"
-        return CellValue(value, "coarse", why, small="not resolvable", unit=unit)
+        return replace(plain, kind="coarse", why=why, small="not resolvable")
     if chosen.from_energy and is_estimate(summary.model):
         why = "estimated from a wattage that the config states, not measured"
-        return CellValue(value, why=why, small="estimate", unit=unit)
-    return CellValue(value, unit=unit)
+        return replace(plain, why=why, small="estimate")
+    return plain
 
 
 def metric_column(summaries: Sequence[ModelSummary], metric_id: str, label: str, compared: bool = True) -> Column:
@@ -369,11 +393,12 @@ def model_cells(site: Site, summaries: Sequence[ModelSummary], here: str) -> lis
 
 
 def what_it_is(summary: ModelSummary) -> str:
-    """Return size, precision and device of a model in a few words."""
+    """Return size, precision and device of a model in a few words, after what must be known of a test instrument."""
     model = summary.model
     known = [
+        INSTRUMENT if model.instrument else None,
         form.parameters(model.parameters) if model.parameters is not None else None,
         model.precision,
         model.device,
     ]
-    return " · ".join(shortened(part, 24) for part in known if part)
+    return " · ".join(shortened(part, 30) for part in known if part)

@@ -22,9 +22,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.distribution import UPPER_QUANTILE, percentile, percentile_share, student_t
+from bench.stats.distribution import UPPER_QUANTILE, Floats, percentile, percentile_share, student_t
 
-Floats = NDArray[np.float64]
 About = Literal["prompts like these", "these prompts"]
 LIKE_THESE: Final = "prompts like these"
 THESE: Final = "these prompts"

@@ -13,13 +13,9 @@ from operator import mul
 from statistics import NormalDist
 from typing import Final, Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+from bench.stats.distribution import UPPER_QUANTILE, Floats
 
-from bench.stats.distribution import UPPER_QUANTILE
-
-Floats = NDArray[np.float64]
-Number = TypeVar("Number", float, Floats)
+Scalar = TypeVar("Scalar", float, Floats)
 
 CORRELATIONS: Final = ((0.0, 0.3), (0.5, 0.5), (0.8, 0.2))
 """Lag-one autocorrelation that the noise may have, and what each is believed beforehand. Less belief in 0.5 finds steps
@@ -103,7 +99,7 @@ class Shift:
 
 
 @dataclass(frozen=True)
-class SplitSums(Generic[Number]):
+class SplitSums(Generic[Scalar]):
     """The distances of all runs before a split and after it, as the evidence needs them: floats, or one array a field.
 
     Sums over all are of squares and of products with the next run; `from_level` and `from_split` sum the distances
@@ -113,29 +109,29 @@ class SplitSums(Generic[Number]):
     the first of all runs, else 0.
     """
 
-    count: Number
-    of_level: Number
-    of_split: Number
-    whole: Number
-    squares: Number
-    products: Number
-    from_level: Number
-    from_split: Number
-    first: Number
-    before_level: Number
-    at_level: Number
-    before_split: Number
-    at_split: Number
-    last: Number
+    count: Scalar
+    of_level: Scalar
+    of_split: Scalar
+    whole: Scalar
+    squares: Scalar
+    products: Scalar
+    from_level: Scalar
+    from_split: Scalar
+    first: Scalar
+    before_level: Scalar
+    at_level: Scalar
+    before_split: Scalar
+    at_split: Scalar
+    last: Scalar
 
 
 @dataclass(frozen=True)
-class Likelihoods(Generic[Number]):
+class Likelihoods(Generic[Scalar]):
     """How well one autocorrelation explains all runs, as logarithms of likelihoods; the variance of the shift then."""
 
-    one_level: Number
-    two_levels: Number
-    variance: Number
+    one_level: Scalar
+    two_levels: Scalar
+    variance: Scalar
 
 
 def middle(values: Sequence[float]) -> float:
@@ -227,13 +223,13 @@ def _runs(before: Background, away: Sequence[float]) -> SplitSums[float]:
     )
 
 
-def student_quantile(degrees: Number, sqrt: Callable[[Number], Number], expm1: Callable[[Number], Number]) -> Number:
+def student_quantile(degrees: Scalar, sqrt: Callable[[Scalar], Scalar], expm1: Callable[[Scalar], Scalar]) -> Scalar:
     """Return the quantile of UPPER_QUANTILE of Student's distribution, after Wallace; the functions fit the type."""
     scaled = NORMAL_QUANTILE * (8 * degrees + 3) / (8 * degrees + 1)
     return sqrt(degrees * expm1(scaled**2 / degrees))
 
 
-def likelihoods(runs: SplitSums[Number], correlation: Number, log: Callable[[Number], Number]) -> Likelihoods[Number]:
+def likelihoods(runs: SplitSums[Scalar], correlation: Scalar, log: Callable[[Scalar], Scalar]) -> Likelihoods[Scalar]:
     """Return the likelihoods with the noise and the levels integrated out.
 
     It is a regression of the innovations e_t = r_t - correlation * r_(t-1) on a level and a shift; the first of all has

@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+
 PERCENTILE_METHOD: Final = "linear"
 """How a percentile between two values is interpolated, whatever their number: method 7 of Hyndman and Fan (1996)."""
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.schema.fields import MOST_ROUNDS
 from bench.stats.distribution import UPPER_QUANTILE
 
-Verdict = Literal["better", "worse", "same", "unresolved", "not comparable", "missing"]
+ComparisonVerdict = Literal["better", "worse", "same", "unresolved", "not comparable", "missing"]
 """'same' is said where the whole interval lies within the floor, 'unresolved' where nobody can tell."""
 
 FLOOR: Final = 0.05
@@ -33,7 +33,7 @@ Z: Final = NormalDist().inv_cdf(UPPER_QUANTILE)
 class JudgedChange:
     """A verdict, and why in words."""
 
-    verdict: Verdict
+    verdict: ComparisonVerdict
     why: str
 
 
@@ -58,7 +58,7 @@ def judged(value: float, low: float, high: float, floor: float, better: Literal[
         return JudgedChange("unresolved", "the interval holds no change at all, and one larger than the floor")
     if abs(value) <= floor:
         return JudgedChange("unresolved", "it changed, but nobody can tell whether by more than the floor")
-    verdict: Verdict = "better" if (value < 0) == (better == "lower") else "worse"
+    verdict: ComparisonVerdict = "better" if (value < 0) == (better == "lower") else "worse"
     return JudgedChange(verdict, "the interval excludes no change, and the change is larger than the floor")
 
 

@@ -40,12 +40,12 @@ from bench.stats.change_points import (
     UNREMARKABLE,
     USUAL_NOISE,
     WINDOW,
-    Floats,
     KnownLevels,
     SplitSums,
     likelihoods,
     student_quantile,
 )
+from bench.stats.distribution import Floats
 
 Bools = NDArray[np.bool_]
 Indices = NDArray[np.intp]
@@ -104,7 +104,7 @@ def known_levels(series: Sequence[Sequence[float]], floor: float) -> Iterator[tu
         blocks = []
         for number, known in at_work.items():
             first = len(known.runs)
-            blocks.append(_Block(known, first, series[number][first : first + sizes[number]]))
+            blocks.append(_SeriesBlock(known, first, series[number][first : first + sizes[number]]))
         for number, block, ahead in zip(list(at_work), blocks, _looked_ahead(blocks, floor), strict=True):
             changed = _take(block, ahead)
             sizes[number] = BLOCK_AFTER_SHIFT if changed else min(2 * sizes[number], LARGEST_BLOCK)
@@ -113,7 +113,7 @@ def known_levels(series: Sequence[Sequence[float]], floor: float) -> Iterator[tu
 
 
 @dataclass(frozen=True)
-class _Block:
+class _SeriesBlock:
     """The next runs of a series; the first of them has the number `first`."""
 
     levels: KnownLevels
@@ -171,7 +171,7 @@ class _Ahead:
     unremarkable: "_Unremarkable"
 
 
-def _take(block: _Block, ahead: _Ahead) -> bool:
+def _take(block: _SeriesBlock, ahead: _Ahead) -> bool:
     """Take in the runs of a block up to the first that changes the levels; return whether one did."""
     levels, runs = block.levels, block.runs
     starts, taken = list(levels.starts), 0
@@ -324,16 +324,16 @@ class _NextRuns:
 
 
 @dataclass(frozen=True)
-class _Candidates:
+class _CandidateShifts:
     """Runs that may be a level: the row of the split before them, their end in the logs, and how many they are."""
 
     row: Indices
     end: Indices
     runs: Indices
 
-    def at(self, numbers: Indices) -> "_Candidates":
+    def at(self, numbers: Indices) -> "_CandidateShifts":
         """Return those with these numbers."""
-        return _Candidates(self.row[numbers], self.end[numbers], self.runs[numbers])
+        return _CandidateShifts(self.row[numbers], self.end[numbers], self.runs[numbers])
 
 
 @dataclass(frozen=True)
@@ -368,7 +368,7 @@ class _Weighed:
         return may
 
 
-def _looked_ahead(blocks: Sequence[_Block], floor: float) -> list[_Ahead]:
+def _looked_ahead(blocks: Sequence[_SeriesBlock], floor: float) -> list[_Ahead]:
     """Return what lies ahead in each block."""
     newest = [block.newest() for block in blocks]
     trials = [(number, stretch) for number, block in enumerate(blocks) if (stretch := block.on_trial()) is not None]
@@ -407,7 +407,7 @@ def _looked_ahead(blocks: Sequence[_Block], floor: float) -> list[_Ahead]:
 
 
 def _unsettled(
-    blocks: Sequence[_Block], before: _Backgrounds, trials: Sequence[tuple[int, _Stretch]]
+    blocks: Sequence[_SeriesBlock], before: _Backgrounds, trials: Sequence[tuple[int, _Stretch]]
 ) -> list[set[int]]:
     """Return for each block at which of its runs a level on trial may move, or be taken back.
 
@@ -430,7 +430,7 @@ def _unsettled(
     return found
 
 
-def _next_runs(blocks: Sequence[_Block], newest: Sequence[_Stretch], before: _Backgrounds) -> _NextRuns:
+def _next_runs(blocks: Sequence[_SeriesBlock], newest: Sequence[_Stretch], before: _Backgrounds) -> _NextRuns:
     lengths = np.array([len(block.runs) for block in blocks])
     block = np.repeat(np.arange(len(blocks)), lengths)
     nth = np.arange(len(block)) - (np.cumsum(lengths) - lengths)[block]
@@ -446,7 +446,7 @@ def _next_runs(blocks: Sequence[_Block], newest: Sequence[_Stretch], before: _Ba
     )
 
 
-def _spikes(blocks: Sequence[_Block], ahead: _NextRuns, before: _Backgrounds) -> Indices:
+def _spikes(blocks: Sequence[_SeriesBlock], ahead: _NextRuns, before: _Backgrounds) -> Indices:
     """Return where in the logs the last spike up to each of the next runs is: before its stretch if there is none."""
     judged = ahead.splits >= 1
     row = np.where(judged, ahead.row - 1, 0)
@@ -464,7 +464,7 @@ def _spikes(blocks: Sequence[_Block], ahead: _NextRuns, before: _Backgrounds) ->
     return np.maximum.accumulate(last)
 
 
-def _spike_numbers(block: _Block, spikes: Indices, zero: int) -> list[int]:
+def _spike_numbers(block: _SeriesBlock, spikes: Indices, zero: int) -> list[int]:
     """Return the last spike after each run of a block; the first run of its series would be at the place `zero`."""
     numbers: list[int] = np.where(spikes >= zero + block.first, spikes - zero, block.levels.spike).tolist()
     return numbers
@@ -481,7 +481,7 @@ def _newest_unremarkable(stretch: _Stretch, before: _Backgrounds, row: int) -> _
     )
 
 
-def _worth_weighing(ahead: _NextRuns, spikes: Indices, before: _Backgrounds) -> tuple[Indices, _Candidates]:
+def _worth_weighing(ahead: _NextRuns, spikes: Indices, before: _Backgrounds) -> tuple[Indices, _CandidateShifts]:
     """Return the candidates within the newest runs at each of the next ones, and at which of those each is."""
     logs = before.splits.logs
     sums = np.cumsum(np.concatenate([[0.0], np.where(logs == NOTHING, 0.0, logs)]))
@@ -500,7 +500,7 @@ def _worth_weighing(ahead: _NextRuns, spikes: Indices, before: _Backgrounds) -> 
         far = ~spiky[kept] | (np.abs(centre) >= least[kept])
         agreeing = _agreeing(away, centre, before.spread[row[kept]])
         chosen = kept[far & (agreeing >= split - split // RUNS_ALL_AGREE)]
-        found.append(_Candidates(row[chosen], end[chosen], np.full(len(chosen), split)))
+        found.append(_CandidateShifts(row[chosen], end[chosen], np.full(len(chosen), split)))
         which.append(at[chosen])
     return np.concatenate(which), _together(found)
 
@@ -519,7 +519,7 @@ class _Trial:
     stays: int
 
     @classmethod
-    def of(cls, block: _Block, stretch: _Stretch) -> "_Trial":
+    def of(cls, block: _SeriesBlock, stretch: _Stretch) -> "_Trial":
         """Return what `KnownLevels` weighs while it takes in the block."""
         runs = min(block.levels.on_trial, len(block.runs))
         ends = block.first + 1 + np.arange(runs)
@@ -527,10 +527,10 @@ class _Trial:
         possible = ends[:, None] - starts >= RUNS_TO_CONFIRM
         return cls(starts, ends, possible, block.levels.starts[-1] - stretch.first)
 
-    def candidates(self, row: int, zero: int) -> _Candidates:
+    def candidates(self, row: int, zero: int) -> _CandidateShifts:
         """Return them row by row; the first start has that row, and the series' first run would be at `zero`."""
         end, start = np.nonzero(self.possible)
-        return _Candidates(row + start, zero + self.ends[end], self.ends[end] - self.starts[start])
+        return _CandidateShifts(row + start, zero + self.ends[end], self.ends[end] - self.starts[start])
 
     def unsettled(self, weighed: _Weighed) -> set[int]:
         """Return at which runs the level may move, or be taken back, from what speaks for the candidates."""
@@ -546,8 +546,8 @@ class _Trial:
         return set(np.flatnonzero(~settled).tolist())
 
 
-def _together(some: Sequence[_Candidates]) -> _Candidates:
-    return _Candidates(
+def _together(some: Sequence[_CandidateShifts]) -> _CandidateShifts:
+    return _CandidateShifts(
         np.concatenate([each.row for each in some]),
         np.concatenate([each.end for each in some]),
         np.concatenate([each.runs for each in some]),
@@ -566,7 +566,7 @@ class _Held:
     agreeing: Indices
 
 
-def _held(some: _Candidates, before: _Backgrounds) -> _Held:
+def _held(some: _CandidateShifts, before: _Backgrounds) -> _Held:
     windows = sliding_window_view(before.splits.logs, NEWEST)[some.end - NEWEST]
     own = np.arange(NEWEST) >= NEWEST - some.runs[:, None]
     away = np.where(own, windows - before.level[some.row, None], NOTHING)
@@ -594,14 +594,14 @@ def _agreeing(away: Floats, centre: Floats, spread: Floats) -> Indices:
     return np.where(np.abs(centre) < slack, away.shape[1], agreeing)
 
 
-def _weigh(some: _Candidates, held: _Held, before: _Backgrounds) -> _Weighed:
+def _weigh(some: _CandidateShifts, held: _Held, before: _Backgrounds) -> _Weighed:
     """Return what `change_points.shift` makes of each candidate, but for rounding."""
     # Where nothing is left to explain, or less than that, a logarithm is none.
     with np.errstate(all="ignore"):
         return _weighed(some, held, before)
 
 
-def _weighed(some: _Candidates, held: _Held, before: _Backgrounds) -> _Weighed:
+def _weighed(some: _CandidateShifts, held: _Held, before: _Backgrounds) -> _Weighed:
     sums = _split_sums(some, held.away, before)
     correlations = np.array([correlation for correlation, _ in change_points.CORRELATIONS])[:, None]
     beliefs = np.array([belief for _, belief in change_points.CORRELATIONS])[:, None]
@@ -625,7 +625,7 @@ def _weighed(some: _Candidates, held: _Held, before: _Backgrounds) -> _Weighed:
     )
 
 
-def _split_sums(some: _Candidates, held: Floats, before: _Backgrounds) -> SplitSums[Floats]:
+def _split_sums(some: _CandidateShifts, held: Floats, before: _Backgrounds) -> SplitSums[Floats]:
     residuals, runs, known = before.residuals(some.row), before.splits.runs[some.row], before.splits.known[some.row]
     each = np.arange(len(runs))
     level = WINDOW - runs

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.stats.distribution import UPPER_QUANTILE
+from bench.stats.distribution import UPPER_QUANTILE, Floats
 
 ANSWERS_NEEDED: Final = 10
 """Answers that raters must have in common: with fewer, an interval spans most of what is possible."""
@@ -26,8 +25,7 @@ _BATCH_CELLS = 2_000_000
 _NOTHING = 1e-9
 _MIDDLE = 3.0
 
-Floats = NDArray[np.float64]
-Metric = Literal["interval", "ordinal"]
+AlphaMetric = Literal["interval", "ordinal"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def krippendorff_alpha(
     answers: Sequence[Hashable],
     seed: int,
     needed: int = ANSWERS_NEEDED,
-    metric: Metric = "interval",
+    metric: AlphaMetric = "interval",
 ) -> Coefficient:
     """Return Krippendorff's alpha of any number of raters of whom some may have missed a unit.
 

@@ -46,8 +46,8 @@ class Reviews:
     refused: tuple[Refused, ...] = ()
 
 
-Entry = Verdict | PairVerdict | Sitting
-_ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="kind")])
+JudgementRecord = Verdict | PairVerdict | Sitting
+_ENTRY: TypeAdapter[JudgementRecord] = TypeAdapter(Annotated[JudgementRecord, Field(discriminator="kind")])
 _HEADER = TypeAdapter(JudgeHeader)
 
 
@@ -113,7 +113,7 @@ class JudgementFile:
         except OSError as error:
             raise BenchError(f"{path}: cannot be written: {error.strerror}") from error
 
-    def append(self, record: JudgeHeader | Entry) -> None:
+    def append(self, record: JudgeHeader | JudgementRecord) -> None:
         """Write one line; when this returns, it is on the disk."""
         document = record.model_dump(mode="json")
         line = json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"

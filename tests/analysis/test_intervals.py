@@ -11,7 +11,8 @@ from bench.analysis.intervals import Estimate, Interval, estimate, estimates, in
 from bench.analysis.summary import summarise
 from bench.metrics.registry import measured_in
 from bench.schema.result import Result
-from bench.stats.bootstrap import About, Floats, RequestValues
+from bench.stats.bootstrap import About, RequestValues
+from bench.stats.distribution import Floats
 from tests.builders import MILLISECOND_NS as MS
 from tests.builders import failed_sample, grade, model_run, prompt, result, sample, samples
 

@@ -10,7 +10,8 @@ from bench.analysis.measurements import WHOLE, Measurement, measure
 from bench.analysis.paired_bootstrap import PairedChange, change
 from bench.metrics.registry import metric
 from bench.schema.result import Result
-from bench.stats.bootstrap import LIKE_THESE, THESE, Floats, Plan, RequestValues, limits
+from bench.stats.bootstrap import LIKE_THESE, THESE, Plan, RequestValues, limits
+from bench.stats.distribution import Floats
 from tests.builders import MILLISECOND_NS as MS
 from tests.builders import failed_sample, grade, model_run, result, sample, samples
 

@@ -175,6 +175,39 @@ def recommend(results: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["recommend", "--results", str(results), *arguments])
 
 
+def instrument(name: str, **fields: Any) -> ModelRun:
+    return model(name, **fields).model_copy(update={"instrument": True})
+
+
+def test_test_instruments_are_candidates_only_where_they_are_asked_for() -> None:
+    mixed = run([model("real"), instrument("probe", speed=900.0)])
+
+    assert [one.name for _, one in candidates([mixed], "laptop").entries] == ["real"]
+    assert candidates([mixed], "laptop").instruments == ("probe",)
+    assert [one.name for _, one in candidates([mixed], "laptop", instruments=True).entries] == ["probe", "real"]
+
+
+def test_a_newer_run_of_test_instruments_alone_does_not_stand_before_real_models() -> None:
+    older = run([model("real")])
+    newer = run([instrument("probe")], started_utc=builders.STARTED_UTC + timedelta(days=1))
+
+    assert [one.name for _, one in candidates([older, newer], "laptop").entries] == ["real"]
+    assert candidates([newer], "laptop").entries == ()
+
+
+def test_the_command_names_the_test_instruments_that_it_left_out(tmp_path: Path) -> None:
+    save(run([instrument("probe")]), tmp_path)
+
+    without = CliRunner().invoke(main, ["recommend", "--results", str(tmp_path)])
+    asked = CliRunner().invoke(main, ["recommend", "--results", str(tmp_path), "--instruments"])
+
+    assert "Left out as test instruments (--instruments takes them in): probe" in without.stdout
+    assert "No model but test instruments has answered on this machine." in without.stdout
+    assert without.exit_code == 1
+    assert "probe (test instrument, do not ship)" in asked.stdout
+    assert asked.exit_code == 0
+
+
 def test_the_command_answers_in_one_screen(tmp_path: Path) -> None:
     save(run([model("fast", 100.0), model("huge", 200.0, memory=3 * GIB)]), tmp_path)
 

@@ -26,8 +26,8 @@ import openai
 
 from bench.providers.openai.endpoint import Transport
 from bench.report.terminal import quantile_s
-from bench.runner.calibration.client_error import (
-    Ask,
+from bench.runner.calibration.client_check import (
+    Asker,
     CalibrationRequest,
     Reference,
     Saw,
@@ -58,7 +58,7 @@ MARK = json.dumps({"content": TEXT}).encode()[1:-1]
 class Client:
     """A client: how it asks, and how what it got is read afterwards."""
 
-    ask: Ask
+    ask: Asker
     saw: Callable[[CalibrationRequest], Saw]
 
 

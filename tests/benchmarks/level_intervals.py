@@ -16,7 +16,7 @@ import numpy as np
 from bench.analysis.intervals import VALUES_NEEDED_AT_LOAD, level_estimate
 from bench.metrics.load import LevelSummary
 from bench.schema.load import LoadLevel
-from bench.stats.bootstrap import Floats
+from bench.stats.distribution import Floats
 from tests import builders
 from tests.benchmarks.levels import CORRELATIONS, NOISE, PROMPTS, PROMPTS_DIFFER, level
 from tests.load_builders import load_level, load_sample

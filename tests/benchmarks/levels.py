@@ -15,7 +15,8 @@ import numpy as np
 from bench.analysis.measurements import STRETCHES, Measurement
 from bench.analysis.paired_bootstrap import PairedChange, change
 from bench.metrics.registry import metric
-from bench.stats.bootstrap import Floats, RequestValues, limits
+from bench.stats.bootstrap import RequestValues, limits
+from bench.stats.distribution import Floats
 
 PAIRS = 400
 PROMPTS = 16

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.runner.calibration.client_error import Reference, reference_server
+from bench.runner.calibration.client_check import Reference, reference_server
 from bench.runner.calibration.server import MODEL
 
 TOKENIZER = Path(__file__).parents[2] / "bench" / "reference" / "models" / "ledger-xs-fp32"

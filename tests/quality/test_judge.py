@@ -13,8 +13,15 @@ from click.testing import Result as Done
 from bench.cli import main
 from bench.config.settings import load_config
 from bench.errors import BenchError, UsageError
-from bench.quality.judge.judging import Asking, JudgedRun, JudgingProgress, judge, judge_config
-from bench.quality.judge.questions import TEMPLATE, template_sha256
+from bench.quality.judge.judging import (
+    TEMPLATE,
+    Asking,
+    JudgedRun,
+    JudgingProgress,
+    judge,
+    judge_config,
+    template_sha256,
+)
 from bench.schema.review import PairVerdict, Verdict
 from bench.store.files import save
 from bench.store.reviews import find_run, judgement_path, load_judgement

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from click.testing import Result as Done
 
 from bench.cli import main
-from bench.quality.judge.questions import KEPT_CHARACTERS, READ_CHARACTERS
+from bench.quality.judge.judging import KEPT_CHARACTERS, READ_CHARACTERS
 from bench.schema.review import Verdict
 from bench.store.files import save
 from bench.store.reviews import judgement_path, load_judgement

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.quality.judge.questions import KEPT_CHARACTERS, kept, read_preference, read_scores
+from bench.quality.judge.judging import KEPT_CHARACTERS, kept, read_preference, read_scores
 
 FACETS = ("right", "short")
 WHOLE = '{"facets": {"right": {"why": "it is", "score": 4}, "short": {"why": "one line", "score": 5}}}'

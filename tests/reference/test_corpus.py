@@ -169,11 +169,13 @@ def test_model_directory_is_complete_and_undamaged(name: str) -> None:
         "publisher",
         "context_length",
         "capabilities",
+        "instrument",
         "sha256",
         "description",
     ]
     assert card["name"] == name == f"ledger-{name.split('-')[1]}-{card['precision']}"
     assert (card["licence"], card["publisher"]) == ("MIT", "Benchledger")
+    assert card["instrument"] is True
     assert card["context_length"] == CONTEXT_TOKENS
     assert set(card["sha256"]) == RUNTIME_FILES
     for file, expected in card["sha256"].items():

@@ -1,5 +1,6 @@
 """Untrusted text: escaped for every language of a page at once, or made a safe name."""
 
+import hashlib
 import html
 
 import markdown
@@ -111,8 +112,9 @@ def test_a_text_is_cut_with_an_ellipsis() -> None:
     assert shortened("abcdefg", 6) == "abcde…"
 
 
-def test_an_anchor_has_no_dot() -> None:
-    assert anchor("node1.example") == "node1-example"
+def test_two_names_never_have_one_anchor() -> None:
+    assert [anchor(name) for name in ("bert.local", "bert-local")] == ["bert.local", "bert-local"]
+    assert anchor("bert local") == f"bert-local-{hashlib.sha256(b'bert local').hexdigest()[:8]}"
 
 
 def _without_entities(text: str) -> str:

@@ -453,9 +453,9 @@ def test_a_suspected_change_is_marked_without_steps() -> None:
 
 
 def test_the_chart_of_a_history_with_changes(snapshot: SnapshotAssertion) -> None:
-    row: charts.Row = {"run": "1a2b3c4", "machine": "steady"}
+    row: charts.Datum = {"run": "1a2b3c4", "machine": "steady"}
     dates = ["2026-01-05T09:00:00Z", "2026-01-06T09:00:00Z", "2026-01-07T09:00:00Z"]
-    shift: charts.Row = {"change": "+22.0 % (18.0 % to 26.0 %)", "suspects": "Changed with it: onnxruntime 1 → 2."}
+    shift: charts.Datum = {"change": "+22.0 % (18.0 % to 26.0 %)", "suspects": "Changed with it: onnxruntime 1 → 2."}
 
     spec = charts.history(
         [row | {"date": date, "value": value} for date, value in zip(dates, [5.0, 6.1, 7.0], strict=True)],

@@ -20,13 +20,13 @@ def snapshot_json(snapshot: SnapshotAssertion) -> SnapshotAssertion:
 
 
 def test_trade_off(snapshot_json: SnapshotAssertion) -> None:
-    row: charts.Row = {"align": "left", "dx": 15, "dy": 0, "memory": "96 MB", "size": 96.0, "x_interval": "none"}
+    row: charts.Datum = {"align": "left", "dx": 15, "dy": 0, "memory": "96 MB", "size": 96.0, "x_interval": "none"}
     row["quality_interval"] = "none"
     rows = [
         row | {"model": "fast", "label": "fast", "x": 5000.0, "quality": 2.6},
         row | {"model": "good", "label": "good", "x": 300.0, "quality": 4.4},
     ]
-    front: list[charts.Row] = [{"x": 300.0, "quality": 4.4}, {"x": 5000.0, "quality": 2.6}]
+    front: list[charts.Datum] = [{"x": 300.0, "quality": 4.4}, {"x": 5000.0, "quality": 2.6}]
 
     spec = charts.trade_off(
         rows,
@@ -42,7 +42,7 @@ def test_trade_off(snapshot_json: SnapshotAssertion) -> None:
 
 
 def test_history(snapshot_json: SnapshotAssertion) -> None:
-    rows: list[charts.Row] = [
+    rows: list[charts.Datum] = [
         {"date": "2026-01-05T09:00:00Z", "value": 6.3, "run": "1a2b3c4", "machine": "unsteady"},
         {"date": "2026-02-02T09:00:00Z", "value": 6.1, "run": "2b3c4d5", "machine": "steady"},
     ]
@@ -53,9 +53,9 @@ def test_history(snapshot_json: SnapshotAssertion) -> None:
 
 
 def test_strips(snapshot_json: SnapshotAssertion) -> None:
-    rows: list[charts.Row] = [{"category": "Capital", "model": "fast", "x": 12.0, "detail": "round 1"}]
-    medians: list[charts.Row] = [{"category": "Capital", "model": "fast", "x": 12.0, "interval": "11.2–12.9"}]
-    intervals: list[charts.Row] = [{"category": "Capital", "model": "fast", "low": 11.2, "high": 12.9}]
+    rows: list[charts.Datum] = [{"category": "Capital", "model": "fast", "x": 12.0, "detail": "round 1"}]
+    medians: list[charts.Datum] = [{"category": "Capital", "model": "fast", "x": 12.0, "interval": "11.2–12.9"}]
+    intervals: list[charts.Datum] = [{"category": "Capital", "model": "fast", "low": 11.2, "high": 12.9}]
 
     spec = strip_charts.strip_chart(rows, medians, ["Capital"], charts.axis("Latency (ms)", [12.0]), MARKS, intervals)
 
@@ -63,7 +63,7 @@ def test_strips(snapshot_json: SnapshotAssertion) -> None:
 
 
 def test_over_steps(snapshot_json: SnapshotAssertion) -> None:
-    row: charts.Row = {"model": "fast", "detail": "20 good answers", "size": level_charts.SIZE}
+    row: charts.Datum = {"model": "fast", "detail": "20 good answers", "size": level_charts.SIZE}
     rows = [row | {"line": line, "x": x, "y": y * x} for line, y in (("p50", 40.0), ("p95", 60.0)) for x in (1.0, 4.0)]
 
     spec = level_charts.over_steps(
@@ -81,9 +81,9 @@ def test_over_steps(snapshot_json: SnapshotAssertion) -> None:
 
 
 def test_strips_with_a_rule(snapshot_json: SnapshotAssertion) -> None:
-    rows: list[charts.Row] = [{"category": "A fact", "model": "fast", "x": 1.1, "detail": "round 1"}]
-    medians: list[charts.Row] = [{"category": "Of all", "model": "fast", "x": 1.1, "interval": "0.90–1.30"}]
-    intervals: list[charts.Row] = [{"category": "Of all", "model": "fast", "low": 0.9, "high": 1.3}]
+    rows: list[charts.Datum] = [{"category": "A fact", "model": "fast", "x": 1.1, "detail": "round 1"}]
+    medians: list[charts.Datum] = [{"category": "Of all", "model": "fast", "x": 1.1, "interval": "0.90–1.30"}]
+    intervals: list[charts.Datum] = [{"category": "Of all", "model": "fast", "low": 0.9, "high": 1.3}]
     marks = {"fast": MARKS["fast"]}
     x = charts.axis("Latency (s)", [1.1])
 
@@ -95,9 +95,9 @@ def test_strips_with_a_rule(snapshot_json: SnapshotAssertion) -> None:
 
 
 def test_a_history_by_number_with_labels_and_intervals(snapshot_json: SnapshotAssertion) -> None:
-    row: charts.Row = {"interval": "0.90–1.20"}
+    row: charts.Datum = {"interval": "0.90–1.20"}
     rows = [row | {"number": 1, "value": 1.0, "label": ""}, row | {"number": 2, "value": 1.1, "label": "+10 %"}]
-    intervals: list[charts.Row] = [{"number": number, "low": 0.9, "high": 1.2} for number in (1, 2)]
+    intervals: list[charts.Datum] = [{"number": number, "low": 0.9, "high": 1.2} for number in (1, 2)]
     x, y = charts.Axis("Run", 0.5, 2.5), charts.Axis("Latency (s)", 0.8, 1.3)
 
     spec = charts.history(rows, y, MARKS["fast"], intervals=intervals, numbers=x, rules=[{"value": 1.0}])
@@ -106,13 +106,13 @@ def test_a_history_by_number_with_labels_and_intervals(snapshot_json: SnapshotAs
 
 
 def test_a_history_by_number_with_levels_and_notes(snapshot_json: SnapshotAssertion) -> None:
-    rows: list[charts.Row] = [
+    rows: list[charts.Datum] = [
         {"number": 1, "value": 1.0, "machine": "steady"},
         {"number": 2, "value": 1.2, "machine": "unsteady"},
     ]
-    levels: list[charts.Row] = [{"number": 0.6, "until": 2.4, "value": 1.0}]
-    bands: list[charts.Row] = [{"number": 0.5, "until": 2.5, "low": 0.95, "high": 1.05}]
-    notes: list[charts.Row] = [{"number": 2, "label": "suspected", "align": "right", "dx": -5}]
+    levels: list[charts.Datum] = [{"number": 0.6, "until": 2.4, "value": 1.0}]
+    bands: list[charts.Datum] = [{"number": 0.5, "until": 2.5, "low": 0.95, "high": 1.05}]
+    notes: list[charts.Datum] = [{"number": 2, "label": "suspected", "align": "right", "dx": -5}]
     x, y = charts.Axis("Run", 0.5, 2.5), charts.Axis("Latency (s)", 0.8, 1.3)
 
     spec = charts.history(rows, y, MARKS["fast"], joined=False, levels=levels, numbers=x, bands=bands, notes=notes)
@@ -121,16 +121,16 @@ def test_a_history_by_number_with_levels_and_notes(snapshot_json: SnapshotAssert
 
 
 def test_a_history_of_scores_has_the_steps_of_the_scale_and_the_intervals(snapshot_json: SnapshotAssertion) -> None:
-    rows: list[charts.Row] = [
+    rows: list[charts.Datum] = [
         {"date": "2026-01-05T09:00:00Z", "value": 3.1, "interval": "2.8–3.4", "run": "1a2b3c4"},
     ]
-    intervals: list[charts.Row] = [{"date": "2026-01-05T09:00:00Z", "low": 2.8, "high": 3.4}]
+    intervals: list[charts.Datum] = [{"date": "2026-01-05T09:00:00Z", "low": 2.8, "high": 3.4}]
 
     assert charts.history(rows, charts.QUALITY, MARKS["good"], intervals=intervals) == snapshot_json
 
 
 def test_blocks(snapshot_json: SnapshotAssertion) -> None:
-    rows: list[charts.Row] = [
+    rows: list[charts.Datum] = [
         {"block": 1, "value": 1.0, "side": "fast", "pair": 1},
         {"block": 2, "value": 1.1, "side": "good", "pair": 1},
     ]
@@ -149,7 +149,7 @@ def test_steps_are_logarithmic_from_a_factor_of_four() -> None:
 
 
 def test_a_kind_is_not_changed_by_its_use() -> None:
-    rows: list[charts.Row] = [{"date": "2026-01-05T09:00:00Z", "value": 6.3, "run": "1a2b3c4", "machine": "steady"}]
+    rows: list[charts.Datum] = [{"date": "2026-01-05T09:00:00Z", "value": 6.3, "run": "1a2b3c4", "machine": "steady"}]
     axis = charts.axis("TTFT (ms)", [6.3])
     first = json.dumps(charts.history(rows, axis, MARKS["good"], with_points=True))
 

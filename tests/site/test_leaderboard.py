@@ -1,6 +1,7 @@
 """Intervals and ranks on pages: what a reader sees of them, and what is said where there is none."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -313,3 +314,53 @@ def test_the_same_ledger_gives_the_same_intervals(tmp_path: Path) -> None:
     one, other = (views(overview(arranged(made(THREE, CREDITS))).sections)[0].table for _ in range(2))
 
     assert one == other
+
+
+def test_a_test_instrument_has_no_rank_and_no_mark_of_the_best() -> None:
+    models = [timed("probe", 0.1, instrument=True), timed("slow", 1.0), timed("fast", 0.5)]
+    here = arranged(made(models, scores=[[1.0] * 6, [0.25] * 6, [0.75] * 6]))
+
+    board = here.boards[0]
+    section = overview(here).sections[0].view()
+    latency = column(section.table, "Latency p95")
+    footprint = column(section.table, "Footprint")
+
+    assert [one.model for one in ranked(here, board, "e2e_s")] == ["fast", "slow"]
+    assert [cell.text for cell in column(section.table, "Model").cells] == ["fast", "slow", "probe"]
+    assert [cell.best for cell in latency.cells] == [True, False, False]
+    assert not any(cell.best for cell in footprint.cells)
+    assert column(section.table, "Model").cells[2].small.startswith("test instrument, do not ship")
+    assert section.answer.startswith("fast answers best")
+
+
+def test_where_all_are_test_instruments_none_is_praised() -> None:
+    models = [timed("one", 0.1, instrument=True), timed("two", 1.0, instrument=True)]
+    here = arranged(made(models, scores=[[1.0] * 6, [0.25] * 6]))
+
+    section = overview(here).sections[0].view()
+    on_prompt = prompt_view(here, PROMPTS[0]).boards[0].view()
+
+    assert section.answer.startswith("All models that answered here are test instruments")
+    assert section.table is not None
+    assert not any(cell.best for one in section.table.columns for cell in one.cells)
+    assert [cell.text for cell in column(prompt_list(here)[0].view().table, "Best answer").cells] == [
+        "test instruments alone"
+    ] * 6
+    assert on_prompt.sentence == (
+        "Answered by test instruments alone: none of them is a choice, so none is called the best."
+    )
+    assert "test instruments" in quality_page(here).matrices[0].view().sentence
+
+
+def test_a_run_of_test_instruments_alone_stands_after_older_runs_of_real_models() -> None:
+    real = made([timed("real", 1.0)])
+    later = builders.STARTED_UTC + timedelta(days=1)
+    probes = made([timed("probe", 0.1, instrument=True)], started_utc=later)
+    elsewhere = made([timed("probe", 0.1, instrument=True)], machine_name="desk", started_utc=later)
+
+    here = site(Ledger((real, probes, elsewhere), ()))
+
+    assert [(board.machine, board.result.run.id) for board in here.boards] == [
+        ("laptop", real.run.id),
+        ("desk", elsewhere.run.id),
+    ]

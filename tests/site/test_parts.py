@@ -2,7 +2,7 @@
 
 from bench.analysis.summary import summarise
 from bench.report.palette import marks
-from bench.report.tables import Cell, CellValue, Kind, name_column, number_column, table, text_column
+from bench.report.tables import Cell, CellKind, CellValue, name_column, number_column, table, text_column
 from bench.schema.machine import ClientCheck, MachineWatch, Probe
 from bench.site.charts.figures import sparkline
 from bench.site.charts.trade_off import ParetoPoint, Spot, pareto_front, place
@@ -45,7 +45,7 @@ def test_an_estimate_that_is_the_best_stays_an_estimate() -> None:
 
 
 def test_each_kind_of_missing_value_says_something_else() -> None:
-    kinds: list[Kind] = ["none", "few", "failed", "skipped", "absent"]
+    kinds: list[CellKind] = ["none", "few", "failed", "skipped", "absent"]
     column = number_column("Latency", "s", [CellValue(None, kind, "why") for kind in kinds])
 
     assert len({cell.text for cell in column.cells}) == len({cell.kind for cell in column.cells}) == len(kinds)

@@ -10,7 +10,6 @@ from bench.stats.bootstrap import (
     CELLS,
     LIKE_THESE,
     THESE,
-    Floats,
     Plan,
     Prompts,
     RequestValues,
@@ -18,6 +17,7 @@ from bench.stats.bootstrap import (
     limits,
     plan,
 )
+from bench.stats.distribution import Floats
 
 
 def asked(*prompts: Sequence[float]) -> Prompts:

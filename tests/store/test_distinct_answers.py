@@ -2,7 +2,7 @@
 
 import re
 
-from bench.quality.judge.questions import AnswerQuestion, PairQuestion, fence, questions
+from bench.quality.judge.judging import AnswerQuestion, PairQuestion, fence, questions
 from bench.store.distinct_answers import answers, pairs, shuffled, spread, visible
 from tests.builders import facet, failed_sample, model_run, prompt, result, sample
 from tests.review_builders import reviewed_result

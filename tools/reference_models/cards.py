@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
+from bench.providers.model_directory import Card, checksum, write_card
 from tools.reference_models.export import RUNTIME_FILES
 from tools.reference_models.recipes import CONTEXT_TOKENS, SEED, VOCABULARY_TOKENS, Recipe
 
@@ -53,18 +52,19 @@ def name_model(recipe: Recipe, precision: str) -> str:
 def write_cards(recipe: Recipe, precision: str, parameters: int, directory: Path) -> None:
     """Write `card.json`, `README.md` and `LICENSE` beside the weights in `directory`."""
     name = name_model(recipe, precision)
-    card = {
-        "name": name,
-        "parameters": parameters,
-        "precision": precision,
-        "licence": "MIT",
-        "publisher": "Benchledger",
-        "context_length": CONTEXT_TOKENS,
-        "capabilities": list(CAPABILITIES[recipe.size]),
-        "sha256": {file: hashlib.sha256((directory / file).read_bytes()).hexdigest() for file in RUNTIME_FILES},
-        "description": f"Test instrument, not an assistant. {EXPECTATION[recipe.size]}",
-    }
-    (directory / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    card = Card(
+        name=name,
+        parameters=parameters,
+        precision=precision,
+        licence="MIT",
+        publisher="Benchledger",
+        context_length=CONTEXT_TOKENS,
+        capabilities=CAPABILITIES[recipe.size],
+        instrument=True,
+        sha256={file: checksum(directory / file) for file in RUNTIME_FILES},
+        description=f"Test instrument, not an assistant. {EXPECTATION[recipe.size]}",
+    )
+    write_card(directory, card)
     (directory / "LICENSE").write_text(LICENCE)
     (directory / "README.md").write_text(describe(recipe, precision, parameters))
 

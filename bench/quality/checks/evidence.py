@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Parameters = Mapping[str, Any]
+CheckParameters = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Evidence:
     why: str
 
 
-CheckFunction = Callable[[CheckedAnswer, Parameters], Evidence]
+CheckFunction = Callable[[CheckedAnswer, CheckParameters], Evidence]
 
 
 def verdict(passed: bool, why: str) -> Evidence:

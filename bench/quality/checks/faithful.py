@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby, pairwise
 
-from bench.quality.checks.evidence import CheckedAnswer, Evidence, Parameters, quoted, unscored, verdict
+from bench.quality.checks.evidence import CheckedAnswer, CheckParameters, Evidence, quoted, unscored, verdict
 from bench.quality.checks.parameters import KINDS
 from bench.quality.checks.tokenise import bare, occurs, plain, without_marks
 
@@ -339,14 +339,14 @@ def read_claims(text: str) -> Claims:
     A number in a date or a time is no number of its own.
     """
     even = unicodedata.normalize("NFKC", _THIN_SPACE.sub(",", without_marks(text))).replace("\u2019", "'")
-    page = _Page(even)
+    page = _SearchedText(even)
     dates = [*_dates(page)]
     times = [*_times(page)]
     numbers = [*_figures(page), *_spelled(page)]
     return Claims(tuple(dates), tuple(times), tuple(numbers), page.rest)
 
 
-class _Page:
+class _SearchedText:
     """A text from which whatever was read is blanked out, so that nothing is read twice."""
 
     def __init__(self, text: str) -> None:
@@ -366,7 +366,7 @@ class _Page:
         self._letters[match.start() : match.end()] = " " * len(match[0])
 
 
-def _dates(page: _Page) -> Iterator[Date]:
+def _dates(page: _SearchedText) -> Iterator[Date]:
     for match in page.take(_ISO):
         if found := _date(match[0], [(int(match[2]), int(match[3]))], int(match[1])):
             page.blank(match)
@@ -397,7 +397,7 @@ def _date(shown: str, readings: list[tuple[int, int]], year: int | str | None) -
     return Date(" ".join(shown.split()), possible, int(year) if year else None) if possible else None
 
 
-def _times(page: _Page) -> Iterator[Time]:
+def _times(page: _SearchedText) -> Iterator[Time]:
     for match in page.take(_CLOCK):
         minute = match[2] or match[3]
         if (minute or match[4]) and int(match[1]) <= 24 and int(minute or 0) < 60:
@@ -412,7 +412,7 @@ def _times(page: _Page) -> Iterator[Time]:
         yield Time(match[0], 0, 0)
 
 
-def _figures(page: _Page) -> Iterator[Number]:
+def _figures(page: _SearchedText) -> Iterator[Number]:
     for match in page.take(_NUMBER):
         page.blank(match)
         value = Decimal(match[1].replace(",", ""))
@@ -422,7 +422,7 @@ def _figures(page: _Page) -> Iterator[Number]:
         yield Number(match[0], frozenset(values), ordinal=match[3] is not None)
 
 
-def _spelled(page: _Page) -> Iterator[Number]:
+def _spelled(page: _SearchedText) -> Iterator[Number]:
     for match in page.take(_SPELLED_RUN):
         page.blank(match)
         found = [word.casefold() for word in re.findall(r"[A-Za-z]+", match[0]) if word.casefold() != "and"]
@@ -455,7 +455,7 @@ def _value(spelled: list[str]) -> int:
     return whole + part
 
 
-def faithful(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def faithful(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer in which every number, date, time and name is in its source, in whatever spelling.
 
     The source is `source`; else the prompt's text after the marker `after`, or after its first empty line, or all of
@@ -487,7 +487,7 @@ def faithful(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
     return verdict(True, f"{_listed(kinds, 'and')}: {checked}, all in the source")
 
 
-def source_text(prompt: str, parameters: Parameters) -> str:
+def source_text(prompt: str, parameters: CheckParameters) -> str:
     """Return the text that an answer must keep to."""
     if "source" in parameters:
         return str(parameters["source"])
@@ -498,7 +498,7 @@ def source_text(prompt: str, parameters: Parameters) -> str:
     return below if below.strip() else prompt
 
 
-def source_mistake(prompt: str, parameters: Parameters) -> str | None:
+def source_mistake(prompt: str, parameters: CheckParameters) -> str | None:
     """Return what is wrong with where the source is looked for, or None."""
     if "source" in parameters and "after" in parameters:
         return "takes 'source' or 'after', not both"
@@ -533,7 +533,7 @@ def _listed(kinds: Iterable[str], joined_by: str) -> str:
     return f"{', '.join(others)} {joined_by} {last}" if others else last
 
 
-def covers(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def covers(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Return the share of `facts` that an answer has.
 
     A fact is a text, or a list of texts that each say it: one of them is enough. A fact that is a date, a time or a

@@ -12,7 +12,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from bench.errors import shown
-from bench.quality.checks.evidence import CheckedAnswer, Evidence, Parameters, quoted, unscored, verdict
+from bench.quality.checks.evidence import CheckedAnswer, CheckParameters, Evidence, quoted, unscored, verdict
 from bench.quality.checks.safe_regex import search
 from bench.quality.checks.tokenise import plain, unfenced
 
@@ -26,7 +26,7 @@ class NotJson(Exception):
     """An answer is no JSON document, with the reason as a clause."""
 
 
-def valid_json(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def valid_json(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer that is a JSON object or list, alone or in a code fence; with `keys`, an object that has them.
 
     With `anywhere` it may stand in a longer answer.
@@ -40,7 +40,7 @@ def valid_json(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
     return _has_keys(document, parameters.get("keys", ()))
 
 
-def json_schema(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def json_schema(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer that is JSON, alone or in a code fence, and follows the JSON Schema `schema` (draft 2020-12)."""
     try:
         document = _document(answer.text, parameters)
@@ -57,7 +57,7 @@ def json_schema(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
     return verdict(error is None, "follows the schema" if error is None else f"{error.json_path}: {error.message}")
 
 
-def json_field_equals(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def json_field_equals(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer whose JSON has, at `path`, one of `values`.
 
     Texts are compared without regard to case, quotes and spacing, and 2 equals 2.0; a text never equals a number.
@@ -79,7 +79,7 @@ def json_field_equals(answer: CheckedAnswer, parameters: Parameters) -> Evidence
     return verdict(False, f"{path} is {shown(document)}; wanted {' or '.join(map(shown, parameters['values']))}")
 
 
-def _document(text: str, parameters: Parameters) -> Any:
+def _document(text: str, parameters: CheckParameters) -> Any:
     """Return the answer as JSON. Raises NotJson."""
     try:
         return json.loads(unfenced(text), parse_constant=_refuse_constant)

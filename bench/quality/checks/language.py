@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.quality.checks.evidence import CheckedAnswer, Evidence, Parameters, quoted, unscored, verdict
+from bench.quality.checks.evidence import CheckedAnswer, CheckParameters, Evidence, quoted, unscored, verdict
 from bench.quality.checks.tokenise import words
 
 FEWEST_WORDS = 5
@@ -84,7 +84,7 @@ LANGUAGES: dict[str, str] = {code: name for code, (name, _) in (_COMMON | _SCRIP
 _WORDS = {code: frozenset(listed.split()) for code, (_, listed) in _COMMON.items()}
 
 
-def language(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def language(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer in the language `is`; a text that is too short to decide is unscored."""
     wanted: str = parameters["is"]
     scripts = Counter(_script(letter) for letter in answer.text if letter.isalpha())

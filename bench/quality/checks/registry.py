@@ -10,7 +10,7 @@ from typing import Final
 
 from bench.config.source import suggestion
 from bench.quality.checks import parameters as must_be
-from bench.quality.checks import text
+from bench.quality.checks import wording
 from bench.quality.checks.evidence import CheckedAnswer, CheckFunction, Evidence, unscored
 from bench.quality.checks.faithful import covers, faithful, source_mistake
 from bench.quality.checks.json_values import json_field_equals, json_schema, valid_json
@@ -57,19 +57,21 @@ _NEGATE: dict[str, Test] = {"negate": must_be.flag_mistake}
 _ANYWHERE: dict[str, Test] = {"anywhere": must_be.flag_mistake}
 
 CHECKS: dict[str, Check] = {
-    "contains_any": Check(text.contains_any, "has at least one of the values", _VALUES, _CASE),
-    "contains_all": Check(text.contains_all, "has every one of the values", _VALUES, _CASE | _NEGATE),
-    "contains_none": Check(text.contains_none, "has none of the values", _VALUES, _CASE),
+    "contains_any": Check(wording.contains_any, "has at least one of the values", _VALUES, _CASE),
+    "contains_all": Check(wording.contains_all, "has every one of the values", _VALUES, _CASE | _NEGATE),
+    "contains_none": Check(wording.contains_none, "has none of the values", _VALUES, _CASE),
     "covers": Check(covers, "says so many of the facts: credit is their share", {"facts": must_be.facts_mistake}),
-    "equals": Check(text.equals, "is one of the values", _VALUES, {"normalise": must_be.flag_mistake} | _NEGATE),
-    "starts_with": Check(text.starts_with, "begins with one of the values", _VALUES, _CASE | _NEGATE),
-    "ends_with": Check(text.ends_with, "ends with one of the values", _VALUES, _CASE | _NEGATE),
-    "regex": Check(text.regex, "the Python regular expression is found", {"pattern": must_be.pattern_mistake}, _NEGATE),
-    "word_count": Check(text.word_count, "has at least min and at most max words", limits=_LIMITS),
-    "sentence_count": Check(text.sentence_count, "has at least min and at most max sentences", limits=_LIMITS),
-    "list_length": Check(text.list_length, "has a list of at least min and at most max items", limits=_LIMITS),
+    "equals": Check(wording.equals, "is one of the values", _VALUES, {"normalise": must_be.flag_mistake} | _NEGATE),
+    "starts_with": Check(wording.starts_with, "begins with one of the values", _VALUES, _CASE | _NEGATE),
+    "ends_with": Check(wording.ends_with, "ends with one of the values", _VALUES, _CASE | _NEGATE),
+    "regex": Check(
+        wording.regex, "the Python regular expression is found", {"pattern": must_be.pattern_mistake}, _NEGATE
+    ),
+    "word_count": Check(wording.word_count, "has at least min and at most max words", limits=_LIMITS),
+    "sentence_count": Check(wording.sentence_count, "has at least min and at most max sentences", limits=_LIMITS),
+    "list_length": Check(wording.list_length, "has a list of at least min and at most max items", limits=_LIMITS),
     "number_equals": Check(
-        text.number_equals,
+        wording.number_equals,
         "the last number is the value, within tolerance",
         {"value": must_be.number_mistake},
         {"tolerance": must_be.tolerance_mistake},
@@ -96,9 +98,9 @@ CHECKS: dict[str, Check] = {
             "kinds": must_be.kinds_mistake,
         },
     ),
-    "no_repetition": Check(text.no_repetition, "does not repeat itself", optional={"most": must_be.share_mistake}),
+    "no_repetition": Check(wording.no_repetition, "does not repeat itself", optional={"most": must_be.share_mistake}),
     "language": Check(language, "is written in the language", {"is": must_be.language_mistake}),
-    JUDGED: Check(text.judged, "a program cannot tell: left to a judge or a person"),
+    JUDGED: Check(wording.judged, "a program cannot tell: left to a judge or a person"),
 }
 """Every check, by the name that a rubric uses."""
 

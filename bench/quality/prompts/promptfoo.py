@@ -28,7 +28,7 @@ class NotUnderstood(Exception):
 
 
 @dataclass(frozen=True)
-class _Kind:
+class _AssertKind:
     """What an assertion of promptfoo becomes: a check, with how it takes the value, and a sentence for a person."""
 
     check: str
@@ -40,33 +40,33 @@ class _Kind:
 _EXACT: Final = {"match_case": True}
 _NEGATED: Final = {"negate": True}
 
-ASSERTIONS: dict[str, _Kind] = {
-    "equals": _Kind("equals", "one", "It is exactly {}.", {"normalise": False}),
-    "not-equals": _Kind("equals", "one", "It is not {}.", {"normalise": False} | _NEGATED),
-    "contains": _Kind("contains_all", "one", "It has {}.", _EXACT),
-    "icontains": _Kind("contains_all", "one", "It has {}.", {}),
-    "contains-all": _Kind("contains_all", "list", "It has all of {}.", _EXACT),
-    "icontains-all": _Kind("contains_all", "list", "It has all of {}.", {}),
-    "contains-any": _Kind("contains_any", "list", "It has one of {}.", _EXACT),
-    "icontains-any": _Kind("contains_any", "list", "It has one of {}.", {}),
-    "not-contains": _Kind("contains_none", "one", "It has no {}.", _EXACT),
-    "not-icontains": _Kind("contains_none", "one", "It has no {}.", {}),
-    "not-contains-any": _Kind("contains_none", "list", "It has none of {}.", _EXACT),
-    "not-icontains-any": _Kind("contains_none", "list", "It has none of {}.", {}),
-    "not-contains-all": _Kind("contains_all", "list", "It has not all of {}.", _EXACT | _NEGATED),
-    "not-icontains-all": _Kind("contains_all", "list", "It has not all of {}.", _NEGATED),
-    "starts-with": _Kind("starts_with", "one", "It begins with {}.", _EXACT),
-    "not-starts-with": _Kind("starts_with", "one", "It does not begin with {}.", _EXACT | _NEGATED),
-    "regex": _Kind("regex", "pattern", "It matches {}.", {}),
-    "not-regex": _Kind("regex", "pattern", "It does not match {}.", _NEGATED),
-    "is-json": _Kind("valid_json", "schema", "It is JSON.", {}),
-    "contains-json": _Kind("valid_json", "schema", "It has JSON in it.", {"anywhere": True}),
-    "not-is-json": _Kind("valid_json", "none", "It is no JSON.", _NEGATED),
-    "not-contains-json": _Kind("valid_json", "none", "It has no JSON in it.", {"anywhere": True} | _NEGATED),
-    "word-count": _Kind("word_count", "count", "It has {} words.", {}),
-    "llm-rubric": _Kind("judged", "says", "{}", {}),
-    "model-graded-closedqa": _Kind("judged", "says", "{}", {}),
-    "g-eval": _Kind("judged", "says", "{}", {}),
+ASSERTIONS: dict[str, _AssertKind] = {
+    "equals": _AssertKind("equals", "one", "It is exactly {}.", {"normalise": False}),
+    "not-equals": _AssertKind("equals", "one", "It is not {}.", {"normalise": False} | _NEGATED),
+    "contains": _AssertKind("contains_all", "one", "It has {}.", _EXACT),
+    "icontains": _AssertKind("contains_all", "one", "It has {}.", {}),
+    "contains-all": _AssertKind("contains_all", "list", "It has all of {}.", _EXACT),
+    "icontains-all": _AssertKind("contains_all", "list", "It has all of {}.", {}),
+    "contains-any": _AssertKind("contains_any", "list", "It has one of {}.", _EXACT),
+    "icontains-any": _AssertKind("contains_any", "list", "It has one of {}.", {}),
+    "not-contains": _AssertKind("contains_none", "one", "It has no {}.", _EXACT),
+    "not-icontains": _AssertKind("contains_none", "one", "It has no {}.", {}),
+    "not-contains-any": _AssertKind("contains_none", "list", "It has none of {}.", _EXACT),
+    "not-icontains-any": _AssertKind("contains_none", "list", "It has none of {}.", {}),
+    "not-contains-all": _AssertKind("contains_all", "list", "It has not all of {}.", _EXACT | _NEGATED),
+    "not-icontains-all": _AssertKind("contains_all", "list", "It has not all of {}.", _NEGATED),
+    "starts-with": _AssertKind("starts_with", "one", "It begins with {}.", _EXACT),
+    "not-starts-with": _AssertKind("starts_with", "one", "It does not begin with {}.", _EXACT | _NEGATED),
+    "regex": _AssertKind("regex", "pattern", "It matches {}.", {}),
+    "not-regex": _AssertKind("regex", "pattern", "It does not match {}.", _NEGATED),
+    "is-json": _AssertKind("valid_json", "schema", "It is JSON.", {}),
+    "contains-json": _AssertKind("valid_json", "schema", "It has JSON in it.", {"anywhere": True}),
+    "not-is-json": _AssertKind("valid_json", "none", "It is no JSON.", _NEGATED),
+    "not-contains-json": _AssertKind("valid_json", "none", "It has no JSON in it.", {"anywhere": True} | _NEGATED),
+    "word-count": _AssertKind("word_count", "count", "It has {} words.", {}),
+    "llm-rubric": _AssertKind("judged", "says", "{}", {}),
+    "model-graded-closedqa": _AssertKind("judged", "says", "{}", {}),
+    "g-eval": _AssertKind("judged", "says", "{}", {}),
 }
 """Every type of assertion that is understood."""
 

@@ -9,7 +9,7 @@ from bench.schema.result import Result
 from bench.schema.review import Annotation, Annotations
 from bench.store.distinct_answers import DistinctAnswer, answers, shuffled, spread
 
-Key = tuple[str, str, str]
+FacetKey = tuple[str, str, str]
 """Prompt, output and facet: what has one score of a person."""
 
 
@@ -23,7 +23,7 @@ class FacetPlace:
     facet_number: int
 
     @property
-    def key(self) -> Key:
+    def key(self) -> FacetKey:
         """What a score belongs to."""
         return (self.answer.prompt.id, self.answer.output, self.facet.id)
 
@@ -34,7 +34,7 @@ class BlindSession:
     What was scored before the session is passed over; what is skipped stays without a score, for another session.
     """
 
-    def __init__(self, chosen: Sequence[DistinctAnswer], given: Mapping[Key, int]) -> None:
+    def __init__(self, chosen: Sequence[DistinctAnswer], given: Mapping[FacetKey, int]) -> None:
         places = [
             FacetPlace(answer, facet, number, position)
             for number, answer in enumerate(chosen, start=1)
@@ -45,7 +45,7 @@ class BlindSession:
         self._places = tuple(place for place in places if place.key not in given)
         self._before = len(places) - len(self._places)
         self._at = 0
-        self._scores: dict[Key, int] = {}
+        self._scores: dict[FacetKey, int] = {}
 
     @property
     def current(self) -> FacetPlace | None:
@@ -58,7 +58,7 @@ class BlindSession:
         return self._before + len(self._scores)
 
     @property
-    def scores(self) -> Mapping[Key, int]:
+    def scores(self) -> Mapping[FacetKey, int]:
         """The scores of this session."""
         return dict(self._scores)
 
@@ -96,7 +96,7 @@ def chosen(result: Result, annotations: Annotations) -> tuple[DistinctAnswer, ..
     return spread(found, annotations.sample, annotations.seed)
 
 
-def given(annotations: Annotations) -> dict[Key, int]:
+def given(annotations: Annotations) -> dict[FacetKey, int]:
     """Return the scores of a person's file."""
     return {
         (entry.prompt, entry.output, facet): score
@@ -106,7 +106,7 @@ def given(annotations: Annotations) -> dict[Key, int]:
     }
 
 
-def with_scores(annotations: Annotations, scores: Mapping[Key, int], today: dt.date) -> Annotations:
+def with_scores(annotations: Annotations, scores: Mapping[FacetKey, int], today: dt.date) -> Annotations:
     """Return a person's file with these scores as well; one that is there already is replaced, notes are kept.
 
     `today` dates the file, and each entry with a score that it did not have. Entries are sorted by prompt and output,

@@ -32,10 +32,10 @@ _DID = ("carried", "found", "repaired", "counted", "painted", "borrowed", "weigh
 _WHAT = ("a small lamp", "seven letters", "the blue ledger", "an iron key", "two loaves", "the harbour map")
 _WHERE = ("by the river", "behind the mill", "at the station", "under the stairs", "near the market", "in the rain")
 
-Count = Callable[[str], int | None]
+CountTokens = Callable[[str], int | None]
 """Returns the tokens of a prompt; None: more than the model takes."""
 
-Opening = tuple[str, ...]
+PromptOpening = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Fitted:
     tokens: int
 
 
-def prompt(opening: Opening, story: str) -> str:
+def prompt(opening: PromptOpening, story: str) -> str:
     """Return the prompt that asks to go on with a story."""
     return f"{' '.join(opening)}: {TASK}{story}"
 
 
-def openings(count: Count) -> tuple[Opening, ...]:
+def openings(count: CountTokens) -> tuple[PromptOpening, ...]:
     """Return openings with as many tokens as the first one, in an order in which neighbours share no word.
 
     A server may keep what it has read and answer the same prompt sooner the next time; it can do so only as far as two
@@ -78,7 +78,7 @@ def openings(count: Count) -> tuple[Opening, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def fitted(count: Count, aimed_tokens: int, seed: int) -> Fitted | int | None:
+def fitted(count: CountTokens, aimed_tokens: int, seed: int) -> Fitted | int | None:
     """Return a story whose prompt is as near to a length as it comes and never above it.
 
     Returns how many tokens the shortest prompt has where that is above it, and None where the count does not grow with
@@ -120,7 +120,7 @@ def fitted(count: Count, aimed_tokens: int, seed: int) -> Fitted | int | None:
     return Fitted(_story(seed, low, 0), low_tokens)
 
 
-def _with(opening: Opening, place: int, word: str) -> Opening:
+def _with(opening: PromptOpening, place: int, word: str) -> PromptOpening:
     return (*opening[:place], word, *opening[place + 1 :])
 
 
@@ -197,7 +197,7 @@ class _Matrix:
     clock: Clock
     origin_ns: int
     on_beat: Callable[[Underway], None]
-    openings: tuple[Opening, ...] = ()
+    openings: tuple[PromptOpening, ...] = ()
     rows: dict[int, Fitted | str] = field(default_factory=dict)
     refusal: str | None = None
 

@@ -194,7 +194,7 @@ RATE_BEATS = 5
 """Signs of life over which the current rate is taken."""
 
 
-class Streams:
+class StreamPool:
     """The streams of a level under way, and what they share. All times are readings of the clock."""
 
     def __init__(
@@ -453,7 +453,7 @@ def measure_level(
     alone = provider.one_at_a_time
     if alone is not None and level.rate_per_s is not None:
         level = PlannedLevel(level.arrivals, 1, level.rate_per_s, level.swept)
-    streams = Streams(provider, level, config, settings, prompts, clock)
+    streams = StreamPool(provider, level, config, settings, prompts, clock)
     total_s = settings.warmup_s + settings.measure_s
     last_ns = clock()
 

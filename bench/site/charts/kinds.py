@@ -61,7 +61,7 @@ PHONE_WIDTH = 480
 
 
 Spec = dict[str, Any]
-Row = dict[str, str | float | int]
+Datum = dict[str, str | float | int]
 ScaleType = Literal["linear", "log"]
 
 SIZE_RANGE = [70, 700]
@@ -120,13 +120,13 @@ def position(value: float, along: Axis) -> float:
 
 
 def trade_off(
-    rows: Sequence[Row],
-    front: Sequence[Row],
+    rows: Sequence[Datum],
+    front: Sequence[Datum],
     x: Axis,
     size: Axis,
     marks: Mapping[str, Mark],
-    across: Sequence[Row] = (),
-    upright: Sequence[Row] = (),
+    across: Sequence[Datum] = (),
+    upright: Sequence[Datum] = (),
 ) -> Spec:
     """Return quality against something else, one mark a model, and the front as a dashed line.
 
@@ -150,18 +150,18 @@ def trade_off(
 
 
 def history(
-    rows: Sequence[Row],
+    rows: Sequence[Datum],
     y: Axis,
     mark: Mark,
     with_points: bool = True,
     joined: bool = True,
-    shifts: Sequence[Row] = (),
-    levels: Sequence[Row] = (),
-    intervals: Sequence[Row] = (),
+    shifts: Sequence[Datum] = (),
+    levels: Sequence[Datum] = (),
+    intervals: Sequence[Datum] = (),
     numbers: Axis | None = None,
-    bands: Sequence[Row] = (),
-    rules: Sequence[Row] = (),
-    notes: Sequence[Row] = (),
+    bands: Sequence[Datum] = (),
+    rules: Sequence[Datum] = (),
+    notes: Sequence[Datum] = (),
 ) -> Spec:
     """Return one value of one model over its runs: by their dates, or by their numbers along the axis `numbers`.
 
@@ -175,7 +175,7 @@ def history(
     dx, and go upright.
     """
     spec = copy.deepcopy(_history_kind(numbers is not None))
-    datasets: dict[str, Sequence[Row]] = {"bands": bands, "rules": rules, "notes": notes, "intervals": intervals}
+    datasets: dict[str, Sequence[Datum]] = {"bands": bands, "rules": rules, "notes": notes, "intervals": intervals}
     datasets |= {"runs": rows, "levels": levels, "shifts": shifts}
     line, points, *labels = [layer for layer in spec["layer"] if layer["data"]["name"] == "runs"]
     left_out = [*([] if joined else [line]), *([] if any("label" in row for row in rows) else labels)]
@@ -206,7 +206,7 @@ def history(
     return spec
 
 
-def blocks(rows: Sequence[Row], x: Axis, y: Axis, marks: Mapping[str, Mark]) -> Spec:
+def blocks(rows: Sequence[Datum], x: Axis, y: Axis, marks: Mapping[str, Mark]) -> Spec:
     """Return the blocks of two sides in the order in which they were measured, the two of a pair joined by a line.
 
     Rows have block, value, side and pair.

@@ -20,7 +20,7 @@ from bench.site.charts.kinds import (
     SURFACE,
     WARN,
     Axis,
-    Row,
+    Datum,
     Spec,
     colour_encoding,
     dashed,
@@ -56,14 +56,14 @@ def steps(values: Sequence[float], title: str) -> Axis:
 
 
 def over_steps(
-    rows: Sequence[Row],
+    rows: Sequence[Datum],
     lines: Sequence[str],
     x: Axis,
     y: Axis,
     marks: Mapping[str, Mark],
-    upright: Sequence[Row] = (),
-    level: Sequence[Row] = (),
-    intervals: Sequence[Row] = (),
+    upright: Sequence[Datum] = (),
+    level: Sequence[Datum] = (),
+    intervals: Sequence[Datum] = (),
 ) -> Spec:
     """Return y over the steps of x, a line for each model and each of `lines`, which differ in their dashes.
 
@@ -159,8 +159,8 @@ def throughput_figure(
 
     The knee is a rule where there is one model, and a larger mark where there are several.
     """
-    rows: list[charts.Row] = []
-    bars: list[charts.Row] = []
+    rows: list[charts.Datum] = []
+    bars: list[charts.Datum] = []
     scale = form.scale("tokens/s", [])
     for name, levels in by_model.items():
         found = knees[name]
@@ -174,7 +174,7 @@ def throughput_figure(
                 bars += _bars(row, interval, scale)
     if len({row["x"] for row in rows}) < 2:
         return None
-    upright: list[charts.Row] = []
+    upright: list[charts.Datum] = []
     if len(by_model) == 1:
         (only,) = knees.values()
         if isinstance(only, Knee) and not only.still_growing:
@@ -216,15 +216,15 @@ def lines_figure(
         return None
     unit = metric(lines[0].metric_id.partition(".")[0]).unit
     scale = form.scale(unit, [value for _, _, value in known])
-    rows: list[charts.Row] = []
-    bars: list[charts.Row] = []
+    rows: list[charts.Datum] = []
+    bars: list[charts.Datum] = []
     for line, one, value in known:
         interval = level_estimate(one, line.metric_id).interval
         row = _row(plain(name), line.label, one, value, scale, interval)
         rows.append(row)
         bars += _bars(row, interval, scale)
     values = [float(row["y"]) for row in rows]
-    rules: list[charts.Row] = []
+    rules: list[charts.Datum] = []
     if limit_s is not None:
         limit = form.plotted(limit_s, scale)
         if limit <= 2 * max(values):
@@ -267,7 +267,7 @@ def _row(
     scale: form.Scale,
     interval: Interval | None,
     more: str = "",
-) -> charts.Row:
+) -> charts.Datum:
     detail = form.count(level.good, "good answer") + more
     if interval is not None:
         detail += f", interval {form.interval(interval.low, interval.high, value, scale)}"
@@ -281,12 +281,12 @@ def _row(
     }
 
 
-def _bars(row: charts.Row, interval: Interval | None, scale: form.Scale) -> list[charts.Row]:
+def _bars(row: charts.Datum, interval: Interval | None, scale: form.Scale) -> list[charts.Datum]:
     if interval is None:
         return []
     low, high = form.plotted(interval.low, scale), form.plotted(interval.high, scale)
     return [{"model": row["model"], "x": row["x"], "low": low, "high": high}]
 
 
-def _ends(bars: Sequence[charts.Row]) -> list[float]:
+def _ends(bars: Sequence[charts.Datum]) -> list[float]:
     return [float(bar[end]) for bar in bars for end in ("low", "high")]

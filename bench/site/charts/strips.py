@@ -17,7 +17,7 @@ from bench.site.charts.figures import Figure, plain
 from bench.site.charts.kinds import (
     SOFT,
     Axis,
-    Row,
+    Datum,
     Spec,
     colour_encoding,
     dashed,
@@ -32,13 +32,13 @@ ROW_HEIGHT = 26
 
 
 def strip_chart(
-    rows: Sequence[Row],
-    medians: Sequence[Row],
+    rows: Sequence[Datum],
+    medians: Sequence[Datum],
     order: Sequence[str],
     x: Axis,
     marks: Mapping[str, Mark],
-    intervals: Sequence[Row] = (),
-    rules: Sequence[Row] = (),
+    intervals: Sequence[Datum] = (),
+    rules: Sequence[Datum] = (),
 ) -> Spec:
     """Return every sample as a mark along x, a row for each category, the medians as ticks and their intervals as bars.
 
@@ -138,18 +138,18 @@ def strip_figure(
     step = -(-len(everything) // MOST_SAMPLES)
     medians = [median(value for _, value in found) for _, found in timed]
     labels = _distinct([plain(strip.label) for strip, _ in timed])
-    rows: list[charts.Row] = []
-    ticks: list[charts.Row] = []
-    bars: list[charts.Row] = []
+    rows: list[charts.Datum] = []
+    ticks: list[charts.Datum] = []
+    bars: list[charts.Datum] = []
     for (strip, found), label, middle in zip(timed, labels, medians, strict=True):
-        common: charts.Row = {"category": label, "model": plain(strip.model)}
+        common: charts.Datum = {"category": label, "model": plain(strip.model)}
         for sample, value in found[::step]:
             rows.append(common | {"x": form.plotted(value, scale), "detail": f"round {sample.round}"})
         interval = of_median(tuple(value for _, value in found))
-        tick: charts.Row = common | {"x": form.plotted(middle, scale), "interval": "none"}
+        tick: charts.Datum = common | {"x": form.plotted(middle, scale), "interval": "none"}
         if not isinstance(interval, str):
             tick["interval"] = form.interval(interval.low, interval.high, middle, scale)
-            bar: charts.Row = {"low": form.plotted(interval.low, scale), "high": form.plotted(interval.high, scale)}
+            bar: charts.Datum = {"low": form.plotted(interval.low, scale), "high": form.plotted(interval.high, scale)}
             bars.append(common | bar)
         ticks.append(tick)
     used = {plain(strip.model): marks[strip.model] for strip, _ in timed}

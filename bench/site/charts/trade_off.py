@@ -3,19 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 from bench.analysis.intervals import Interval
 from bench.analysis.summary import ModelSummary
-from bench.metrics.registry import metric
+from bench.metrics.registry import Better, metric
 from bench.report import format as form
 from bench.report.text import joined, shortened
 from bench.site.charts import kinds as charts
 from bench.site.charts.figures import Figure, plain
 from bench.site.dataset import Board, Site
 from bench.site.sections.leaderboard import estimated
-
-Better = Literal["lower", "higher"]
 
 
 @dataclass(frozen=True)
@@ -175,10 +172,10 @@ def trade_off(site: Site, board: Board, metric_id: str, label: str) -> Figure | 
     spots = [_spot(one, text, x, scale) for one, text in zip(candidates, labels, strict=True)]
     on_front = pareto_front(candidates, chosen.direction)
     placed = place(spots, [_spot(one, "", x, scale) for one in on_front], *PLOT)
-    rows: list[charts.Row] = []
+    rows: list[charts.Datum] = []
     for number, (one, value) in enumerate(zip(candidates, memory, strict=True)):
         at = placed[number]
-        row: charts.Row = {"model": plain(one.name), "label": labels[number], "align": at.align, "dx": at.dx}
+        row: charts.Datum = {"model": plain(one.name), "label": labels[number], "align": at.align, "dx": at.dx}
         row |= {"dy": at.dy, "size": size.low if value is None else form.plotted(value, BYTES)}
         row["memory"] = "not measured" if value is None else form.with_unit(value, "bytes")
         row["x_interval"] = _in_words(across[number], one.x, scale)
@@ -208,7 +205,9 @@ def _in_words(found: Interval | None, value: float, scale: form.Scale) -> str:
     return "none" if found is None else form.interval(found.low, found.high, value, scale)
 
 
-def _bars(rows: Sequence[charts.Row], at: str, found: Sequence[Interval | None], scale: form.Scale) -> list[charts.Row]:
+def _bars(
+    rows: Sequence[charts.Datum], at: str, found: Sequence[Interval | None], scale: form.Scale
+) -> list[charts.Datum]:
     """Return the bars of the intervals that there are, each at the place `at` of its model's row."""
     return [
         {"model": row["model"], at: row[at]}
@@ -218,7 +217,7 @@ def _bars(rows: Sequence[charts.Row], at: str, found: Sequence[Interval | None],
     ]
 
 
-def _point(candidate: ParetoPoint, scale: form.Scale) -> charts.Row:
+def _point(candidate: ParetoPoint, scale: form.Scale) -> charts.Datum:
     return {"x": form.plotted(candidate.x, scale), "quality": form.plotted(candidate.quality, SCORE_SCALE)}
 
 

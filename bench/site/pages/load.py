@@ -188,9 +188,12 @@ def _best(one: LoadedModel) -> LevelSummary | None:
 
 
 def _sentence(models: Sequence[LoadedModel]) -> str:
-    best = [(one, level) for one in models if (level := _best(one)) is not None]
-    if not best:
+    known = [(one, level) for one in models if (level := _best(one)) is not None]
+    if not known:
         return "No closed-loop level gave a throughput that could be compared."
+    best = [(one, level) for one, level in known if not one.summary.model.instrument]
+    if not best:
+        return "All models under load here are test instruments: none of them is called the best."
     first, level = best[0]
     value = form.with_unit(level.throughput_tokens_per_s, "tokens/s")
     says = f"{shortened(first.name, 40)} gives the highest throughput: {value} with {level_name(level)}"
@@ -243,8 +246,8 @@ def _table(site: Site, machine: str, models: Sequence[LoadedModel]) -> Table:
     highest = [
         CellValue(None, "none", "no closed-loop level has a throughput")
         if level is None
-        else measured_level(level, "throughput_tokens_per_s")
-        for level in best
+        else replace(measured_level(level, "throughput_tokens_per_s"), eligible=not one.summary.model.instrument)
+        for one, level in zip(models, best, strict=True)
     ]
     small = ["" if level is None else f"with {level_name(level)}" for level in best]
     columns.append(_metric_column("Highest", "throughput_tokens_per_s", _ranked(highest), small, compared=True))

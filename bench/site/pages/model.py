@@ -16,10 +16,11 @@ from bench.report import format as form
 from bench.report.tables import (
     WORDS,
     Cell,
+    CellKind,
     CellValue,
     Column,
-    Kind,
     Table,
+    TablePage,
     count_column,
     name_column,
     number_column,
@@ -42,7 +43,6 @@ from bench.site.sections.load_levels import UnderLoad, under_load
 from bench.site.sections.outlier_tables import Unlike, unlike_of_model
 from bench.site.sections.repeats import Repeats, model_repeats
 from bench.site.sections.reviewed_runs import EarlierReview, RaterNote, earlier_review, rater_notes
-from bench.site.sections.table_page import TablePage
 from bench.site.urls import metric_page, model_page, prompt_page, run_page
 from bench.stats.distribution import VALUES_NEEDED
 
@@ -54,7 +54,7 @@ class CostReading:
     label: str
     text: str
     small: str
-    kind: Kind
+    kind: CellKind
     explained: str
 
 
@@ -310,7 +310,7 @@ def _history_figure(
     if len(known) < 2:
         return None
     scale = form.scale(chosen.unit, [value for _, value in known])
-    rows: list[charts.Row] = [
+    rows: list[charts.Datum] = [
         {
             "date": form.stamp(one.result.run.started_utc),
             "value": form.plotted(value, scale),
@@ -345,7 +345,7 @@ def _history_figure(
     )
 
 
-def _levels(site: Site, key: SeriesKey, drawn: Collection[str], scale: form.Scale) -> list[charts.Row]:
+def _levels(site: Site, key: SeriesKey, drawn: Collection[str], scale: form.Scale) -> list[charts.Datum]:
     """Return the levels as steps, each up to the first run of the next; none where no change is confirmed."""
     found = site.shifts.levels(key)
     if len(found) < 2:
@@ -364,7 +364,7 @@ def _levels(site: Site, key: SeriesKey, drawn: Collection[str], scale: form.Scal
     ]
 
 
-def _shift_row(one: LevelShift) -> charts.Row:
+def _shift_row(one: LevelShift) -> charts.Datum:
     return {
         "date": form.stamp(one.after.run.started_utc),
         "status": one.change.status,
@@ -444,7 +444,7 @@ def _failures(summary: ModelSummary) -> Table | None:
     return table(
         f"Failures of {summary.model.name}",
         [
-            name_column("Kind", [Cell(kind) for kind, _ in counted]),
+            name_column("CellKind", [Cell(kind) for kind, _ in counted]),
             text_column("Message", [message for _, message in counted]),
             count_column("Samples", [len(prompts) for prompts in counted.values()]),
             text_column("Prompts", [", ".join(dict.fromkeys(prompts)) for prompts in counted.values()]),
@@ -607,6 +607,7 @@ def _facts(summary: ModelSummary) -> tuple[Fact, ...]:
             why.get("footprint_bytes"),
         ),
         Fact("Capabilities", ", ".join(model.capabilities) or "none declared"),
+        *([Fact("Made from", model.origin)] if model.origin is not None else []),
     ]
     return tuple(facts)
 

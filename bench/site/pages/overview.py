@@ -312,7 +312,11 @@ def _failed(one: ModelSummary, why: str) -> FailedModel:
 def _table(site: Site, board: Board) -> Table:
     by_quality = ranked(site, board, "score")
     order = [one.model for one in by_quality]
-    rows = sorted(board.answering, key=lambda one: order.index(one.model.name))
+    # Test instruments have no rank: they come last.
+    places = {name: place for place, name in enumerate(order)}
+    rows = sorted(
+        board.answering, key=lambda one: (places.get(one.model.name, len(order)), -(one.score or 0.0), one.model.name)
+    )
     columns = [
         name_column("Model", model_cells(site, rows, HERE)),
         *([rank_column([one.model.name for one in rows], by_quality, "quality")] if first(by_quality) else []),
@@ -343,9 +347,16 @@ def _history_column(site: Site, board: Board, rows: Sequence[ModelSummary]) -> C
 
 
 def _answer(site: Site, board: Board) -> str:
-    models = board.answering
-    if not models:
+    models = board.contenders
+    if not board.answering:
         return "No model gave an answer in the newest run on this machine."
+    if not models:
+        return (
+            "All models that answered here are test instruments: they show that the whole way works and how fast the "
+            "runtime is, and none of them is a model to ship."
+        )
+    if len(models) == 1 and len(board.answering) > 1:
+        return f"Besides test instruments only {models[0].model.name} answered in this run: nothing to compare it with."
     if len(models) == 1:
         return f"Only {models[0].model.name} answered in this run: nothing to compare it with."
     alone: dict[str, list[str]] = {}

@@ -1,7 +1,9 @@
 """The prompts: a list, and a page for each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from bench.analysis.intervals import Estimate
 from bench.analysis.ranking import Ranked
@@ -131,13 +133,18 @@ def _prompt_cell(prompt: PromptRecord) -> Cell:
     return Cell(shortened(prompt.title, 60), href=relative(LIST, prompt_page(prompt.id)))
 
 
+INSTRUMENTS_ALONE: Final = "test instruments alone"
+
+
 def _best_answer(board: Board, prompt: PromptRecord) -> Cell:
-    scores = [(one.model.name, value) for one in board.answering if (value := one.prompt_scores[prompt.id]) is not None]
-    if not scores:
+    if not _scores(board.answering, prompt):
         return Cell("no score", kind="none", note=_why_no_score(board, prompt))
+    scores = _scores(board.contenders, prompt)
+    if not scores:
+        return Cell(INSTRUMENTS_ALONE, kind="none")
     best = max(value for _, value in scores)
     names = [shortened(name, 40) for name, value in scores if value == best]
-    if len(names) == len(board.answering) > 1:
+    if len(names) == len(board.contenders) > 1:
         return Cell("all alike", small=form.with_unit(best, "score"))
     return Cell(joined(names), small=form.with_unit(best, "score"))
 
@@ -151,6 +158,10 @@ def _why_no_score(board: Board, prompt: PromptRecord) -> str:
     return "no answer could be graded"
 
 
+def _scores(models: Sequence[ModelSummary], prompt: PromptRecord) -> list[tuple[str, float]]:
+    return [(one.model.name, value) for one in models if (value := one.prompt_scores[prompt.id]) is not None]
+
+
 def _mean_score(board: Board, prompt: PromptRecord) -> CellValue:
     scores = [value for one in board.answering if (value := one.prompt_scores[prompt.id]) is not None]
     if not scores:
@@ -161,6 +172,8 @@ def _mean_score(board: Board, prompt: PromptRecord) -> CellValue:
 def _first_to_finish(site: Site, board: Board, prompt: PromptRecord) -> Cell:
     ranks = _ranks_on(site, board, prompt.id, METRIC)
     best = [one for one in ranks if one.rank == 1]
+    if not best and board.answering and not board.contenders:
+        return Cell(INSTRUMENTS_ALONE, kind="none")
     if not best:
         return Cell("none", kind="failed", note="every sample of this prompt failed, with every model")
     values = form.span([one.estimate.value for one in best if one.estimate.value is not None], metric(METRIC).unit)
@@ -173,7 +186,7 @@ def _ranks_on(site: Site, board: Board, prompt_id: str, metric_id: str) -> tuple
     """Return the models by rank in a metric of samples on one prompt, without those that the client cannot resolve."""
     names = [
         one.model.name
-        for one in board.answering
+        for one in board.contenders
         if (found := site.estimates.by_prompt(one, metric_id)[prompt_id]) is not None
         and judged(one, metric_id, found.p50).kind != "coarse"
     ]
@@ -212,11 +225,13 @@ def _on_board(everything: Site, board: Board, prompt: PromptRecord, here: str) -
 def _sentence(board: Board, prompt: PromptRecord) -> str:
     if not any(s.prompt == prompt.id and s.failure is None for one in board.answering for s in one.model.samples):
         return "No model gave a good answer to this prompt: each sample below failed, and says why."
-    scores = [(value, one.model.name) for one in board.answering if (value := one.prompt_scores[prompt.id]) is not None]
-    if not scores:
+    if not _scores(board.answering, prompt):
         return "Models answered, but there is no score: " + _why_no_score(board, prompt) + "."
-    best = max(scores)[0]
-    names = [shortened(name, 40) for value, name in scores if value == best]
+    scores = _scores(board.contenders, prompt)
+    if not scores:
+        return f"Answered by {INSTRUMENTS_ALONE}: none of them is a choice, so none is called the best."
+    best = max(value for _, value in scores)
+    names = [shortened(name, 40) for name, value in scores if value == best]
     if len(names) == len(scores) > 1:
         return f"All {len(scores)} models answer equally well, {form.with_unit(best, 'score')}."
     return f"{joined(names)} {'answers' if len(names) == 1 else 'answer'} best, {form.with_unit(best, 'score')}."
@@ -251,7 +266,7 @@ def _of_prompt(shown: CellValue, found: Estimate) -> CellValue:
 def _prompt_score(board: Board, one: ModelSummary, prompt: PromptRecord) -> CellValue:
     value = one.prompt_scores[prompt.id]
     if value is not None:
-        return CellValue(value)
+        return CellValue(value, eligible=not one.model.instrument)
     if one.model.skipped is not None:
         return CellValue(None, "skipped", one.model.skipped)
     counts = _counts(one, prompt.id)

@@ -9,7 +9,7 @@ from bench.analysis.summary import ModelSummary
 from bench.report import format as form
 from bench.report.text import anchor, shortened
 from bench.site.charts.figures import Figure, plain
-from bench.site.charts.kinds import QUALITY, Row, history
+from bench.site.charts.kinds import QUALITY, Datum, history
 from bench.site.charts.trade_off import has_trade_off, trade_off
 from bench.site.dataset import Board, Site
 from bench.site.machine_parts import MachinePart, of_board
@@ -94,11 +94,11 @@ def _no_history(short: Sequence[str], drawn: int) -> str:
 
 
 def _figure(site: Site, board: Board, name: str, known: Sequence[ModelSummary]) -> Figure:
-    rows: list[Row] = []
-    bars: list[Row] = []
+    rows: list[Datum] = []
+    bars: list[Datum] = []
     for run in known:
         stamp, interval = form.stamp(run.result.run.started_utc), site.estimates.of_score(run).interval
-        row: Row = {
+        row: Datum = {
             "date": stamp,
             "value": form.plotted(run.score or 0.0, SCALE),
             "interval": "none",

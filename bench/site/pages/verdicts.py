@@ -18,7 +18,8 @@ from bench.site.charts import kinds as charts
 from bench.site.charts.figures import Figure
 from bench.site.charts.strips import strip_chart
 from bench.site.estimates import SEED
-from bench.stats.bootstrap import THESE, About, Floats, Prompts, RequestValues
+from bench.stats.bootstrap import THESE, About, Prompts, RequestValues
+from bench.stats.distribution import Floats
 
 TRUTH_S: Final = 1.0
 """Median latency of the made-up model over all prompts that there could be."""
@@ -247,15 +248,15 @@ def verdicts() -> Verdicts:
 
 def _one_run() -> Figure:
     made = one_run()
-    samples: list[charts.Row] = [
+    samples: list[charts.Datum] = [
         {"category": prompt, "model": MODEL, "x": form.plotted(value, SCALE), "detail": f"round {number}"}
         for prompt, values in zip(PROMPTS, made.samples, strict=True)
         for number, value in enumerate(values, start=1)
     ]
-    medians: list[charts.Row] = []
-    bars: list[charts.Row] = []
+    medians: list[charts.Datum] = []
+    bars: list[charts.Datum] = []
     for label, one in {BY_PROMPTS: made.by_prompts, BY_REQUESTS: made.by_requests}.items():
-        row: charts.Row = {"category": label, "model": MODEL}
+        row: charts.Datum = {"category": label, "model": MODEL}
         words = form.interval(one.low, one.high, made.median, SCALE)
         medians.append(row | {"x": form.plotted(made.median, SCALE), "interval": words})
         bars.append(row | {"low": form.plotted(one.low, SCALE), "high": form.plotted(one.high, SCALE)})
@@ -283,7 +284,7 @@ def _one_run() -> Figure:
 
 def _runs_again() -> Figure:
     made = runs_again()
-    rows: list[charts.Row] = [
+    rows: list[charts.Datum] = [
         {
             "number": number,
             "value": form.plotted(one.median, SCALE),
@@ -292,7 +293,7 @@ def _runs_again() -> Figure:
         }
         for number, one in enumerate(made, start=1)
     ]
-    bars: list[charts.Row] = [
+    bars: list[charts.Datum] = [
         {
             "number": number,
             "low": form.plotted(one.interval.low, SCALE),
@@ -323,16 +324,16 @@ def _runs_again() -> Figure:
 
 def _history() -> Figure:
     made = history()
-    rows: list[charts.Row] = [
+    rows: list[charts.Datum] = [
         {"number": number, "value": form.plotted(value, SCALE), "machine": "unsteady" if drifted else "steady"}
         for number, (value, drifted) in enumerate(zip(made.medians, made.drifted, strict=True), start=1)
     ]
-    levels: list[charts.Row] = [
+    levels: list[charts.Datum] = [
         {"number": one.first + 0.6, "until": one.last + 1.4, "value": form.plotted(one.value, SCALE)}
         for one in made.levels
     ]
     old = made.levels[0].value
-    floor: charts.Row = {"number": 0.5, "until": len(rows) + 0.5}
+    floor: charts.Datum = {"number": 0.5, "until": len(rows) + 0.5}
     floor |= {"low": form.plotted(old / (1 + FLOOR), SCALE), "high": form.plotted(old * (1 + FLOOR), SCALE)}
     statuses = [(place, "suspected") for place in made.alarms]
     statuses += [(made.suspected, "suspected"), (made.confirmed, "confirmed")]
@@ -360,7 +361,7 @@ def _history() -> Figure:
 
 def _turns() -> Figure:
     made = turns()
-    rows: list[charts.Row] = [
+    rows: list[charts.Datum] = [
         {"block": place + 1, "value": form.plotted(value, SCALE), "side": side, "pair": place // 2 + 1}
         for place, (side, value) in enumerate(made.blocks)
     ]
@@ -389,12 +390,12 @@ def _cry(against_before: float | None) -> str:
     return f"{'−' if against_before < 0 else '+'}{form.share(abs(against_before))}"
 
 
-def _notes(statuses: Sequence[tuple[int, str]]) -> list[charts.Row]:
+def _notes(statuses: Sequence[tuple[int, str]]) -> list[charts.Datum]:
     """Return a note for each status of the change, beside its line: a suspicion before it, what confirms it behind."""
-    before: charts.Row = {"align": "right", "dx": -5}
-    behind: charts.Row = {"align": "left", "dx": 5}
-    rows: list[charts.Row] = []
+    before: charts.Datum = {"align": "right", "dx": -5}
+    behind: charts.Datum = {"align": "left", "dx": 5}
+    rows: list[charts.Datum] = []
     for place, status in statuses:
-        row: charts.Row = {"number": place + 1, "label": status}
+        row: charts.Datum = {"number": place + 1, "label": status}
         rows.append(row | (before if status == "suspected" else behind))
     return rows

@@ -255,9 +255,9 @@ def _last_number(number: str, text: str) -> Iterator[re.Match[str]]:
         yield found[-1]
 
 
-State = Literal["passed", "partly", "failed", "unknown"]
+FacetState = Literal["passed", "partly", "failed", "unknown"]
 
-SIGNS: dict[State, str] = {"passed": "✓", "partly": "◐", "failed": "✗", "unknown": "?"}
+SIGNS: dict[FacetState, str] = {"passed": "✓", "partly": "◐", "failed": "✗", "unknown": "?"}
 LONGEST_ANSWER = 6_000
 """Characters of an answer that a page shows; the run's data has all of it."""
 
@@ -282,7 +282,7 @@ class FacetView:
     """One facet of an answer: whether the program finds it met, by what evidence, and the scores by other raters."""
 
     says: str
-    state: State
+    state: FacetState
     sign: str
     why: str
     opinions: tuple[Opinion, ...] = ()
@@ -416,7 +416,7 @@ def facets(
     return tuple(views)
 
 
-def state_of(credit: float | None) -> State:
+def state_of(credit: float | None) -> FacetState:
     """Return in words how far a facet is met."""
     if credit is None:
         return "unknown"

@@ -38,8 +38,8 @@ def with_interval(shown: CellValue, found: Estimate) -> CellValue:
 
 
 def ranked(site: Site, board: Board, metric_id: str) -> tuple[Ranked, ...]:
-    """Return the models of a machine's newest run by rank, without those whose value the client cannot resolve."""
-    names = [one.model.name for one in board.answering if measured(one, metric_id).kind != "coarse"]
+    """Return the contenders of a machine's newest run by rank, without those whose value the client cannot resolve."""
+    names = [one.model.name for one in board.contenders if measured(one, metric_id).kind != "coarse"]
     return site.estimates.ranks(board.result, names, metric_id)
 
 

@@ -176,7 +176,7 @@ def _ttft_figure(
     if len(points) < 2:
         return None
     scale = form.scale("s", [value for _, value, _ in points])
-    rows: list[charts.Row] = [
+    rows: list[charts.Datum] = [
         {
             "model": plain(name),
             "line": "TTFT",
@@ -202,7 +202,7 @@ def _decode_figure(
     figure_id: str, name: str, matrix: LengthMatrix, marks: Mapping[str, Mark], caption: str
 ) -> Figure | None:
     lines = [f"{tokens:,} tokens" for tokens in matrix.output_tokens]
-    rows: list[charts.Row] = [
+    rows: list[charts.Datum] = [
         {
             "model": plain(name),
             "line": line,
@@ -237,7 +237,7 @@ def _decode_figure(
     )
 
 
-def _spec(rows: Sequence[charts.Row], lines: Sequence[str], title: str, marks: Mapping[str, Mark]) -> charts.Spec:
+def _spec(rows: Sequence[charts.Datum], lines: Sequence[str], title: str, marks: Mapping[str, Mark]) -> charts.Spec:
     values = [float(row["y"]) for row in rows]
     x = steps([float(row["x"]) for row in rows], "Prompt (tokens aimed at)")
     return over_steps(rows, lines, x, charts.axis(title, values), marks)

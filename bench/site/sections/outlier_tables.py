@@ -61,7 +61,7 @@ class _Expected:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _OutlierRow:
     """An outlier with its sample, its model, and how many prompts of that model are outliers in the same round."""
 
     outlier: Outlier
@@ -75,7 +75,7 @@ def outlier_table(site: Site, board: Board, prompt_id: str, here: str) -> Table 
     everything = outliers(board.result, METRIC)
     rounds = Counter((one.model, one.round) for one in everything)
     found = [
-        _Seen(one, *_sample_of(board, one), rounds[one.model, one.round])
+        _OutlierRow(one, *_sample_of(board, one), rounds[one.model, one.round])
         for one in everything
         if one.prompt == prompt_id
     ]
@@ -178,13 +178,13 @@ def _sample_of(board: Board, found: Outlier) -> tuple[Sample, ModelSummary]:
     return sample, summary
 
 
-def _round_cell(seen: _Seen, result: Result) -> Cell:
+def _round_cell(seen: _OutlierRow, result: Result) -> Cell:
     others = seen.in_round - 1
     asked = len(result.prompt_set.prompts)
     return Cell(f"{seen.outlier.round:,}", small=f"{seen.in_round} of {form.count(asked, 'prompt')}" if others else "")
 
 
-def _drift_cell(seen: _Seen) -> Cell:
+def _drift_cell(seen: _OutlierRow) -> Cell:
     watch = seen.summary.model.machine_watch
     if watch is None:
         return Cell("not watched", kind="none", note=NOT_WATCHED)
@@ -192,7 +192,7 @@ def _drift_cell(seen: _Seen) -> Cell:
     return Cell(f"{form.percent(abs(drift))} {'slower' if drift > 0 else 'faster'}" if drift else "unchanged")
 
 
-def _late_cell(result: Result, seen: _Seen) -> Cell:
+def _late_cell(result: Result, seen: _OutlierRow) -> Cell:
     late = lateness(result, seen.summary.model, seen.sample)
     if late is None:
         return Cell("not watched", kind="none", note=NOT_WATCHED)
@@ -200,7 +200,7 @@ def _late_cell(result: Result, seen: _Seen) -> Cell:
     return Cell(form.with_unit(late.worst_s, "s"), small=around)
 
 
-def _load_cell(seen: _Seen) -> Cell:
+def _load_cell(seen: _OutlierRow) -> Cell:
     watch = seen.summary.model.machine_watch
     if watch is None:
         return Cell("not watched", kind="none", note=NOT_WATCHED)

@@ -21,13 +21,13 @@ from bench.report.text import joined, relative, shortened
 from bench.schema.prompts import FacetRecord, PromptRecord
 from bench.site.dataset import Board, Site, failure_text
 from bench.site.machine_parts import MachinePart, of_board
-from bench.site.sections.answer_cards import SIGNS, Grades, State, grades_of, state_of
+from bench.site.sections.answer_cards import SIGNS, FacetState, Grades, grades_of, state_of
 from bench.site.sections.leaderboard import estimated, first, rank_cell, ranked
 from bench.site.sections.raters import RaterScores, RunRaters, mean_interval
 from bench.site.sections.reviewed_runs import RaterNote, ReviewedRun, newest_reviewed, page_of_prompt, rater_notes
 from bench.site.urls import model_page, run_page
 
-Column = TypeVar("Column")
+MatrixColumn = TypeVar("MatrixColumn")
 """What a column stands for: a model, or a model and a rater."""
 
 REASONS_NAMED: Final = 3
@@ -68,7 +68,7 @@ class MatrixCell:
 
     text: str
     shade: str = ""
-    state: State | Literal[""] = ""
+    state: FacetState | Literal[""] = ""
     small: str = ""
     over: str = ""
     letter: str = ""
@@ -155,10 +155,10 @@ def _models(site: Site, models: Iterable[ModelSummary], here: str) -> tuple[Matr
 def _rows(
     site: Site,
     prompts: Iterable[PromptRecord],
-    columns: Sequence[Column],
+    columns: Sequence[MatrixColumn],
     here: str,
-    score_cell: Callable[[Column, PromptRecord], MatrixCell],
-    facet_cell: Callable[[Column, PromptRecord, FacetRecord], MatrixCell] | None,
+    score_cell: Callable[[MatrixColumn, PromptRecord], MatrixCell],
+    facet_cell: Callable[[MatrixColumn, PromptRecord, FacetRecord], MatrixCell] | None,
 ) -> tuple[MatrixRow, ...]:
     """Return a row for each prompt, with rows for its facets unless these are left out."""
     rows = []
@@ -251,6 +251,8 @@ def _facet_state(one: ModelSummary, prompt: PromptRecord, facet: FacetRecord, gr
 
 def _sentence(board: Board, ranks: Sequence[Ranked]) -> str:
     scored = [one for one in ranks if one.rank is not None]
+    if not scored and any(one.score is not None for one in board.answering):
+        return f"All models here are test instruments: none of them is called the best.{_unanswered(board)}"
     if not scored:
         return "No answer has a score: the prompts have no rubric, or no model answered."
     best = [one for one in scored if one.rank == 1]
@@ -287,7 +289,7 @@ def _hardest(board: Board) -> PromptRecord | None:
 
 
 @dataclass
-class _Notes:
+class _MatrixNotes:
     """Reasons by letter, in the order of reading."""
 
     letters: dict[str, str] = field(default_factory=dict)
@@ -308,7 +310,7 @@ def _by_rater(site: Site, board: Board, reviewed: ReviewedRun, here: str) -> Rat
     }
     outputs = {one.model.name: outputs_by_prompt(result, one.model) for one in summary.models}
     columns = [(one, rater) for one in summary.models for rater in raters.all]
-    notes = _Notes()
+    notes = _MatrixNotes()
 
     def score_cell(column: tuple[ModelSummary, RaterScores], prompt: PromptRecord) -> MatrixCell:
         one, rater = column
@@ -355,7 +357,9 @@ def _rater(one: ModelSummary, rater: RaterScores) -> MatrixRater:
     return MatrixRater(rater.name, rater.source.kind, bool(rater.doubt), ", ".join(words))
 
 
-def _mean_by(scores: Mapping[str, float | None], one: ModelSummary, rater: RaterScores, notes: _Notes) -> MatrixCell:
+def _mean_by(
+    scores: Mapping[str, float | None], one: ModelSummary, rater: RaterScores, notes: _MatrixNotes
+) -> MatrixCell:
     value = mean_score(scores)
     if value is None:
         return _given(None, lambda: _why_no_mean(one, rater), rater, notes)
@@ -380,7 +384,7 @@ def _why_no_mean(one: ModelSummary, rater: RaterScores) -> str:
     return f"{rater.label} scored no answer of this model"
 
 
-def _given(value: float | None, why: Callable[[], str], rater: RaterScores, notes: _Notes) -> MatrixCell:
+def _given(value: float | None, why: Callable[[], str], rater: RaterScores, notes: _MatrixNotes) -> MatrixCell:
     if value is None:
         return MatrixCell("unscored", "unscored", letter=notes.letter(why()), doubted=bool(rater.doubt))
     return MatrixCell(form.score(value), str(form.nearest_score(value)), doubted=bool(rater.doubt))

@@ -20,9 +20,9 @@ from bench.report import format as form
 from bench.report.reasons import reason_words
 from bench.report.tables import (
     Cell,
+    CellKind,
     CellValue,
     Column,
-    Kind,
     Table,
     count_column,
     name_column,
@@ -401,7 +401,7 @@ def _came(label: str, spreads: list[Distribution | None], cells: list[CellSummar
 def _measured(spreads: list[Distribution | None], metric_id: str, cells: list[CellSummary]) -> list[CellValue]:
     found = []
     for spread, cell in zip(spreads, cells, strict=True):
-        kind: Kind = "skipped" if cell.skipped is not None else "none" if cell.good else "failed"
+        kind: CellKind = "skipped" if cell.skipped is not None else "none" if cell.good else "failed"
         why = cell.skipped or cell.undefined.get(metric_id, "") or _kinds(cell)
         found.append(CellValue(None, kind, why) if spread is None else CellValue(spread.p50))
     return found

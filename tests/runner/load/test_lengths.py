@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.config.settings import Config
-from bench.runner.calibration.client_error import reference_server
+from bench.runner.calibration.client_check import reference_server
 from bench.runner.load.lengths import (
     OPENINGS,
     TASK,

@@ -16,7 +16,7 @@ from bench.providers.custom import CustomProvider
 from bench.providers.openai.endpoint import EndpointProvider, Transport
 from bench.providers.protocol import Provider
 from bench.providers.registry import CustomModel, EndpointModel
-from bench.runner.calibration.client_error import reference_server
+from bench.runner.calibration.client_check import reference_server
 from bench.runner.load import streams
 from bench.runner.load.levels import PlannedLevel
 from bench.runner.load.streams import measure_level

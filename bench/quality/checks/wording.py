@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from itertools import islice
 
-from bench.quality.checks.evidence import CheckedAnswer, Evidence, Parameters, quoted, unscored, verdict
+from bench.quality.checks.evidence import CheckedAnswer, CheckParameters, Evidence, quoted, unscored, verdict
 from bench.quality.checks.safe_regex import search
 from bench.quality.checks.tokenise import bare, list_items, numbers, occurs, one_line, plain, sentences, words
 
@@ -13,26 +13,26 @@ SHOWN_LENGTH = 40
 """Characters of an answer's beginning or end that evidence quotes."""
 
 
-def contains_any(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def contains_any(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer that has at least one of `values`; `match_case` heeds upper and lower case."""
     found = _found(answer.text, parameters)
     return verdict(bool(found), f"has {quoted(found)}" if found else f"has none of {quoted(parameters['values'])}")
 
 
-def contains_all(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def contains_all(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer that has every one of `values`; `match_case` heeds upper and lower case."""
     found = _found(answer.text, parameters)
     missing = [value for value in parameters["values"] if value not in found]
     return verdict(not missing, f"lacks {quoted(missing)}" if missing else f"has {quoted(found)}")
 
 
-def contains_none(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def contains_none(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer that has none of `values`; `match_case` heeds upper and lower case."""
     found = _found(answer.text, parameters)
     return verdict(not found, f"has {quoted(found)}" if found else f"has none of {quoted(parameters['values'])}")
 
 
-def equals(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def equals(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer that is one of `values`, whatever its case, spacing, quotes and closing mark.
 
     With `normalise: false` only the white space around it does not matter.
@@ -45,7 +45,7 @@ def equals(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
     return verdict(False, f"'{one_line(answer.text, SHOWN_LENGTH)}' is none of {quoted(parameters['values'])}")
 
 
-def starts_with(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def starts_with(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer that begins with one of `values`; `match_case` heeds upper and lower case."""
     match_case = parameters.get("match_case", False)
     text = plain(answer.text, match_case)
@@ -55,7 +55,7 @@ def starts_with(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
     return verdict(False, f"begins with '{one_line(text, SHOWN_LENGTH)}'; wanted {quoted(parameters['values'])}")
 
 
-def ends_with(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def ends_with(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer that ends with one of `values`; `match_case` heeds upper and lower case."""
     match_case = parameters.get("match_case", False)
     text = plain(answer.text, match_case)
@@ -66,30 +66,30 @@ def ends_with(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
     return verdict(False, f"ends with '{end}'; wanted {quoted(parameters['values'])}")
 
 
-def regex(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def regex(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer in which `pattern` is found, in the answer as it is."""
     found = search(parameters["pattern"], answer.text)
     why = f"no match for {parameters['pattern']}" if found is None else f"matches at '{found}'"
     return verdict(found is not None, why)
 
 
-def word_count(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def word_count(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer that has from `min` to `max` words; a number is a word, a list's mark is none."""
     counted = sum(len(words(sentence)) for sentence in sentences(answer.text))
     return _counted(counted, "word", parameters)
 
 
-def sentence_count(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def sentence_count(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer that has from `min` to `max` sentences."""
     return _counted(len(sentences(answer.text)), "sentence", parameters)
 
 
-def list_length(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def list_length(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer whose list has from `min` to `max` items."""
     return _counted(len(list_items(answer.text)), "list item", parameters)
 
 
-def number_equals(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def number_equals(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer whose last number is `value`, or at most `tolerance` away from it."""
     wanted = Decimal(str(parameters["value"]))
     tolerance = Decimal(str(parameters.get("tolerance", 0)))
@@ -102,19 +102,19 @@ def number_equals(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
     return verdict(near, f"last number is {found[-1]:f}; wanted {goal}")
 
 
-def judged(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def judged(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Leave an answer to a judge or a person."""
     return unscored("only a judge or a person can tell")
 
 
-def _found(text: str, parameters: Parameters) -> list[str]:
+def _found(text: str, parameters: CheckParameters) -> list[str]:
     match_case = parameters.get("match_case", False)
     searched = plain(text, match_case)
     values: Iterable[str] = parameters["values"]
     return [value for value in values if occurs(plain(value, match_case), searched)]
 
 
-def _counted(count: int, noun: str, parameters: Parameters) -> Evidence:
+def _counted(count: int, noun: str, parameters: CheckParameters) -> Evidence:
     least, most = parameters.get("min", 0), parameters.get("max")
     passed = least <= count and (most is None or count <= most)
     if most is None:
@@ -141,7 +141,7 @@ REPEATED_SHOWN_LENGTH = 60
 """Characters of a repeated sentence that evidence quotes."""
 
 
-def no_repetition(answer: CheckedAnswer, parameters: Parameters) -> Evidence:
+def no_repetition(answer: CheckedAnswer, parameters: CheckParameters) -> Evidence:
     """Pass an answer that repeats no sentence of SENTENCE_WORDS or more, and few runs of RUN_WORDS.
 
     The share of repeated runs is 1 - distinct runs / runs (seq-rep-4 in Welleck et al., Neural text generation with

@@ -44,11 +44,11 @@ class Load:
     cpu_s: float
 
 
-Ask = Callable[[str, int], CalibrationRequest]
+Asker = Callable[[str, int], CalibrationRequest]
 """Sends one prompt and returns what arrived: the answer has so many chunks."""
 
 
-def load(ask: Ask, streams: int, requests: int, chunks: int, *, spread_s: float = 0.0) -> Load:
+def load(ask: Asker, streams: int, requests: int, chunks: int, *, spread_s: float = 0.0) -> Load:
     """Ask by `streams` threads, `requests` times each after one that is not measured.
 
     The measured requests begin when every stream had its first answer, spread evenly over `spread_s`.
@@ -256,7 +256,7 @@ def client_check(transport: Transport, streams: int, answers: Sequence[Saw], wro
     )
 
 
-def asker(provider: EndpointProvider) -> Ask:
+def asker(provider: EndpointProvider) -> Asker:
     """Return what asks a provider as the runner does: ready first, then the clock, then the events."""
     clock = time.perf_counter_ns
 

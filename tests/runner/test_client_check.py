@@ -8,7 +8,7 @@ from bench.config.settings import Config
 from bench.providers.openai import kernel_stamps
 from bench.providers.openai.endpoint import Transport
 from bench.report.terminal import quantile_s
-from bench.runner.calibration.client_error import (
+from bench.runner.calibration.client_check import (
     CalibrationRequest,
     Saw,
     Wrote,
