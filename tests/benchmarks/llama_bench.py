@@ -95,11 +95,11 @@ def main() -> None:
             first, second = (ours, theirs) if turn % 2 == 0 else (theirs, ours)
             for side in (first, second):
                 side.append(by_us(asked, Path(folder)) if side is ours else by_llama_bench(asked))
-        print(f"turn {turn + 1} of {given.turns}: {ours[-1]} {theirs[-1]}", file=sys.stderr)
-    print("| | this program | llama-bench | ratio |\n| --- | ---: | ---: | ---: |")
+        sys.stderr.write(f"turn {turn + 1} of {given.turns}: {ours[-1]} {theirs[-1]}\n")
+    sys.stdout.write("| | this program | llama-bench | ratio |\n| --- | ---: | ---: | ---: |\n")
     for metric_id in METRICS:
         mine, its = (statistics.median(one[metric_id] for one in side) for side in (ours, theirs))
-        print(f"| {metric_id} | {mine:.1f} | {its:.1f} | {mine / its:.3f} |")
+        sys.stdout.write(f"| {metric_id} | {mine:.1f} | {its:.1f} | {mine / its:.3f} |\n")
 
 
 if __name__ == "__main__":
