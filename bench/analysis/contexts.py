@@ -73,6 +73,7 @@ CONDITIONS: Final = (
     Condition("model.precision", "precision"),
     Condition("model.parameters", "number of weights"),
     Condition("model.transport", "transport"),
+    Condition("model.stamped_by", "stamps of arrivals"),
     Condition("config.model.base_url", "endpoint"),
     Condition("config.model.request.rename.", "request.rename.{}"),
     Condition("machine.accelerators.", "accelerator {}"),
@@ -238,6 +239,7 @@ def _fields(result: Result, models: set[str]) -> Iterator[tuple[str, str]]:
         if model.name in models:
             for field in MODEL_FIELDS:
                 yield from _flat(f"models.{model.name}.{field}", getattr(model, field))
+            yield f"models.{model.name}.stamped_by", "process" if model.stamp_clock is None else "kernel"
     yield from _flat("prompt_set.id", result.prompt_set.id)
     yield from _flat("prompt_set.sha256", result.prompt_set.sha256)
     yield from _flat("config", result.config.resolved)

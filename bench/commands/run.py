@@ -115,8 +115,8 @@ def calibrate(streams: tuple[int, ...], as_json: bool) -> None:
     """Measure this program's own client on this machine, against a server that logs when it wrote each chunk.
 
     Tells the error of TTFT and of gaps between chunks, and the highest load that the client sustains, with one stream
-    and with many at once. Takes about half a minute, in which the machine should do nothing else. It is refused while a
-    run is under way.
+    and with many at once: with the kernel's receive stamps, where the system gives them, and with this process's own.
+    Takes about a minute, in which the machine should do nothing else. It is refused while a run is under way.
 
     \b
     bench calibrate

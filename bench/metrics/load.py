@@ -430,7 +430,7 @@ class LevelSummary:
     @property
     def client_error(self) -> ClientError | None:
         """The client's error with the fewest streams that are no fewer than the level's, or with the most."""
-        return client_error(self.result, self.model, self.record.streams)
+        return client_error(self.result, self.model, self.record.streams, self.record.samples)
 
     @cached_property
     def verdict(self) -> RateVerdict | None:

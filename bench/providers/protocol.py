@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from bench.errors import ProviderError
+from bench.schema.fields import StampedBy
 from bench.schema.machine import StampClock
 from bench.schema.model_run import Runtime
 from bench.schema.prompts import Turn
@@ -67,7 +68,7 @@ class Wire:
 
     connect_ns: int | None
     sent_at_ns: int | None
-    stamped_by: Literal["process", "kernel"] = "process"
+    stamped_by: StampedBy = "process"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import Annotated, Any, Final, Literal, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -119,6 +119,9 @@ SomeNanoseconds = Annotated[int, Field(ge=1, le=MOST_EXACT), _WHOLE]
 
 SignedNanoseconds = Annotated[int, Field(ge=-MOST_EXACT, le=MOST_EXACT), _WHOLE]
 """An error of a stamp: positive is late."""
+
+StampedBy = Literal["process", "kernel"]
+"""Whose readings of a clock arrivals are: this program's process, or the system's kernel."""
 
 Bytes = Annotated[int, Field(ge=0, le=MOST_EXACT), _WHOLE]
 """An amount of memory or disk: up to 9 petabytes, which a double holds exactly."""

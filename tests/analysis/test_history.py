@@ -19,7 +19,7 @@ from bench.analysis.history import History, histories
 from bench.analysis.summary import oldest_first, summarise
 from bench.metrics.load import LevelKey
 from bench.schema.load import LoadLevel
-from bench.schema.machine import Accelerator
+from bench.schema.machine import Accelerator, StampClock
 from bench.schema.result import Pairing, Result
 from tests import builders
 from tests.builders import model_run, result, samples
@@ -260,6 +260,7 @@ def test_what_breaks_a_context_and_what_is_noted_are_fields_of_a_run() -> None:
             "parameters": 1,
             "precision": "int4",
             "transport": "direct",
+            "stamp_clock": StampClock(readings=2, drift_ns=0, refused=0),
         },
         config=builders.config(
             resolved={"stream": False, "rounds": 2, "warmup": 2, "loads": 2, "generation": {"seed": 2}}

@@ -1,7 +1,7 @@
 """Models behind any OpenAI-compatible endpoint.
 
 The openai package builds each request before the clock starts. Plain HTTP is then carried by connections of our own,
-which stamp each read before anything is parsed; TLS and proxies are the package's.
+which have the system stamp each read, or stamp it before anything is parsed; TLS and proxies are the package's.
 """
 
 import json
@@ -61,13 +61,19 @@ class EndpointProvider:
     """One model at an endpoint. Another process holds it, so its memory and its load are not ours to measure.
 
     Several threads may ask it at once. `transport` is chosen by the endpoint's address and the environment's proxies,
-    unless it is given: then no proxy is used. `connect_s` is the limit on a connection before any request has its own.
+    unless it is given: then no proxy is used. Without `kernel_stamps` the system is not asked for its own. `connect_s`
+    is the limit on a connection before any request has its own.
     """
 
     one_at_a_time = None
 
     def __init__(
-        self, model: EndpointModel, transport: Transport | None = None, *, connect_s: float = CONNECT_S
+        self,
+        model: EndpointModel,
+        transport: Transport | None = None,
+        *,
+        kernel_stamps: bool = True,
+        connect_s: float = CONNECT_S,
     ) -> None:
         self._settings = model
         self._connect_s = connect_s
@@ -84,7 +90,8 @@ class EndpointProvider:
         self._connections: Connections | None = None
         if self._transport == "direct":
             parts = urlsplit(self._base_url)
-            self._connections = Connections(parts.hostname or "", parts.port or 80, self._base_url)
+            host, port = parts.hostname or "", parts.port or 80
+            self._connections = Connections(host, port, self._base_url, kernel_stamps=kernel_stamps)
 
     def prepare(self, on_download: Callable[[float], None]) -> None:
         """Connect, and ask the endpoint which models it has.
@@ -118,6 +125,7 @@ class EndpointProvider:
         declared = self._settings.declared
         return Identity(
             transport=self._transport,
+            stamp_clock=self._connections.stamp_clock if self._connections is not None else None,
             variant_id=self._answered_as or (self._model if self._listed else None),
             footprint_bytes=declared.footprint_bytes,
             versions={"openai": metadata.version("openai")},
