@@ -25,6 +25,8 @@ from bench.metrics.client_error import TIMES_THE_ERROR
 from bench.models.build import BYTES_PER_WEIGHT, EXPANDED_BYTES_PER_WEIGHT
 from bench.models.download import WINDOW_S, Patience
 from bench.models.verify import AGAIN, PAIRS
+from bench.providers.openai.sse import ALIKE, FEWEST_TOKENS, LATER_CHUNKS
+from bench.providers.registry import SENT
 from bench.quality.checks.language import FEWEST_HITS, FEWEST_WORDS
 from bench.quality.checks.wording import MOST_REPEATED, RUN_WORDS, SENTENCE_WORDS
 from bench.quality.judge.judging import FAILURES_IN_A_ROW, KEPT_CHARACTERS, READ_CHARACTERS
@@ -88,6 +90,11 @@ WRITTEN = (
     ("docs/models.md", "up to {} bytes for each weight", joined([f"{size:g}" for size in BYTES_PER_WEIGHT.values()])),
     ("docs/models.md", "and {} more while a GGUF", EXPANDED_BYTES_PER_WEIGHT),
     ("docs/models.md", "--precision {}`", ",".join(BYTES_PER_WEIGHT)),
+    ("docs/measuring.md", "only if it comes to {} or more", FEWEST_TOKENS),
+    ("docs/measuring.md", "at least {} chunks came later", LATER_CHUNKS),
+    ("docs/measuring.md", "and below {}, where an end token", FEWEST_TOKENS),
+    ("docs/measuring.md", "between half and {} as long", {2: "twice"}[int(ALIKE)]),
+    ("docs/configuration.md", "keys that are not sent: {}. Without", ", ".join(f"`{key}`" for key in SENT)),
     ("docs/prompt-sets.md", "a sentence of {} words or more", form.in_words(SENTENCE_WORDS)),
     ("docs/prompt-sets.md", "than `most` ({}) of whose runs", MOST_REPEATED),
     ("docs/prompt-sets.md", "of whose runs of {} words", form.in_words(RUN_WORDS)),

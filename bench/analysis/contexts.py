@@ -28,7 +28,8 @@ class Context(NamedTuple):
     """Everything that must be equal for two numbers to be compared.
 
     `generation` is JSON with sorted keys, without what is null: an older run's config may not know the key. `load` is
-    a level of load in words, or ONE_STREAM; either may end in IN_TURNS.
+    a level of load in words, or ONE_STREAM; either may end in IN_TURNS. `request` is JSON as well: what the config
+    leaves out of this model's requests or adds to them.
     """
 
     machine: str
@@ -38,6 +39,7 @@ class Context(NamedTuple):
     prompt_set_sha256: str
     generation: str
     load: str = ONE_STREAM
+    request: str = "{}"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ CONDITIONS: Final = (
     Condition("prompt_set.sha256", "prompts", breaks="prompt_set_sha256"),
     Condition("config.generation.", "generation {}", breaks="generation"),
     Condition("config.stream", "streaming", breaks="generation"),
+    Condition("config.model.request.omit", "request.omit", breaks="request"),
+    Condition("config.model.request.body.", "request.body.{}", breaks="request"),
     Condition("load", "load", breaks="load"),
     Condition("machine.versions.", "{}"),
     Condition("model.variant_id", "variant"),
@@ -71,6 +75,7 @@ CONDITIONS: Final = (
     Condition("model.transport", "transport"),
     Condition("model.stamped_by", "stamps of arrivals"),
     Condition("config.model.base_url", "endpoint"),
+    Condition("config.model.request.rename.", "request.rename.{}"),
     Condition("machine.accelerators.", "accelerator {}"),
     Condition("machine.os", "operating system"),
     Condition("machine.cpu", "processor"),
@@ -109,7 +114,22 @@ def context_key(result: Result, model: ModelRun, load: str = ONE_STREAM) -> Cont
         prompt_set_sha256=result.prompt_set.sha256,
         generation=json.dumps({key: _given(resolved.get(key)) for key in GENERATION_KEYS}, sort_keys=True),
         load=load if result.run.pairing is None else f"{load}, {IN_TURNS}",
+        request=json.dumps(_request(resolved, model.name), sort_keys=True),
     )
+
+
+def _request(resolved: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return what a model's config leaves out of its requests or adds to them, where it changes how an answer is made.
+
+    What a key is called, who asks, and whether the usage is asked for change nothing of the answer.
+    """
+    entries = [entry for entry in resolved.get("models", ()) if isinstance(entry, dict) and entry.get("name") == name]
+    request = entries[0].get("request") if entries else None
+    if not isinstance(request, dict):
+        return {}
+    omitted = [key for key in request.get("omit", ()) if key != "stream_options"]
+    added = {"omit": sorted(omitted), "body": request.get("body")}
+    return {key: value for key, value in added.items() if value}
 
 
 def differing(before: Context, after: Context) -> tuple[Differing, ...]:
@@ -139,14 +159,16 @@ def in_words(condition: Condition, path: str) -> str | None:
 def _facts(context: Context) -> dict[str, str]:
     """Return the fields of a context by their paths in CONDITIONS, as texts; those of `generation` one by one."""
     settings: dict[str, Any] = json.loads(context.generation)
-    generation = settings.pop("generation", None)
+    generation, request = settings.pop("generation", None), json.loads(context.request)
     facts = {
         condition.path: getattr(context, condition.breaks)
         for condition in CONDITIONS
-        if condition.breaks not in (None, "generation")
+        if condition.breaks not in (None, "generation", "request")
     }
     facts["prompt_set.sha256"] = context.prompt_set_sha256[:12]
     facts |= {f"config.{key}": value for key, value in settings.items()}
+    facts |= {f"config.model.request.body.{key}": value for key, value in request.pop("body", {}).items()}
+    facts |= {f"config.model.request.{key}": value for key, value in request.items()}
     if isinstance(generation, dict):
         facts |= {f"config.generation.{key}": value for key, value in generation.items()}
     return {path: _text(value) for path, value in facts.items()}

@@ -113,11 +113,13 @@ def ttft_s(sample: Sample) -> float | None:
 
 
 def tpot_s(sample: Sample) -> float | None:
-    """Return the seconds per output token after the first: (last text chunk - first text chunk) / (output tokens - 1).
+    """Return the seconds per output token after the first chunk.
 
-    Tokens of chunks that came in one read with the first one took no part of that time, and are left out; each chunk
-    after the first stands for an equal share of the tokens. None below 2 output tokens, where nobody counted them, and
-    where all text came at one instant: such a stream does not show how long a token took.
+    That is (last text chunk - first text chunk) / (output tokens - tokens of the first chunk): one, unless it is known
+    to have several. Tokens of chunks that came in one read with the first one took no part of that time, and are left
+    out; each chunk after the first stands for an equal share of the tokens. None below 2 output tokens, where nobody
+    counted them, where none came after the first chunk, and where all text came at one instant: such a stream does not
+    show how long a token took.
     """
     tokens = sample.output_tokens
     if sample.failure is not None or not sample.chunk_ns or tokens is None or tokens < MINIMUM_TPOT_TOKENS:
@@ -125,10 +127,13 @@ def tpot_s(sample: Sample) -> float | None:
     spread_ns = sample.chunk_ns[-1] - sample.chunk_ns[0]
     if spread_ns == 0:
         return None
+    after_first = tokens - (sample.first_chunk_tokens or 1)
+    if after_first <= 0:
+        return None
     chunks = len(sample.chunk_ns)
     # The stamps are in order of arrival: a search finds those of the first instant without looking at each.
     later = chunks - bisect_right(sample.chunk_ns, sample.chunk_ns[0]) if chunks > FEW_STAMPS else chunks - 1
-    return spread_ns / NANOSECONDS_PER_SECOND / ((tokens - 1) * later / (chunks - 1))
+    return spread_ns / NANOSECONDS_PER_SECOND / (after_first * later / (chunks - 1))
 
 
 def e2e_s(sample: Sample) -> float | None:
@@ -266,14 +271,21 @@ def _at(arrays: SampleArrays, samples: Counts, places: Counts) -> Floats:
 def token_s(arrays: SampleArrays) -> Floats:
     """Return `tpot_s` of each sample."""
     found = _undefined(arrays)
-    here = arrays.streamed[arrays.output_tokens[arrays.streamed] >= MINIMUM_TPOT_TOKENS]
+    after_first = arrays.output_tokens - arrays.first_chunk_tokens
+    here = arrays.streamed[(arrays.output_tokens >= MINIMUM_TPOT_TOKENS)[arrays.streamed]]
+    here = here[after_first[here] > 0]
     first, last = arrays.first_place[here], arrays.first_place[here] + arrays.gaps[here]
     spread_ns = arrays.chunk_ns[last] - arrays.chunk_ns[first]
     here, spread_ns = here[spread_ns > 0], spread_ns[spread_ns > 0]
     gaps = arrays.gaps[here]
     later = np.where(arrays.chunks[here] > FEW_STAMPS, arrays.later_chunks[here], gaps)
-    found[here] = spread_ns / NANOSECONDS_PER_SECOND / ((arrays.output_tokens[here] - 1) * later / gaps)
+    found[here] = spread_ns / NANOSECONDS_PER_SECOND / (after_first[here] * later / gaps)
     return found
+
+
+def first_chunk(arrays: SampleArrays) -> Floats:
+    """Return the tokens of the first chunk of each sample where they are known to be several."""
+    return np.where((arrays.chunks > 0) & (arrays.first_chunk_tokens > 1), arrays.first_chunk_tokens, np.nan)
 
 
 def decode_speed(arrays: SampleArrays) -> Floats:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import CodeType
 from typing import Any, Final
 
 import vl_convert
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from bench.report import format as form
@@ -246,6 +248,26 @@ def pages_of(site: Site) -> Iterator[Page]:
     yield Page(f"{REPORT}/verdicts.html", "verdicts.md.j2", "How a verdict is reached", verdicts(), search=True)
 
 
+class _Compiled(BytecodeCache):
+    """Keeps in this process what each template was compiled to, for the next build: `bench serve` has many."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[str, CodeType | None]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give a bucket the code of its template, where that is as it was."""
+        checksum, code = self._kept.get(bucket.key, ("", None))
+        if checksum == bucket.checksum:
+            bucket.code = code
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code of a bucket in place of an older one."""
+        self._kept[bucket.key] = (bucket.checksum, bucket.code)
+
+
+_COMPILED = _Compiled()
+
+
 def _environment(templates_dir: Path | Sequence[Path], artist: Artist, program: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates_dir),
@@ -255,6 +277,7 @@ def _environment(templates_dir: Path | Sequence[Path], artist: Artist, program: 
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        bytecode_cache=_COMPILED,
     )
     environment.globals.update(
         picture=artist.picture, program=f"{REPORT}/assets/{program}", count=form.count, anchor=anchor, limits=limits()

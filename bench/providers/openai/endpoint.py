@@ -5,7 +5,6 @@ which have the system stamp each read, or stamp it before anything is parsed; TL
 """
 
 import json
-import os
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +16,19 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from bench.errors import ProviderError
-from bench.providers.openai.client import CONNECT_S, PackagedExchange, Template, client, template
-from bench.providers.openai.failures import failure, proxy_of, status_failure
+from bench.providers.openai.client import (
+    CONNECT_S,
+    PackagedExchange,
+    Secrets,
+    Template,
+    client,
+    secrets_of,
+    template,
+)
+from bench.providers.openai.failures import AS_IT_SAYS, failure, proxy_of, status_failure
 from bench.providers.openai.http import Connections, Exchange
+from bench.providers.openai.listed import resolved
+from bench.providers.openai.request import body, line_to_write
 from bench.providers.openai.sse import decoded_body, decoded_stream
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Request, Wire
 from bench.providers.registry import EndpointModel
@@ -33,6 +42,8 @@ MESSAGE_CHARACTERS = 500
 
 SHAPE = attrgetter(*(field.name for field in fields(Request) if field.name != "text"))
 """Returns all of a request but its prompt."""
+
+NO_SECRETS = Secrets("", {})
 
 AS_JSON = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -67,7 +78,7 @@ class EndpointProvider:
         self._settings = model
         self._connect_s = connect_s
         self._base_url = model.address
-        self._key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
+        self._secrets = NO_SECRETS
         self._client: Any = None
         self._builder: Any = None
         self._model = model.model
@@ -86,13 +97,14 @@ class EndpointProvider:
         """Connect, and ask the endpoint which models it has.
 
         A Foundry Local service knows its models by the ids of their variants: an alias is resolved to the one variant
-        that it lists. Raises ProviderError of kind 'refused' and the like where nobody answers, and 'not-found' for
-        an alias of several variants.
+        that it lists. Raises ProviderError of kind 'refused' and the like where nobody answers, 'not-found' for an
+        alias of several variants and for a model that is not listed, and 'unauthorised' for a key that cannot be sent.
         """
         import openai
 
+        self._secrets = secrets_of(self._settings)
         try:
-            made = partial(client, self._base_url, self._key, self._connect_s, environment=self._by_environment)
+            made = partial(client, self._base_url, self._secrets, self._connect_s, environment=self._by_environment)
             self._client, self._builder = made(), made(build_only=True)
             ids = [entry.id for entry in self._client.models.list()]
         except (openai.APIStatusError, json.JSONDecodeError, AttributeError, TypeError):
@@ -101,12 +113,7 @@ class EndpointProvider:
         except (openai.OpenAIError, ImportError, OSError, ValueError) as error:
             # The last three are what the package makes of an environment that it cannot use.
             raise self._cleaned(failure(error, self._base_url)) from error
-        variants = [name for name in ids if name.startswith(f"{self._model}-")]
-        if self._model not in ids and len(variants) > 1:
-            listed = ", ".join(variants)
-            raise ProviderError("not-found", f"{self._base_url} lists several variants of {self._model!r}: {listed}")
-        if self._model not in ids and variants:
-            self._model = variants[0]
+        self._model = resolved(self._model, ids, self._base_url, unlisted=self._settings.unlisted)
         self._listed = self._model in ids
 
     def load(self) -> None:
@@ -140,8 +147,11 @@ class EndpointProvider:
         shape = SHAPE(request)
         built = self._templates.get(shape)
         if built is None:
-            built = self._templates[shape] = template(self._builder, self._model, request)
+            built = self._templates[shape] = template(self._builder, self._body, request)
         return built.message(AS_JSON(request.text).encode("utf-8"))
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        return body(self._model, request, self._settings.request)
 
     def _direct(self, exchange: Exchange, request: Request) -> Iterator[object]:
         problem = exchange.perform()
@@ -162,7 +172,8 @@ class EndpointProvider:
     def _packaged(self, request: Request, clock: Clock) -> Iterator[object]:
         opening: Opening | None = Opening(Wire(None, None), request.stream)
         try:
-            for event in PackagedExchange(self._client, self._model, request, self._base_url, clock).events():
+            asked = PackagedExchange(self._client, self._body(request), request, self._base_url, clock)
+            for event in asked.events():
                 if opening is not None:
                     yield Arrived(event.at_ns, opening)
                     opening = None
@@ -205,8 +216,12 @@ class EndpointProvider:
         self._client = self._builder = None
 
     def _cleaned(self, error: ProviderError) -> ProviderError:
-        line = " ".join(error.message.split())
-        line = line.replace(self._key, "***") if self._key else line
+        line = self._secrets.hidden(" ".join(error.message.split()))
+        said = line.removesuffix(AS_IT_SAYS)
+        if error.kind == "bad-request" and said != line:
+            # The address comes before what was said, and may have the same words in it.
+            told = said.partition(" answered ")[2]
+            line = said + (line_to_write(told, self._settings.request) or AS_IT_SAYS)
         return ProviderError(error.kind, line[:MESSAGE_CHARACTERS])
 
 
