@@ -21,9 +21,10 @@ from bench.report import format as form
 from bench.report.export import (
     ALL_COLUMNS,
     SCORE_COLUMNS,
+    csv_lines,
     csv_text,
     json_lines,
-    rows,
+    json_list,
     score_rows,
 )
 from bench.report.text import anchor, finalise, relative, run_key, title
@@ -304,13 +305,11 @@ def _data_files(site: Site, index: RunIndex) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the bytes of each data file that is of all runs, or of a run and what came after it."""
     if not site.summaries:
         return
-    for name, columns, found in (
-        ("runs", ALL_COLUMNS["models"], rows(site.summaries)),
-        ("load", ALL_COLUMNS["load"], [row for one in index.runs for row in one.load_rows]),
-        ("lengths", ALL_COLUMNS["lengths"], [row for one in index.runs for row in one.length_rows]),
-    ):
-        yield f"{name}.csv", csv_text(columns, found).encode()
-        yield f"{name}.json", json_lines(found).encode()
+    for of, columns in ALL_COLUMNS.items():
+        exports = [one.exports[of] for one in index.runs]
+        name = {"models": "runs"}.get(of, of)
+        yield f"{name}.csv", (csv_lines([columns]) + "".join(lines for lines, _ in exports)).encode()
+        yield f"{name}.json", json_list(items for _, items in exports).encode()
     for name, text in score_files(site):
         yield name, text.encode()
     for summary in site.summaries:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bench.analysis.changes import Shifts, shifts
-from bench.analysis.condensed import condensed, with_shared_parts
+from bench.analysis.condensed import condensed
 from bench.analysis.contexts import context_key
 from bench.analysis.summary import ModelSummary, RunSummary, summarise
 from bench.metrics.client_error import TIMES_THE_ERROR, resolvable, smallest_resolvable_s
@@ -251,7 +251,7 @@ def arranged(
 
     `cache` keeps the shifts of their series.
     """
-    summaries = tuple(with_shared_parts(runs))
+    summaries = tuple(runs)
     whole = WholeRuns(read)
     boards = _boards(summaries, whole)
     return Site(
