@@ -4,9 +4,13 @@ which runs are compared: the newest of each machine and config."""
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from pydantic import JsonValue
+
 from bench.analysis.summary import oldest_first
+from bench.schema.fields import ByIdentity
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
 from bench.store.revisions import Named
@@ -14,6 +18,9 @@ from bench.store.revisions import Named
 GENERATION_KEYS = ("generation", "stream")
 """Parts of a resolved configuration that change how an answer comes about, and so its timings."""
 
+
+CONFIGS_KEPT: Final = 1024
+"""Configurations of which that part is kept as text: the models of a run share one, and condensed runs do."""
 
 ONE_STREAM: Final = "one stream"
 """The load of a model's own samples: one request after the other. No level of load has it, not even one of 1 stream."""
@@ -105,16 +112,15 @@ def context_key(result: Result, model: ModelRun, load: str = ONE_STREAM) -> Cont
 
     A run that took turns with another one is in another context than one that had the machine to itself.
     """
-    resolved = result.config.resolved
     return Context(
         machine=result.machine.name,
         provider=model.provider,
         device=model.device,
         execution_provider=model.execution_provider,
         prompt_set_sha256=result.prompt_set.sha256,
-        generation=json.dumps({key: _given(resolved.get(key)) for key in GENERATION_KEYS}, sort_keys=True),
+        generation=_generation(ByIdentity(result.config.resolved)),
         load=load if result.run.pairing is None else f"{load}, {IN_TURNS}",
-        request=json.dumps(_request(resolved, model.name), sort_keys=True),
+        request=json.dumps(_request(result.config.resolved, model.name), sort_keys=True),
     )
 
 
@@ -130,6 +136,11 @@ def _request(resolved: Mapping[str, Any], name: str) -> dict[str, Any]:
     omitted = [key for key in request.get("omit", ()) if key != "stream_options"]
     added = {"omit": sorted(omitted), "body": request.get("body")}
     return {key: value for key, value in added.items() if value}
+
+
+@lru_cache(maxsize=CONFIGS_KEPT)
+def _generation(resolved: ByIdentity[dict[str, JsonValue]]) -> str:
+    return json.dumps({key: _given(resolved.value.get(key)) for key in GENERATION_KEYS}, sort_keys=True)
 
 
 def differing(before: Context, after: Context) -> tuple[Differing, ...]:

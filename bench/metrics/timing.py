@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.sample_arrays import Counts, SampleArrays, SampleValues, arrays_of, in_each
+from bench.schema.fields import ByIdentity
 from bench.schema.load import LONG_GAP_MS, LoadSample
 from bench.schema.migrate import NOT_YET
 from bench.schema.model_run import ModelRun
@@ -41,6 +42,9 @@ REQUESTS_DUE_NEEDED = 20
 """Requests that must be due inside a window before a rate is judged: with fewer, a third of them has no median to speak
 of."""
 
+Recorded = ByIdentity[tuple[Sample, ...]]
+"""The samples of a model."""
+
 OfArrays = Callable[[SampleArrays], Floats]
 """Returns a value of each of many good samples at once: NaN where it is undefined."""
 
@@ -51,37 +55,24 @@ METRICS_KEPT: Final = 12
 """Metrics of each of them whose values are kept."""
 
 
-class _Recorded:
-    """The samples of a model as a key: equal to themselves alone, since records would compare number by number."""
-
-    def __init__(self, samples: tuple[Sample, ...]) -> None:
-        self.samples = samples
-
-    def __hash__(self) -> int:
-        return id(self.samples)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Recorded) and self.samples is other.samples
+@lru_cache(maxsize=MODELS_KEPT)
+def _good(recorded: Recorded) -> tuple[Sample, ...]:
+    return tuple([sample for sample in recorded.value if sample.failure is None])
 
 
 @lru_cache(maxsize=MODELS_KEPT)
-def _good(recorded: _Recorded) -> tuple[Sample, ...]:
-    return tuple([sample for sample in recorded.samples if sample.failure is None])
-
-
-@lru_cache(maxsize=MODELS_KEPT)
-def _arrays(recorded: _Recorded) -> SampleArrays:
+def _arrays(recorded: Recorded) -> SampleArrays:
     return arrays_of(_good(recorded))
 
 
 def good_arrays(samples: tuple[Sample, ...]) -> SampleArrays:
     """Return the good ones of some samples as arrays, in their order."""
-    return _arrays(_Recorded(samples))
+    return _arrays(ByIdentity(samples))
 
 
 def good_samples(model: ModelRun) -> tuple[Sample, ...]:
     """Return the measured samples that did not fail, in order of sending; no warm-up requests."""
-    return _good(_Recorded(model.samples))
+    return _good(ByIdentity(model.samples))
 
 
 def sample_arrays(model: ModelRun) -> SampleArrays:
@@ -91,10 +82,12 @@ def sample_arrays(model: ModelRun) -> SampleArrays:
 
 def value_of_each(samples: tuple[Sample, ...], of_arrays: OfArrays) -> list[float | None]:
     """Return a value of each sample in order; None for a failed one and where it is undefined."""
-    good = iter(of_arrays(good_arrays(samples)).tolist())
-    found = [None if one.failure is not None else next(good) for one in samples]
     # NaN alone is not equal to itself.
-    return [value if value == value else None for value in found]
+    good = [value if value == value else None for value in of_arrays(good_arrays(samples)).tolist()]
+    if len(good) == len(samples):
+        return good
+    of_good = iter(good)
+    return [None if one.failure is not None else next(of_good) for one in samples]
 
 
 @lru_cache(maxsize=MODELS_KEPT * METRICS_KEPT)

@@ -336,6 +336,8 @@ def test_a_build_is_made_where_something_of_it_changed_and_only_there(tmp_path: 
     with drawn_once(project.cache):
         assert BUILT in project.build(whole=True).stdout
     index = project.root / "site" / "index.html"
+    samples = project.root / "site" / "report" / "data" / "runs" / "anna" / f"{first.stem}.csv.gz"
+    of_pages = project.docs / samples.relative_to(project.root / "site")
 
     again = bench(project, "site")
     assert again.stdout.startswith("Nothing has changed since ")
@@ -347,6 +349,7 @@ def test_a_build_is_made_where_something_of_it_changed_and_only_there(tmp_path: 
         lambda: _appended(project.templates / "runs.md.j2", "{# nothing #}"),
         lambda: _appended(project.root / "mkdocs.yml", "\ncopyright: nobody\n"),
         lambda: _appended(index, "by hand"),
+        lambda: _appended(samples, "by hand"),
         index.unlink,
         (project.docs / "report" / "runs.md").unlink,
         second.unlink,
@@ -357,6 +360,8 @@ def test_a_build_is_made_where_something_of_it_changed_and_only_there(tmp_path: 
         assert BUILT in made.stdout
         assert made.stderr.startswith(left_out)
         assert "by hand" not in index.read_text(encoding="utf-8")
+        assert b"by hand" not in samples.read_bytes()
+        assert samples.read_bytes() == of_pages.read_bytes()
     assert bench(project, "site").stdout.startswith("Nothing has changed since ")
 
 
