@@ -140,6 +140,10 @@ def replace_in_place(path: Path) -> None:
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
 
 
+COLD: dict[tuple[tuple[Path, bytes], ...], dict[str, bytes]] = {}
+"""What builds from nothing wrote, by the files that they were made from."""
+
+
 class Project:
     """A folder with a mkdocs.yml and documentation of its own, and results."""
 
@@ -166,9 +170,9 @@ class Project:
         """Return the arguments of a command for this project."""
         return [*words, "--project", str(self.root), "--results", str(self.results)]
 
-    def build(self) -> Result:
-        """Write the pages as the command line does."""
-        done = CliRunner().invoke(main, self.arguments("site", "--pages-only"))
+    def build(self, whole: bool = False) -> Result:
+        """Write the pages as the command line does, and the site of them where it is to be whole."""
+        done = CliRunner().invoke(main, self.arguments("site", *(() if whole else ("--pages-only",))))
         assert done.exit_code == 0, (done.output, done.exception)
         return done
 
@@ -177,15 +181,22 @@ class Project:
         return pages_in(self.docs)
 
     def cold(self, root: Path) -> dict[str, bytes]:
-        """Return what a build of the same files writes in a new folder, without any cache of numbers and pages."""
-        shutil.rmtree(root, ignore_errors=True)
-        made = Project.new(root)
-        shutil.copytree(self.results, made.results, dirs_exist_ok=True)
-        if self.templates.is_dir():
-            shutil.copytree(self.templates, made.templates)
-        with drawn_once(made.cache):
-            made.build()
-        return made.pages()
+        """Return what a build of the same files writes in a new folder, without any cache of numbers and pages.
+
+        It is built once in a process for the same results and templates.
+        """
+        sources = [path for place in (self.results, self.templates) for path in sorted(place.rglob("*"))]
+        key = tuple((path.relative_to(self.root), path.read_bytes()) for path in sources if path.is_file())
+        if key not in COLD:
+            shutil.rmtree(root, ignore_errors=True)
+            made = Project.new(root)
+            shutil.copytree(self.results, made.results, dirs_exist_ok=True)
+            if self.templates.is_dir():
+                shutil.copytree(self.templates, made.templates)
+            with drawn_once(made.cache):
+                made.build()
+            COLD[key] = made.pages()
+        return COLD[key]
 
 
 def started(project: Project, *words: str) -> subprocess.Popen[str]:

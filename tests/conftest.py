@@ -70,6 +70,31 @@ for method in ("connect", "connect_ex"):
     setattr(socket.socket, method, on_this_machine(getattr(socket.socket, method)))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each worker begin with its share of the dear tests: the cheap ones at the end go to whoever is done first.
+
+    Those that must be alone come last, where no worker is long in a test that they would wait for.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is None:
+        return
+    count = worker["workercount"]
+    ranks = [[item for item in items if dearness(item) == rank] for rank in range(4)]
+    # The first worker is given the first part of the list, and so on. Neighbours stay together: they share fixtures.
+    parts = [
+        [rank[len(rank) * number // count : len(rank) * (number + 1) // count] for rank in ranks]
+        for number in range(count)
+    ]
+    items[:] = [item for part in parts for rank in part for item in rank]
+
+
+def dearness(item: pytest.Item) -> int:
+    """Return 0 for the dearest tests, 3 for those that must be alone."""
+    marked = {mark.name for mark in item.iter_markers()}
+    return 3 if "alone" in marked else 0 if "browser" in marked else 1 if marked & {"runtime", "slow"} else 2
+
+
 def pytest_collection_finish() -> None:
     """Keep what was imported out of later garbage collections: the runner has one before each request."""
     gc.collect()

@@ -92,7 +92,12 @@ def drawn_once(cache: Path) -> Iterator[Path]:
     shared = shared_folder("drawn")
     _copy_missing(shared, cache)
     yield cache
-    _copy_missing(cache, shared)
+    keep_drawn(cache)
+
+
+def keep_drawn(cache: Path) -> None:
+    """Give what a site's cache has of pictures and the charts' program to the builds after it."""
+    _copy_missing(cache, shared_folder("drawn"))
 
 
 def built_once(name: str, ledger: Callable[[], tuple[Ledger, Mapping[str, Reviews]]]) -> Path:

@@ -15,6 +15,7 @@ from bench.schema.machine import Probe
 from bench.store.files import load, save
 from tests.builders import result
 from tests.endpoint_server import Script, chunk, endpoint, events
+from tests.kernel_stamps import given
 
 ROOT = Path(__file__).parent.parent
 SMALLEST = ROOT / "bench" / "reference" / "models" / "ledger-xs-fp32"
@@ -178,11 +179,15 @@ def test_a_run_that_asks_an_endpoint_checks_the_client_first(tmp_path: Path) -> 
 
     assert done.exit_code == 0, done.output
     made = load(only_file(tmp_path / "results"))
-    (check,) = made.client
-    assert (check.transport, check.streams) == ("direct", 1)
-    assert len(check.ttft_error_ns) > 0
-    assert len(check.gap_error_ns) > 0
-    assert made.models[0].transport == "direct"
+    assert [check.stamped_by for check in made.client] == (["kernel", "process"] if given() else ["process"])
+    for check in made.client:
+        assert (check.transport, check.streams) == ("direct", 1)
+        assert len(check.ttft_error_ns) > 0
+        assert len(check.gap_error_ns) > 0
+    (model,) = made.models
+    assert model.transport == "direct"
+    assert (model.stamp_clock is not None) == given()
+    assert {sample.stamped_by for sample in model.samples} == {made.client[0].stamped_by}
 
 
 def test_no_such_config() -> None:
@@ -309,12 +314,14 @@ def test_calibration_measures_the_client_on_this_machine() -> None:
     as_json = bench("calibrate", "--streams", 2, "--json")
 
     assert table.exit_code == 0, table.output
-    assert re.search(r"^\s+2\s+0\.\d+\s", table.stdout, re.MULTILINE)
-    (row,) = json.loads(as_json.stdout)
-    assert row["streams"] == 2
-    assert row["transport"] == "direct"
-    assert 0 < row["ttft_error_p50_s"] <= row["ttft_error_p99_s"]
-    assert row["requests_per_s"] > 0
+    stamps = ["kernel", "process"] if given() else ["process"]
+    assert re.findall(r"^\s+2\s+(\w+)\s+0\.\d+\s", table.stdout, re.MULTILINE) == stamps
+    rows = json.loads(as_json.stdout)
+    assert [row["stamped_by"] for row in rows] == stamps
+    for row in rows:
+        assert (row["streams"], row["transport"]) == (2, "direct")
+        assert 0 < row["ttft_error_p50_s"] <= row["ttft_error_p99_s"]
+        assert row["requests_per_s"] > 0
 
 
 def test_site_outside_a_project(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ from bench.models.build import BYTES_PER_WEIGHT, EXPANDED_BYTES_PER_WEIGHT
 from bench.models.download import WINDOW_S, Patience
 from bench.models.verify import AGAIN, PAIRS
 from bench.providers.openai.server_process import WAIT_SHARE
+from bench.providers.openai.sse import ALIKE, FEWEST_TOKENS, LATER_CHUNKS
+from bench.providers.registry import SENT
 from bench.quality.checks.language import FEWEST_HITS, FEWEST_WORDS
 from bench.quality.checks.wording import MOST_REPEATED, RUN_WORDS, SENTENCE_WORDS
 from bench.quality.judge.judging import FAILURES_IN_A_ROW, KEPT_CHARACTERS, READ_CHARACTERS
@@ -98,6 +100,11 @@ WRITTEN = (
     ("docs/prompt-caches.md", "took {} times as long as the median", form.short(FASTER)),
     ("docs/prompt-caches.md", "that are more than {} apart are marked", tight(form.share(APART))),
     ("docs/prompt-caches.md", "looked for every {} of the time", tight(form.share(WAIT_SHARE))),
+    ("docs/measuring.md", "only if it comes to {} or more", FEWEST_TOKENS),
+    ("docs/measuring.md", "at least {} chunks came later", LATER_CHUNKS),
+    ("docs/measuring.md", "and below {}, where an end token", FEWEST_TOKENS),
+    ("docs/measuring.md", "between half and {} as long", {2: "twice"}[int(ALIKE)]),
+    ("docs/configuration.md", "keys that are not sent: {}. Without", ", ".join(f"`{key}`" for key in SENT)),
     ("docs/prompt-sets.md", "a sentence of {} words or more", form.in_words(SENTENCE_WORDS)),
     ("docs/prompt-sets.md", "than `most` ({}) of whose runs", MOST_REPEATED),
     ("docs/prompt-sets.md", "of whose runs of {} words", form.in_words(RUN_WORDS)),

@@ -66,6 +66,20 @@ def test_imports_point_back(path: Path) -> None:
     assert forward == []
 
 
+def at_start(path: Path) -> set[str]:
+    """Return what a module imports from the package when it is imported itself."""
+    nodes = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
+    return {str(node.module) for node in nodes if str(node.module).startswith("bench.")}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "commands").glob("*.py")), ids=module_name)
+def test_a_command_imports_what_it_needs_when_it_is_called(path: Path) -> None:
+    dear = sorted(name for name in at_start(path) if not name.startswith(("bench.commands.", "bench.errors")))
+
+    # The others, and `--help`, would wait for it.
+    assert dear == []
+
+
 @pytest.mark.parametrize("outside", ["tools", "tests"])
 def test_the_package_imports_nothing_that_the_wheel_does_not_have(outside: str) -> None:
     told = [path for path in MODULES if re.search(rf"^\s*(from|import) {outside}\b", path.read_text(), re.MULTILINE)]

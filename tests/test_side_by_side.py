@@ -39,6 +39,11 @@ def test_beside_others(number):
 @pytest.mark.parametrize("number", range(100, 104))
 def test_alone(number):
     note(number)
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(200, 204))
+def test_slow(number):
+    note(number)
 """
 
 
@@ -74,9 +79,9 @@ def test_the_tests_pass_while_a_run_holds_the_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_test_that_must_be_alone_has_no_other_beside_it(tmp_path: Path) -> None:
+def test_dear_tests_come_first_and_one_that_must_be_alone_has_no_other_beside_it(tmp_path: Path) -> None:
     (tmp_path / "test_times.py").write_text(TESTS)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = alone\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  alone\n  slow\n")
 
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-n", "2", "--dist", "worksteal"]
     done = subprocess.run(
@@ -91,7 +96,9 @@ def test_a_test_that_must_be_alone_has_no_other_beside_it(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout
     rows = [line.split() for line in (tmp_path / "times").read_text().splitlines()]
     times = {int(number): (float(begun), float(ended)) for number, begun, ended in rows}
-    assert len(times) == 24
+    assert len(times) == 28
+    # The share of each worker, whichever begins.
+    assert all(number >= 200 for number in sorted(times, key=lambda number: times[number])[:2])
     for alone in range(100, 104):
         begun, ended = times.pop(alone)
         assert [number for number, other in times.items() if other[0] < ended and begun < other[1]] == []

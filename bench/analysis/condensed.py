@@ -6,25 +6,31 @@ are missing: code that reads one by mistake fails with an AttributeError instead
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 from bench.analysis.history import kept
 from bench.analysis.summary import Kept, ModelSummary, RunSummary
 from bench.analysis.trust import Steadiness
 from bench.metrics.client_error import ClientError
 from bench.metrics.prompt_cache import PromptCacheFinding
-from bench.schema.result import Result
+from bench.schema.machine import Machine
+from bench.schema.model_run import ModelRun
+from bench.schema.prompts import PromptSetRecord
+from bench.schema.result import SCHEMA_VERSION, ConfigRecord, Result, RunInfo
 from bench.stats.distribution import Distribution
 
-OF_RESULT: Final = ("client", "grades", "outputs")
 OF_MODEL: Final = ("warmup", "samples")
 OF_LEVEL: Final = ("samples", "gaps")
 OF_CELL: Final = ("samples",)
 OF_WATCH: Final = ("late_ns",)
-"""Fields that a condensed run does not have: of the result, of a model, of a level of load, of a cell of lengths, of
-a watch on the machine."""
+"""Fields that a condensed run does not have: of a model, of a level of load, of a cell of lengths, of a watch on the
+machine. Of the result it lacks `client`, `grades` and `outputs`."""
+
+SHARED: Final = 1024
+"""Prompt sets, configurations and machines that are kept in memory for the next run that has the same."""
 
 
 class NotCondensed(ValueError):
@@ -51,11 +57,16 @@ class _StoredModel:
 
 @dataclass(frozen=True)
 class _StoredRun:
-    result: Result
-    models: tuple[_StoredModel, ...]
+    """The fields of a Result that stay, but for those of `_PARTS`, and those of its summary."""
+
+    run: RunInfo
+    config: ConfigRecord
+    models: tuple[ModelRun, ...]
+    summaries: tuple[_StoredModel, ...]
     steadiness: Steadiness
 
 
+_PARTS: Final = tuple(TypeAdapter[Any](one) for one in (PromptSetRecord, dict[str, Any], Machine))
 _STORED: Final = TypeAdapter(_StoredRun)
 _NAMES: Final = tuple(one.name for one in fields(_StoredModel) if one.name != "kept")
 
@@ -66,19 +77,38 @@ def condensed(summary: RunSummary) -> RunSummary:
 
 
 def to_bytes(summary: RunSummary) -> bytes:
-    """Return the summary of a whole run, condensed, as bytes that `restored` reads."""
+    """Return the summary of a whole run, condensed, as bytes that `restored` reads.
+
+    What many runs have in common (prompts, configuration, machine) comes first, each on a line of its own.
+    """
+    result = summary.result
     models = [_StoredModel(**{name: getattr(one, name) for name in _NAMES}, kept=kept(one)) for one in summary.models]
-    return _STORED.dump_json(_StoredRun(_emptied(summary.result), tuple(models), summary.steadiness))
+    config = result.config.model_copy(update={"resolved": {}})
+    stored = _StoredRun(result.run, config, _emptied(result.models), tuple(models), summary.steadiness)
+    shared = zip(_PARTS, (result.prompt_set, result.config.resolved, result.machine), strict=True)
+    return b"\n".join([*(part.dump_json(value) for part, value in shared), _STORED.dump_json(stored)])
 
 
 def restored(data: bytes) -> RunSummary:
-    """Return a condensed run; raises NotCondensed for bytes that are none."""
+    """Return a condensed run; raises NotCondensed for bytes that are none.
+
+    Runs with the same prompts, configuration or machine share one in memory.
+    """
+    lines = data.split(b"\n")
     try:
-        stored = _STORED.validate_json(data)
-    except ValidationError as error:
+        prompt_set, resolved, machine = (_part(place, line) for place, line in enumerate(lines[: len(_PARTS)]))
+        stored = _STORED.validate_json(lines[len(_PARTS)])
+    except (ValueError, IndexError) as error:
         raise NotCondensed(str(error)) from error
-    result = stored.result
-    _drop(result, OF_RESULT)
+    known: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "run": stored.run,
+        "machine": machine,
+        "config": stored.config.model_copy(update={"resolved": resolved}),
+        "prompt_set": prompt_set,
+        "models": stored.models,
+    }
+    result = Result.model_construct(**known)
     for model in result.models:
         _drop(model, OF_MODEL)
         if model.machine_watch is not None:
@@ -89,30 +119,18 @@ def restored(data: bytes) -> RunSummary:
             _drop(cell, OF_CELL)
     summaries = tuple(
         ModelSummary(result, model, **{name: getattr(one, name) for name in _NAMES}, kept=one.kept)
-        for model, one in zip(result.models, stored.models, strict=True)
+        for model, one in zip(stored.models, stored.summaries, strict=True)
     )
     return RunSummary(result, summaries, stored.steadiness)
 
 
-def with_shared_parts(runs: Iterable[RunSummary]) -> Iterable[RunSummary]:
-    """Yield the condensed runs, with prompt sets, configs and machines that are equal kept in memory once."""
-    known: dict[tuple[str, str], object] = {}
-    for run in runs:
-        result = run.result
-        for record, name, key in (
-            (result, "prompt_set", result.prompt_set.sha256),
-            (result, "machine", result.machine.name),
-            (result.config, "resolved", result.config.sha256),
-        ):
-            # The key is only where to look: a file may claim a hash that is not its own, and a machine be another.
-            own = record.__dict__[name]
-            if known.setdefault((name, key), own) == own:
-                record.__dict__[name] = known[name, key]
-        yield run
+@lru_cache(maxsize=SHARED * len(_PARTS))
+def _part(place: int, data: bytes) -> Any:
+    return _PARTS[place].validate_json(data)
 
 
-def _emptied(result: Result) -> Result:
-    models = tuple(
+def _emptied(models: Iterable[ModelRun]) -> tuple[ModelRun, ...]:
+    return tuple(
         model.model_copy(
             update={
                 "warmup": (),
@@ -122,9 +140,8 @@ def _emptied(result: Result) -> Result:
                 "lengths": tuple(cell.model_copy(update={"samples": ()}) for cell in model.lengths),
             }
         )
-        for model in result.models
+        for model in models
     )
-    return result.model_copy(update={"client": (), "grades": (), "outputs": {}, "models": models})
 
 
 def _drop(record: BaseModel, names: Iterable[str]) -> None:

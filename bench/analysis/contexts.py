@@ -4,9 +4,13 @@ which runs are compared: the newest of each machine and config."""
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from pydantic import JsonValue
+
 from bench.analysis.summary import oldest_first
+from bench.schema.fields import ByIdentity
 from bench.schema.model_run import ModelRun, PromptCacheMode
 from bench.schema.result import Result
 from bench.store.revisions import Named
@@ -14,6 +18,9 @@ from bench.store.revisions import Named
 GENERATION_KEYS = ("generation", "stream")
 """Parts of a resolved configuration that change how an answer comes about, and so its timings."""
 
+
+CONFIGS_KEPT: Final = 1024
+"""Configurations of which that part is kept as text: the models of a run share one, and condensed runs do."""
 
 ONE_STREAM: Final = "one stream"
 """The load of a model's own samples: one request after the other. No level of load has it, not even one of 1 stream."""
@@ -28,7 +35,8 @@ class Context(NamedTuple):
     """Everything that must be equal for two numbers to be compared.
 
     `generation` is JSON with sorted keys, without what is null: an older run's config may not know the key. `load` is
-    a level of load in words, or ONE_STREAM; either may end in IN_TURNS. `prompt_cache` is how it was kept.
+    a level of load in words, or ONE_STREAM; either may end in IN_TURNS. `request` is JSON as well: what the config
+    leaves out of this model's requests or adds to them. `prompt_cache` is how that of the runtime was kept.
     """
 
     machine: str
@@ -38,6 +46,7 @@ class Context(NamedTuple):
     prompt_set_sha256: str
     generation: str
     load: str = ONE_STREAM
+    request: str = "{}"
     prompt_cache: PromptCacheMode = "as-is"
 
 
@@ -63,6 +72,8 @@ CONDITIONS: Final = (
     Condition("prompt_set.sha256", "prompts", breaks="prompt_set_sha256"),
     Condition("config.generation.", "generation {}", breaks="generation"),
     Condition("config.stream", "streaming", breaks="generation"),
+    Condition("config.model.request.omit", "request.omit", breaks="request"),
+    Condition("config.model.request.body.", "request.body.{}", breaks="request"),
     Condition("load", "load", breaks="load"),
     Condition("model.prompt_cache", "prompt cache", breaks="prompt_cache"),
     Condition("machine.versions.", "{}"),
@@ -73,7 +84,9 @@ CONDITIONS: Final = (
     Condition("model.precision", "precision"),
     Condition("model.parameters", "number of weights"),
     Condition("model.transport", "transport"),
+    Condition("model.stamped_by", "stamps of arrivals"),
     Condition("config.model.base_url", "endpoint"),
+    Condition("config.model.request.rename.", "request.rename.{}"),
     Condition("machine.accelerators.", "accelerator {}"),
     Condition("machine.os", "operating system"),
     Condition("machine.cpu", "processor"),
@@ -103,17 +116,36 @@ def context_key(result: Result, model: ModelRun, load: str = ONE_STREAM) -> Cont
 
     A run that took turns with another one is in another context than one that had the machine to itself.
     """
-    resolved = result.config.resolved
     return Context(
         machine=result.machine.name,
         provider=model.provider,
         device=model.device,
         execution_provider=model.execution_provider,
         prompt_set_sha256=result.prompt_set.sha256,
-        generation=json.dumps({key: _given(resolved.get(key)) for key in GENERATION_KEYS}, sort_keys=True),
+        generation=_generation(ByIdentity(result.config.resolved)),
         load=load if result.run.pairing is None else f"{load}, {IN_TURNS}",
+        request=json.dumps(_request(result.config.resolved, model.name), sort_keys=True),
         prompt_cache=model.prompt_cache,
     )
+
+
+def _request(resolved: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return what a model's config leaves out of its requests or adds to them, where it changes how an answer is made.
+
+    What a key is called, who asks, and whether the usage is asked for change nothing of the answer.
+    """
+    entries = [entry for entry in resolved.get("models", ()) if isinstance(entry, dict) and entry.get("name") == name]
+    request = entries[0].get("request") if entries else None
+    if not isinstance(request, dict):
+        return {}
+    omitted = [key for key in request.get("omit", ()) if key != "stream_options"]
+    added = {"omit": sorted(omitted), "body": request.get("body")}
+    return {key: value for key, value in added.items() if value}
+
+
+@lru_cache(maxsize=CONFIGS_KEPT)
+def _generation(resolved: ByIdentity[dict[str, JsonValue]]) -> str:
+    return json.dumps({key: _given(resolved.value.get(key)) for key in GENERATION_KEYS}, sort_keys=True)
 
 
 def differing(before: Context, after: Context) -> tuple[Differing, ...]:
@@ -143,14 +175,16 @@ def in_words(condition: Condition, path: str) -> str | None:
 def _facts(context: Context) -> dict[str, str]:
     """Return the fields of a context by their paths in CONDITIONS, as texts; those of `generation` one by one."""
     settings: dict[str, Any] = json.loads(context.generation)
-    generation = settings.pop("generation", None)
+    generation, request = settings.pop("generation", None), json.loads(context.request)
     facts = {
         condition.path: getattr(context, condition.breaks)
         for condition in CONDITIONS
-        if condition.breaks not in (None, "generation")
+        if condition.breaks not in (None, "generation", "request")
     }
     facts["prompt_set.sha256"] = context.prompt_set_sha256[:12]
     facts |= {f"config.{key}": value for key, value in settings.items()}
+    facts |= {f"config.model.request.body.{key}": value for key, value in request.pop("body", {}).items()}
+    facts |= {f"config.model.request.{key}": value for key, value in request.items()}
     if isinstance(generation, dict):
         facts |= {f"config.generation.{key}": value for key, value in generation.items()}
     return {path: _text(value) for path, value in facts.items()}
@@ -224,6 +258,7 @@ def _fields(result: Result, models: set[str]) -> Iterator[tuple[str, str]]:
                 yield from _flat(f"models.{model.name}.{field}", getattr(model, field))
             if model.runtime is not None:
                 yield from _flat(f"models.{model.name}.runtime", model.runtime.model_dump())
+            yield f"models.{model.name}.stamped_by", "process" if model.stamp_clock is None else "kernel"
     yield from _flat("prompt_set.id", result.prompt_set.id)
     yield from _flat("prompt_set.sha256", result.prompt_set.sha256)
     yield from _flat("config", result.config.resolved)

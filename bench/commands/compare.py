@@ -106,6 +106,7 @@ def compare(before: str, after: str, results_dir: Path, form: str, fail_on: str 
 @click.argument("b")
 @results_option
 @click.option("--rounds", help="Turns that each side has.  [env: BENCH_ROUNDS]")
+@click.option("--prompt-set", help="Prompt set to ask instead: a file, or one that ships.  [env: BENCH_PROMPT_SET]")
 @click.option("--prompt", help="One prompt to ask instead of the prompt set.  [env: BENCH_PROMPT]")
 @click.option("--machine", help="Name of this machine in the results.  [env: BENCH_MACHINE]")
 @click.option("--wait", is_flag=True, help="Wait for another run on this machine to end.")

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from bench.commands.options import CONTEXT, DURATION, MEMORY, NUMBER, results_option
 from bench.errors import EmptyLedger, UsageError
-from bench.schema.model_run import INSTRUMENT
 
 if TYPE_CHECKING:
     from bench.analysis.recommend import Candidates, Use
@@ -127,6 +126,7 @@ def _show(made: Any, limits: Any, machine: str, prefer: str, found: "Candidates"
     from bench.analysis.recommend import PREFERENCES
     from bench.metrics.registry import metric
     from bench.report.format import day, with_unit
+    from bench.schema.model_run import INSTRUMENT
 
     console = Console() if Console().is_terminal else Console(width=140)
     newest = max((one.result.run.started_utc for one in made), default=None)

@@ -17,29 +17,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench.analysis.agreement import agreement
-from bench.analysis.ratings import judge_bias
 from bench.commands.options import CONTEXT, SEED, results_option
 from bench.errors import BenchError, ConfigError, Mistake, UsageError
-from bench.quality.judge.judging import JudgedRun, JudgingProgress
-from bench.quality.review.annotate import BlindSession, FacetPlace, with_scores
-from bench.report.format import coefficient, count, number, share, short
-from bench.schema.review import SCORES, Annotations
-from bench.store.distinct_answers import visible
-from bench.store.reviews import Reviewed, reviews_beside, save_annotations
 
-KEYS = f"{SCORES[0]} not met at all ... {SCORES[-1]} fully met, s skip, u undo, q quit"
+if TYPE_CHECKING:
+    from bench.quality.judge.judging import JudgedRun, JudgingProgress
+    from bench.quality.review.annotate import BlindSession, FacetPlace
+    from bench.schema.review import Annotations
+    from bench.store.reviews import Reviewed
 
 
-def hold(session: BlindSession, known: Annotations, path: Path, now: Callable[[], datetime]) -> None:
+def hold(session: "BlindSession", known: "Annotations", path: Path, now: Callable[[], datetime]) -> None:
     """Show one facet after the other and take a key for each; every score is in the file before the next is asked.
 
     Ends with the last facet, with q, with Ctrl-C, or with the end of the input.
     """
-    click.echo(f"{session.facets - session.scored} of {session.facets} facets to score. {KEYS}")
+    from bench.quality.review.annotate import with_scores
+    from bench.store.reviews import save_annotations
+
+    click.echo(f"{session.facets - session.scored} of {session.facets} facets to score. {_keys()}")
     shown: FacetPlace | None = None
     while (place := session.current) is not None:
         _show(place, shown, session)
@@ -60,17 +57,27 @@ def hold(session: BlindSession, known: Annotations, path: Path, now: Callable[[]
             save_annotations(with_scores(known, session.scores, now().date()), path)
 
 
-def _show(place: FacetPlace, before: FacetPlace | None, session: BlindSession) -> None:
+def _keys() -> str:
+    from bench.schema.review import SCORES
+
+    return f"{SCORES[0]} not met at all ... {SCORES[-1]} fully met, s skip, u undo, q quit"
+
+
+def _show(place: "FacetPlace", before: "FacetPlace | None", session: "BlindSession") -> None:
+    from bench.store.distinct_answers import visible
+
     prompt = place.answer.prompt
     if before is None or before.answer != place.answer:
         click.echo(f"\n--- answer {place.answer_number} of {session.answers} ---")
-        click.echo(_quoted("Prompt", prompt.text))
+        click.echo(_quoted("Prompt", prompt.transcript))
         click.echo(_quoted("Answer", place.answer.text))
     says = " ".join(visible(place.facet.says).split())
     click.echo(f"[{place.facet_number}/{len(prompt.facets)}] {says} ", nl=False)
 
 
 def _quoted(title: str, text: str) -> str:
+    from bench.store.distinct_answers import visible
+
     # What a model wrote cannot pass for what this program says: each line of it has a bar before it.
     width = max(shutil.get_terminal_size().columns - 6, 20)
     lines = [piece for line in visible(text).split("\n") for piece in (_wrapped(line, width) or [""])]
@@ -93,7 +100,7 @@ def _key() -> str:
             click.echo(key)
             return key
         if not key.isspace():
-            click.echo(f"\n{KEYS}: ", nl=False)
+            click.echo(f"\n{_keys()}: ", nl=False)
 
 
 PLAIN_EVERY_S = 5.0
@@ -101,8 +108,11 @@ PLAIN_EVERY_S = 5.0
 
 
 @contextmanager
-def showing(name: str, quiet: bool) -> Iterator[Callable[[JudgingProgress], None]]:
+def showing(name: str, quiet: bool) -> Iterator[Callable[["JudgingProgress"], None]]:
     """Show how far a judge is: a bar in a terminal, a line now and then elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(file=sys.stderr, quiet=quiet)
     if console.is_terminal:
         columns = (
@@ -117,7 +127,7 @@ def showing(name: str, quiet: bool) -> Iterator[Callable[[JudgingProgress], None
         return
     last_s = -PLAIN_EVERY_S
 
-    def line(at: JudgingProgress) -> None:
+    def line(at: "JudgingProgress") -> None:
         nonlocal last_s
         now_s = time.monotonic()
         if not quiet and (now_s - last_s >= PLAIN_EVERY_S or at.done == at.total):
@@ -127,8 +137,14 @@ def showing(name: str, quiet: bool) -> Iterator[Callable[[JudgingProgress], None
     yield line
 
 
-def print_judgement(reviewed: Reviewed, judged: JudgedRun) -> None:
+def print_judgement(reviewed: "Reviewed", judged: "JudgedRun") -> None:
     """Print what a judgement came to, and what speaks for or against the judge."""
+    from bench.analysis.agreement import agreement
+    from bench.analysis.ratings import judge_bias
+    from bench.report.format import coefficient, count, number, share, short
+    from bench.store.distinct_answers import visible
+    from bench.store.reviews import reviews_beside
+
     header = judged.judgement.header
     first = [verdict for verdict in judged.judgement.verdicts if verdict.reading == 1]
     whole = sum(verdict.problem is None for verdict in first)
@@ -171,10 +187,6 @@ def print_judgement(reviewed: Reviewed, judged: JudgedRun) -> None:
                 click.echo(f"  agreement with people: kappa {coefficient(value)}{low}")
     click.echo(f"Wrote {judged.path}; commit it beside the result.")
 
-
-if TYPE_CHECKING:
-    from bench.schema.review import Annotations
-    from bench.store.reviews import Reviewed
 
 DEFAULT_RESULTS = Path("results")
 

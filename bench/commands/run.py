@@ -23,6 +23,7 @@ REASONS_SHOWN = 3
 @results_option
 @click.option("--models", help="Names of models of the config, or aliases, separated by commas.  [env: BENCH_MODELS]")
 @click.option("--rounds", help="Number of rounds.  [env: BENCH_ROUNDS]")
+@click.option("--prompt-set", help="Prompt set to ask instead: a file, or one that ships.  [env: BENCH_PROMPT_SET]")
 @click.option("--prompt", help="One prompt to ask instead of the prompt set.  [env: BENCH_PROMPT]")
 @click.option("--stream/--no-stream", default=None, help="Stream the answers, or wait for each.  [env: BENCH_STREAM]")
 @click.option("--machine", help="Name of this machine in the results.  [env: BENCH_MACHINE]")
@@ -42,7 +43,8 @@ def run(
     stream: bool | None,
     **options: str | None,
 ) -> None:
-    """Run CONFIG: a file, or the name of one that ships (default, foundry-cpu, endpoint, summarisation, load).
+    """Run CONFIG: a file, or the name of one that ships (default, foundry-cpu, endpoint, summarisation, load,
+    smollm2).
 
     Writes one result file and prints a summary. Ctrl-C ends the run with what there is, as a partial result. Exits with
     1 if every model failed.
@@ -51,6 +53,7 @@ def run(
     bench run
     bench run my-models.yaml --rounds 10 --machine kiosk-n100
     bench run foundry-cpu --models qwen2.5-0.5b
+    bench run smollm2 --prompt-set summarisation
     bench run --resume
     BENCH_PROMPT="Summarize retrieval augmented generation." bench run
     """
@@ -112,8 +115,8 @@ def calibrate(streams: tuple[int, ...], as_json: bool) -> None:
     """Measure this program's own client on this machine, against a server that logs when it wrote each chunk.
 
     Tells the error of TTFT and of gaps between chunks, and the highest load that the client sustains, with one stream
-    and with many at once. Takes about half a minute, in which the machine should do nothing else. It is refused while a
-    run is under way.
+    and with many at once: with the kernel's receive stamps, where the system gives them, and with this process's own.
+    Takes about a minute, in which the machine should do nothing else. It is refused while a run is under way.
 
     \b
     bench calibrate

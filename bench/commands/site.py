@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CACHE: Final = Path(".cache", "site")
 """Where a project's site keeps what it need not work out again."""
 
+PLACED: Final = "BENCH_PLACED_DOCS"
+"""Environment variable by which mkdocs.yml leaves out of a build what is put into the site without MkDocs."""
+
 READS_MORE: Final = ("INHERIT", "custom_dir", "hooks", "docs_dir", "site_dir", "!ENV", "snippets")
 """Words of a mkdocs.yml that lead to further files, or to the environment."""
 
@@ -96,7 +99,8 @@ def _alone(project: Path) -> Iterator[None]:
 
 def _build(results_dir: Path, project: Path) -> None:
     from bench.site.manifest import inputs_key, known_build, note_build
-    from bench.site.project import shipped_folder
+    from bench.site.project import place_data, shipped_folder
+    from bench.site.urls import DATA
     from bench.store.cache import Cache
 
     cache = Cache(project / CACHE)
@@ -115,7 +119,8 @@ def _build(results_dir: Path, project: Path) -> None:
         click.echo(f"Nothing has changed since {project / 'site'} was built. Look at it: bench serve (make serve)")
         return
     made, warnings = _write_pages(results_dir, project)
-    _mkdocs(made.config, "build", "--strict", "--site-dir", str(made.output))
+    _mkdocs(made.config, "build", "--strict", "--site-dir", str(made.output), placed=f"/{DATA}/")
+    place_data(made.docs, made.output)
     # What changed meanwhile may be on some pages and not on others.
     if inputs_key([results_dir, *parts], without=generated) == key:
         note_build(cache, key, built, warnings)
@@ -128,8 +133,9 @@ def _reads_more(config: Path) -> bool:
         text = config.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    # The folders where a site's parts are anyway.
-    text = text.replace("docs_dir: docs\n", "").replace("site_dir: site\n", "")
+    # The folders where a site's parts are anyway, and what is set here.
+    for known in ("docs_dir: docs\n", "site_dir: site\n", f"!ENV [{PLACED}, "):
+        text = text.replace(known, "")
     return any(word in text for word in READS_MORE)
 
 
@@ -190,9 +196,9 @@ def _reading() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _mkdocs(config: Path, *arguments: str) -> None:
+def _mkdocs(config: Path, *arguments: str, placed: str = "") -> None:
     command = [sys.executable, "-m", "mkdocs", arguments[0], "--config-file", str(config), *arguments[1:]]
     # Material prints a banner about MkDocs 2 on each build.
-    done = subprocess.run(command, check=False, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"})
+    done = subprocess.run(command, check=False, env={**os.environ, "NO_MKDOCS_2_WARNING": "1", PLACED: placed})
     if done.returncode != 0:
         raise BenchError(f"mkdocs {arguments[0]} failed with code {done.returncode}; its messages are above")

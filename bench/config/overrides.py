@@ -1,20 +1,22 @@
 """Environment variables that change a configuration for one run."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from bench.config.settings import MACHINE_PATTERN, Config
 from bench.errors import ConfigError, Mistake
-from bench.providers.registry import DEFAULT_ENDPOINT, ModelSettings, endpoint_url, kind_of, named_model
+from bench.providers.registry import DEFAULT_ENDPOINT, ModelSettings, endpoint_url, kind_of, named_model, unsendable
 from bench.schema.fields import MOST_ROUNDS
 
 VARIABLES = {
     "BENCH_MODELS": "names of models of the config, or aliases, separated by commas",
     "BENCH_ROUNDS": "number of rounds",
+    "BENCH_PROMPT_SET": "prompt set to ask instead of the config's: a file, or the name of one that ships",
     "BENCH_PROMPT": "one prompt to ask instead of the prompt set",
     "BENCH_STREAM": "1 to stream, 0 to wait for whole answers",
     "BENCH_MACHINE": "name of this machine in the results",
@@ -49,6 +51,12 @@ def overridden(config: Config, variables: Mapping[str, str]) -> Overridden:
         else:
             found = f"must be a whole number from 1 to {MOST_ROUNDS}, found {rounds!r}"
             mistakes.append(Mistake(None, "BENCH_ROUNDS", found))
+    if prompts := given.get("BENCH_PROMPT_SET"):
+        # Unlike one that a config names, a file lies where the command is given.
+        updates["prompts"] = str(Path(prompts).resolve()) if Path(prompts).suffix else prompts
+        if "BENCH_PROMPT" in given:
+            message = f"there is BENCH_PROMPT as well; give one of the two, found {prompts!r}"
+            mistakes.append(Mistake(None, "BENCH_PROMPT_SET", message))
     if stream := given.get("BENCH_STREAM"):
         if stream.lower() in _TRUTH:
             updates["stream"] = _TRUTH[stream.lower()]
@@ -69,17 +77,31 @@ def overridden(config: Config, variables: Mapping[str, str]) -> Overridden:
     models, unusable = _models(config, given, endpoint)
     mistakes += unusable
     for model in models:
-        key = kind_of(model).key
-        variable = getattr(model, key) if key is not None else None
-        if variable and not variables.get(variable):
-            message = f"the environment variable {variable} is not set; set it to the endpoint's key"
-            mistakes.append(Mistake(None, f"models.{model.name}.{key}", message))
+        mistakes += _unusable_secrets(model, variables)
     if mistakes:
         raise ConfigError("environment", mistakes)
     config = config.model_copy(update={**updates, "models": models})
     asks_endpoint = any(model.address == endpoint for model in models)
     applied = tuple(name for name in given if name != "FOUNDRY_LOCAL_ENDPOINT" or asks_endpoint)
     return Overridden(config, given.get("BENCH_PROMPT"), applied)
+
+
+def _unusable_secrets(model: ModelSettings, variables: Mapping[str, str]) -> Iterator[Mistake]:
+    """Yield what is wrong with the variables that hold a model's key and headers, without a word of what they hold."""
+    key = kind_of(model).key
+    named = dict(model.header_variables)
+    if key is not None and getattr(model, key):
+        named[key] = getattr(model, key)
+    for place, variable in named.items():
+        value = variables.get(variable, "")
+        whose = "the endpoint's key" if place == key else "the header's value"
+        if not value.strip():
+            wrong = f"the environment variable {variable} is not set; set it to {whose}"
+        elif wrong_part := unsendable(value):
+            wrong = f"the environment variable {variable} has {wrong_part}, which no header can hold; take it out"
+        else:
+            continue
+        yield Mistake(None, f"models.{model.name}.{place}", wrong)
 
 
 def _models(config: Config, given: Mapping[str, str], endpoint: str) -> tuple[tuple[ModelSettings, ...], list[Mistake]]:

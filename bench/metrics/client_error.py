@@ -1,6 +1,6 @@
 """What the client can tell apart: its own error on this machine, and which latencies are too small for it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,9 +8,11 @@ import numpy as np
 
 from bench.metrics.registry import metric
 from bench.metrics.timing import NANOSECONDS_PER_SECOND
+from bench.schema.fields import StampedBy
 from bench.schema.machine import ClientCheck
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
+from bench.schema.sample import Sample
 from bench.stats.distribution import PERCENTILE_METHOD, VALUES_NEEDED
 
 TIMES_THE_ERROR: Final = 3
@@ -39,21 +41,34 @@ class ErrorSize:
 
 @dataclass(frozen=True)
 class ClientError:
-    """The client's own error with one transport and so many streams; None for what was not checked."""
+    """The client's own error with one transport, stamps and so many streams; None for what was not checked."""
 
     transport: str
+    stamped_by: StampedBy
     streams: int
     ttft: ErrorSize | None
     gap: ErrorSize | None
 
 
-def client_error(result: Result, model: ModelRun, streams: int = 1) -> ClientError | None:
+def stamped_by(samples: Iterable[Sample]) -> StampedBy:
+    """Return who stamped the good ones: the kernel only where it was all of them."""
+    good = {sample.stamped_by for sample in samples if sample.failure is None}
+    return "kernel" if good == {"kernel"} else "process"
+
+
+def client_error(
+    result: Result, model: ModelRun, streams: int = 1, samples: Iterable[Sample] | None = None
+) -> ClientError | None:
     """Return the client's error that belongs to a model: of its transport, with the fewest streams that are enough.
 
-    Where no check had so many `streams`, the one with the most. None for a model in this process, which no client
-    stands before, and where its transport was not checked.
+    Where the kernel's stamps were checked as well, it is of who stamped the `samples`, the model's own unless others
+    are given. Where no check had so many `streams`, it is the one with the most. None for a model in this process,
+    which no client stands before, and where there was no such check.
     """
     checks = sorted((one for one in result.client if one.transport == model.transport), key=lambda one: one.streams)
+    if any(one.stamped_by == "kernel" for one in checks):
+        by = stamped_by(model.samples if samples is None else samples)
+        checks = [one for one in checks if one.stamped_by == by]
     if not checks:
         return None
     return error_of(next((one for one in checks if one.streams >= streams), checks[-1]))
@@ -61,7 +76,8 @@ def client_error(result: Result, model: ModelRun, streams: int = 1) -> ClientErr
 
 def error_of(check: ClientCheck) -> ClientError:
     """Return the size of the errors of one check."""
-    return ClientError(check.transport, check.streams, _size(check.ttft_error_ns), _size(check.gap_error_ns))
+    sizes = _size(check.ttft_error_ns), _size(check.gap_error_ns)
+    return ClientError(check.transport, check.stamped_by, check.streams, *sizes)
 
 
 def smallest_resolvable_s(metric_id: str, error: ClientError | None) -> float | None:

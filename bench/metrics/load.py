@@ -106,7 +106,7 @@ CLOSED: Final = "a closed loop has no schedule"
 NO_GOOD_ANSWER: Final = "no good answer among the measured requests"
 NO_LIMITS = "the config sets no limits (load.goodput)"
 NO_REQUEST = "no request was measured"
-NO_TTFT = "the limit is one of TTFT, and the answers were not streamed"
+NO_TTFT = f"the limit is one of TTFT, and {NOT_STREAMED}"
 NO_TPOT = "the limit is one of TPOT, and nobody counted the output tokens"
 NO_WINDOW = "the level ended before its window began"
 
@@ -430,7 +430,7 @@ class LevelSummary:
     @property
     def client_error(self) -> ClientError | None:
         """The client's error with the fewest streams that are no fewer than the level's, or with the most."""
-        return client_error(self.result, self.model, self.record.streams)
+        return client_error(self.result, self.model, self.record.streams, self.record.samples)
 
     @cached_property
     def verdict(self) -> RateVerdict | None:

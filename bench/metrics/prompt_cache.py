@@ -14,6 +14,7 @@ from statistics import median
 from typing import Final, Literal
 
 from bench.metrics.timing import MODELS_KEPT, Recorded, tpot_s, ttft_s
+from bench.schema.fields import ByIdentity
 from bench.schema.model_run import ModelRun, PromptCacheMode
 from bench.schema.sample import Sample
 
@@ -68,7 +69,7 @@ WITHHELD: Final = "prompts that come out of a cache are not read"
 def finding(model: ModelRun) -> PromptCacheFinding:
     """Return what the prompt cache did to a model's measured requests."""
     return _finding(
-        Recorded(model.samples), Recorded(model.warmup), model.prompt_cache, model.transport == "in-process"
+        ByIdentity(model.samples), ByIdentity(model.warmup), model.prompt_cache, model.transport == "in-process"
     )
 
 
@@ -79,12 +80,12 @@ def no_prefill(model: ModelRun) -> str | None:
 
 @lru_cache(maxsize=MODELS_KEPT)
 def _finding(samples: Recorded, warmup: Recorded, mode: PromptCacheMode, in_process: bool) -> PromptCacheFinding:
-    good = [sample for sample in samples.samples if sample.failure is None]
+    good = [sample for sample in samples.value if sample.failure is None]
     shares = [(sample, share) for sample in good if (share := _share(sample)) is not None]
     if shares:
         return _counted(shares, mode)
     # A session of its own for each request holds nothing to look for.
-    look = None if mode == "cold" and in_process else _look(warmup.samples, good)
+    look = None if mode == "cold" and in_process else _look(warmup.value, good)
     slower = None if look is None else look.slower
     if mode == "warm":
         return PromptCacheFinding("warm", None, 0, slower, None, None, _middle(good))

@@ -45,7 +45,7 @@ STRATA: Final[Mapping[Scope, tuple[StratumKind, ...]]] = {
 }
 """What a metric is measured in where its row does not say."""
 
-NOT_STREAMED: Final = "the answers were not streamed"
+NOT_STREAMED: Final = "nothing was streamed"
 NO_TEXT_INSIDE: Final = "no text of a good answer came inside the window, or nobody counted its tokens"
 
 EVERYWHERE: Final[tuple[StratumKind, ...]] = ("whole", "prompt", "level", "cell")
@@ -193,7 +193,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         undefined="no good sample",
         level_label="TTFT from the send",
         level_definition="Sending a measured request to the first chunk of its text.",
-        level_undefined="the answers were not streamed",
+        level_undefined=NOT_STREAMED,
         needs_stream=True,
         of_prefill=True,
         of_arrays=timing.first_text_s,
@@ -214,7 +214,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         strata=("level",),
         definition="The scheduled time of a request to the first chunk of its text: with the time that it waited "
         "until it was sent.",
-        undefined="the answers were not streamed",
+        undefined=NOT_STREAMED,
         needs_stream=True,
         needs_schedule=True,
         of_sample=lambda sample: timing.from_schedule(timing.ttft_s(sample), sample),
@@ -248,11 +248,12 @@ METRICS: Final[tuple[Metric, ...]] = (
         symbol="TPOT",
         unit="s/token",
         strata=("whole", "prompt", "level"),
-        definition="(Last text chunk - first text chunk) / (output tokens - 1); tokens that came in one read with the "
-        "first one are left out.",
+        definition="(Last text chunk - first text chunk) / (output tokens - tokens of the first chunk, 1 unless more "
+        "are known); tokens that came in one read with the first chunk are left out.",
         undefined=NO_TPOT,
         level_label="TPOT of a level",
-        level_definition="(Last text chunk - first text chunk) / (output tokens - 1) of a measured request.",
+        level_definition="(Last text chunk - first text chunk) / (output tokens - tokens of the first chunk) of a "
+        "measured request.",
         needs_stream=True,
         of_arrays=timing.token_s,
         exported={
@@ -281,6 +282,18 @@ METRICS: Final[tuple[Metric, ...]] = (
                 "decode_max_tokens_per_s": "maximum",
             },
         },
+    ),
+    Metric(
+        id="first_chunk_tokens_count",
+        label="Tokens of a first chunk of several",
+        symbol="First chunk",
+        unit="count",
+        better=None,
+        definition="Output tokens of the first text chunk where they are known to be several; no part of TPOT. Known "
+        "where the server counts as it goes; else told from the text, if each later chunk is one token.",
+        undefined="no first chunk is known to have several tokens",
+        needs_stream=True,
+        of_arrays=timing.first_chunk,
     ),
     Metric(
         id="itl_s",

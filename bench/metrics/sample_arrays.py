@@ -18,13 +18,15 @@ Counts = NDArray[np.int64]
 class SampleArrays:
     """Good samples, one element each, in order of sending; NaN stands for what was not recorded.
 
-    `chunk_ns` has the stamps of all samples one after the other, `chunks` how many of them each sample has. Numbers of
-    a record are at most 2**53, so that a float holds each of them exactly.
+    `chunk_ns` has the stamps of all samples one after the other, `chunks` how many of them each sample has.
+    `first_chunk_tokens` is 1 where it is not known to be more. Numbers of a record are at most 2**53, so that a float
+    holds each of them exactly.
     """
 
     prompts: tuple[str, ...]
     chunk_ns: Counts
     chunks: Counts
+    first_chunk_tokens: Floats
     first_answer_chunk: Floats
     sent_ns: Floats
     end_ns: Floats
@@ -92,6 +94,7 @@ def arrays_of(good: Sequence[Sample]) -> SampleArrays:
         prompts=tuple([one.prompt for one in good]),
         chunk_ns=np.fromiter(stamps, dtype=np.int64, count=int(chunks.sum())),
         chunks=chunks,
+        first_chunk_tokens=_floats([one.first_chunk_tokens or 1 for one in good]),
         first_answer_chunk=_floats([one.first_answer_chunk for one in good]),
         sent_ns=_floats([one.sent_ns for one in good]),
         end_ns=_floats([one.end_ns for one in good]),

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.sample_arrays import Counts, SampleArrays, SampleValues, arrays_of, in_each
+from bench.schema.fields import ByIdentity
 from bench.schema.load import LONG_GAP_MS, LoadSample
 from bench.schema.migrate import NOT_YET
 from bench.schema.model_run import ModelRun
@@ -41,6 +42,9 @@ REQUESTS_DUE_NEEDED = 20
 """Requests that must be due inside a window before a rate is judged: with fewer, a third of them has no median to speak
 of."""
 
+Recorded = ByIdentity[tuple[Sample, ...]]
+"""The samples of a model."""
+
 OfArrays = Callable[[SampleArrays], Floats]
 """Returns a value of each of many good samples at once: NaN where it is undefined."""
 
@@ -51,22 +55,9 @@ METRICS_KEPT: Final = 12
 """Metrics of each of them whose values are kept."""
 
 
-class Recorded:
-    """The samples of a model as a key: equal to themselves alone, since records would compare number by number."""
-
-    def __init__(self, samples: tuple[Sample, ...]) -> None:
-        self.samples = samples
-
-    def __hash__(self) -> int:
-        return id(self.samples)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Recorded) and self.samples is other.samples
-
-
 @lru_cache(maxsize=MODELS_KEPT)
 def _good(recorded: Recorded) -> tuple[Sample, ...]:
-    return tuple([sample for sample in recorded.samples if sample.failure is None])
+    return tuple([sample for sample in recorded.value if sample.failure is None])
 
 
 @lru_cache(maxsize=MODELS_KEPT)
@@ -76,12 +67,12 @@ def _arrays(recorded: Recorded) -> SampleArrays:
 
 def good_arrays(samples: tuple[Sample, ...]) -> SampleArrays:
     """Return the good ones of some samples as arrays, in their order."""
-    return _arrays(Recorded(samples))
+    return _arrays(ByIdentity(samples))
 
 
 def good_samples(model: ModelRun) -> tuple[Sample, ...]:
     """Return the measured samples that did not fail, in order of sending; no warm-up requests."""
-    return _good(Recorded(model.samples))
+    return _good(ByIdentity(model.samples))
 
 
 def sample_arrays(model: ModelRun) -> SampleArrays:
@@ -91,10 +82,12 @@ def sample_arrays(model: ModelRun) -> SampleArrays:
 
 def value_of_each(samples: tuple[Sample, ...], of_arrays: OfArrays) -> list[float | None]:
     """Return a value of each sample in order; None for a failed one and where it is undefined."""
-    good = iter(of_arrays(good_arrays(samples)).tolist())
-    found = [None if one.failure is not None else next(good) for one in samples]
     # NaN alone is not equal to itself.
-    return [value if value == value else None for value in found]
+    good = [value if value == value else None for value in of_arrays(good_arrays(samples)).tolist()]
+    if len(good) == len(samples):
+        return good
+    of_good = iter(good)
+    return [None if one.failure is not None else next(of_good) for one in samples]
 
 
 @lru_cache(maxsize=MODELS_KEPT * METRICS_KEPT)
@@ -113,11 +106,13 @@ def ttft_s(sample: Sample) -> float | None:
 
 
 def tpot_s(sample: Sample) -> float | None:
-    """Return the seconds per output token after the first: (last text chunk - first text chunk) / (output tokens - 1).
+    """Return the seconds per output token after the first chunk.
 
-    Tokens of chunks that came in one read with the first one took no part of that time, and are left out; each chunk
-    after the first stands for an equal share of the tokens. None below 2 output tokens, where nobody counted them, and
-    where all text came at one instant: such a stream does not show how long a token took.
+    That is (last text chunk - first text chunk) / (output tokens - tokens of the first chunk): one, unless it is known
+    to have several. Tokens of chunks that came in one read with the first one took no part of that time, and are left
+    out; each chunk after the first stands for an equal share of the tokens. None below 2 output tokens, where nobody
+    counted them, where none came after the first chunk, and where all text came at one instant: such a stream does not
+    show how long a token took.
     """
     tokens = sample.output_tokens
     if sample.failure is not None or not sample.chunk_ns or tokens is None or tokens < MINIMUM_TPOT_TOKENS:
@@ -125,10 +120,13 @@ def tpot_s(sample: Sample) -> float | None:
     spread_ns = sample.chunk_ns[-1] - sample.chunk_ns[0]
     if spread_ns == 0:
         return None
+    after_first = tokens - (sample.first_chunk_tokens or 1)
+    if after_first <= 0:
+        return None
     chunks = len(sample.chunk_ns)
     # The stamps are in order of arrival: a search finds those of the first instant without looking at each.
     later = chunks - bisect_right(sample.chunk_ns, sample.chunk_ns[0]) if chunks > FEW_STAMPS else chunks - 1
-    return spread_ns / NANOSECONDS_PER_SECOND / ((tokens - 1) * later / (chunks - 1))
+    return spread_ns / NANOSECONDS_PER_SECOND / (after_first * later / (chunks - 1))
 
 
 def e2e_s(sample: Sample) -> float | None:
@@ -266,14 +264,21 @@ def _at(arrays: SampleArrays, samples: Counts, places: Counts) -> Floats:
 def token_s(arrays: SampleArrays) -> Floats:
     """Return `tpot_s` of each sample."""
     found = _undefined(arrays)
-    here = arrays.streamed[arrays.output_tokens[arrays.streamed] >= MINIMUM_TPOT_TOKENS]
+    after_first = arrays.output_tokens - arrays.first_chunk_tokens
+    here = arrays.streamed[(arrays.output_tokens >= MINIMUM_TPOT_TOKENS)[arrays.streamed]]
+    here = here[after_first[here] > 0]
     first, last = arrays.first_place[here], arrays.first_place[here] + arrays.gaps[here]
     spread_ns = arrays.chunk_ns[last] - arrays.chunk_ns[first]
     here, spread_ns = here[spread_ns > 0], spread_ns[spread_ns > 0]
     gaps = arrays.gaps[here]
     later = np.where(arrays.chunks[here] > FEW_STAMPS, arrays.later_chunks[here], gaps)
-    found[here] = spread_ns / NANOSECONDS_PER_SECOND / ((arrays.output_tokens[here] - 1) * later / gaps)
+    found[here] = spread_ns / NANOSECONDS_PER_SECOND / (after_first[here] * later / gaps)
     return found
+
+
+def first_chunk(arrays: SampleArrays) -> Floats:
+    """Return the tokens of the first chunk of each sample where they are known to be several."""
+    return np.where((arrays.chunks > 0) & (arrays.first_chunk_tokens > 1), arrays.first_chunk_tokens, np.nan)
 
 
 def decode_speed(arrays: SampleArrays) -> Floats:

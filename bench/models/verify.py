@@ -14,8 +14,10 @@ from bench.models.cache_folder import cached, free_bytes
 from bench.models.catalogue import catalogue
 from bench.models.variant import Variant, named, nearest, one_of
 from bench.providers.model_directory import check_directory, footprint_bytes
-from bench.providers.openai.client import client
+from bench.providers.openai.client import client, secrets_of
 from bench.providers.openai.failures import failure
+from bench.providers.openai.listed import fitting
+from bench.providers.openai.request import LIMIT, LONGER_NAME, as_line
 from bench.providers.openai.served import model_file
 from bench.providers.registry import EndpointModel, FoundryModel, ModelSettings, kind_of
 from bench.runner.child import Job
@@ -104,8 +106,12 @@ def verify(config: Config) -> Iterator[VerifiedModel]:
     shelf = _Shelf(config)
     for model in config.models:
         if isinstance(model, EndpointModel) and not model.is_started:
-            key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
-            with client(model.address, key, config.timeouts.connect_s) as asking:
+            try:
+                secrets = secrets_of(model)
+            except ProviderError as error:
+                yield VerifiedModel(model.name, (_told("endpoint", error.message), NOT_ASKED))
+                continue
+            with client(model.address, secrets, config.timeouts.connect_s) as asking:
                 yield VerifiedModel(model.name, tuple(_of_endpoint(model, config, asking)))
         else:
             before = _before_asking(model, config, shelf)
@@ -245,12 +251,11 @@ def _listed(model: EndpointModel, asking: Any) -> tuple[Finding, str]:
         return Finding("listed", "note", f"{where} has no list of models", "the test chat decides"), name
     except (openai.OpenAIError, OSError) as error:
         return _told("endpoint", _said(error, model)), name
-    if name in ids:
-        return Finding("listed", "ok", f"{where} lists it"), name
     # A Foundry Local service lists the ids of variants.
-    variants = [one for one in ids if one.startswith(f"{name}-")]
+    variants = fitting(name, ids)
     if len(variants) == 1:
-        return Finding("listed", "ok", f"{where} lists it as {variants[0]}"), variants[0]
+        as_another = "" if variants[0] == name else f" as {variants[0]}"
+        return Finding("listed", "ok", f"{where} lists it{as_another}"), variants[0]
     near = variants or nearest(name, ids) or ids[:3]
     told = f"; nearest: {', '.join(near)}" if near else ", nor anything else"
     return Finding("listed", "fail", f"{where} does not list it{told}", "name one of the list in the config"), name
@@ -374,36 +379,34 @@ def _prompt_cache(asked: _Asked) -> Finding:
     return Finding("prompt cache", "ok", found, amounts=amounts)
 
 
-LIMITS = ("max_tokens", "max_completion_tokens")
-"""What an answer's length is called."""
-
-
 def _parameters(model: EndpointModel, at: str, config: Config, asking: Any) -> Finding:
     """Return which of the parameters that a run sends an endpoint refuses, each tried by itself."""
-    tried: dict[str, dict[str, object]] = {
-        "temperature": {"temperature": config.generation.temperature},
-        "seed": {"seed": config.generation.seed},
-    }
-    if config.generation.top_p is not None:
-        tried["top_p"] = {"top_p": config.generation.top_p}
+    shape, generation = model.request, config.generation
+    values: dict[str, object] = {"temperature": generation.temperature, "seed": generation.seed}
+    if generation.top_p is not None:
+        values["top_p"] = generation.top_p
     if config.stream:
-        tried["stream_options"] = {"stream": True, "stream_options": {"include_usage": True}}
+        values["stream_options"] = {"include_usage": True}
+    tried = {
+        key: {shape.rename.get(key, key): value} | ({"stream": True} if key == "stream_options" else {})
+        for key, value in values.items()
+        if key not in shape.omit
+    }
+    limits = {shape.rename.get(LIMIT, LIMIT)} if {LIMIT} & {*shape.rename, *shape.omit} else {LIMIT, LONGER_NAME}
+    bounds = [{} if LIMIT in shape.omit else {name: PROBE_TOKENS} for name in sorted(limits, reverse=True)]
     try:
-        limit = next((name for name in LIMITS if _taken(asking, model, at, {name: PROBE_TOKENS})), None)
-        if limit is None:
+        bound = next((given for given in bounds if _taken(asking, model, at, given)), None)
+        if bound is None:
             return Finding("parameters", "untried", "a request without any of them is refused as well")
-        refused = [] if limit == LIMITS[0] else [LIMITS[0]]
-        bounded = {limit: PROBE_TOKENS}
-        refused += [name for name, given in tried.items() if not _taken(asking, model, at, bounded | given)]
+        renamed = {LIMIT: LONGER_NAME} if bound != bounds[0] else {}
+        omitted = [key for key, given in tried.items() if not _taken(asking, model, at, {**bound, **given})]
     except BenchError as error:
         return Finding("parameters", "untried", str(error))
-    if not refused:
-        return Finding("parameters", "ok", f"takes {', '.join([LIMITS[0], *tried])}")
-    omitted = [name for name in refused if name != LIMITS[0]]
-    lines = [f"omit: [{', '.join(omitted)}]"] if omitted else []
-    lines += [f"rename: {{{LIMITS[0]}: {LIMITS[1]}}}"] if LIMITS[0] in refused else []
-    advice = f"request: {{{', '.join(lines)}}} for the model"
-    return Finding("parameters", "note", f"refuses {', '.join(refused)}", advice)
+    if not renamed and not omitted:
+        taken = [*([LIMIT] if LIMIT not in shape.omit else []), *tried]
+        return Finding("parameters", "ok", f"takes {', '.join(taken)}")
+    advice = f"{as_line(omitted, renamed, shape)} for the model"
+    return Finding("parameters", "note", f"refuses {', '.join([*renamed, *omitted])}", advice)
 
 
 def _taken(asking: Any, model: EndpointModel, at: str, given: Mapping[str, object]) -> bool:
@@ -412,8 +415,10 @@ def _taken(asking: Any, model: EndpointModel, at: str, given: Mapping[str, objec
 
     messages = [{"role": "user", "content": "Say yes."}]
     try:
-        answer = asking.chat.completions.create(model=at, messages=messages, **given)
-        if given.get("stream"):
+        stream = given.get("stream") is True
+        body = {key: value for key, value in given.items() if key != "stream"} | model.request.body
+        answer = asking.chat.completions.create(model=at, messages=messages, stream=stream, extra_body=body)
+        if stream:
             for _ in answer:
                 pass
     except (openai.BadRequestError, openai.UnprocessableEntityError):
@@ -425,6 +430,4 @@ def _taken(asking: Any, model: EndpointModel, at: str, given: Mapping[str, objec
 
 def _said(error: Exception, model: EndpointModel) -> str:
     """Return what an endpoint's failure says, without the key that it may repeat."""
-    key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
-    message = failure(error, model.address).message
-    return message.replace(key, "***") if key else message
+    return secrets_of(model).hidden(failure(error, model.address).message)

@@ -3,32 +3,43 @@
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.errors import ProviderError
 from bench.providers.model_directory import footprint_bytes
-from bench.providers.protocol import Clock, Decoded, Identity, Piece, Request, failed
+from bench.providers.protocol import Clock, Decoded, Identity, Piece, Request, failed, messages
 from bench.providers.registry import CustomModel
+from bench.providers.thinking import told_apart
 from bench.schema.model_run import DECLARED_FIELDS
+
+ONE_MESSAGE = (
+    "takes one message, and this prompt has several; if it takes them as messages=[{role, content}, ...], "
+    "give the class the attribute conversations = True"
+)
 
 
 @dataclass(frozen=True)
 class GeneratedPiece:
-    """A piece of an answer, with the prompt that it answers: several may be under way."""
+    """A piece of an answer, with the prompt that it answers: several may be under way.
+
+    `whole` is what came as one, when all of it had been generated.
+    """
 
     text: str
     prompt: str
+    whole: bool = False
 
 
 class CustomProvider:
     """One model behind a Python class, in this process.
 
-    `generate` gets max_output_tokens, temperature, top_p and seed by keyword and returns the text, or an iterable of
+    `generate` gets max_output_tokens, temperature, top_p and seed by keyword and returns the text, or an iterator of
     pieces that is then a stream. A method `count_tokens(text)` is used where the class has one. Several threads ask it
-    at once only if it has an attribute `concurrent` that is true.
+    at once only if it has an attribute `concurrent` that is true, and a prompt of several messages reaches it, as
+    `messages`, only if it has one `conversations`.
     """
 
     def __init__(self, model: CustomModel) -> None:
@@ -84,6 +95,13 @@ class CustomProvider:
         return self._answer(request)
 
     def _answer(self, request: Request) -> Iterator[object]:
+        conversation = messages(request)
+        told: dict[str, Any] = {}
+        if len(conversation) > 1:
+            if not getattr(self._model, "conversations", False):
+                raise ProviderError("generate", f"{self._settings.class_} {ONE_MESSAGE}")
+            told["messages"] = conversation
+        prompt = _read(conversation)
         try:
             answer = self._model.generate(
                 request.text,
@@ -91,9 +109,16 @@ class CustomProvider:
                 temperature=request.temperature,
                 top_p=request.top_p,
                 seed=request.seed,
+                **told,
             )
-            for piece in (answer,) if isinstance(answer, str) else answer:
-                yield GeneratedPiece(str(piece), request.text)
+            # What has a length was there before any of it was handed over.
+            if isinstance(answer, str):
+                yield GeneratedPiece(answer, prompt, whole=True)
+            elif isinstance(answer, Collection):
+                yield GeneratedPiece("".join(map(str, answer)), prompt, whole=True)
+            else:
+                for piece in answer:
+                    yield GeneratedPiece(str(piece), prompt)
         except Exception as error:
             # The class is the user's code: anything it raises is this request's failure.
             raise failed("generate", _line(error)) from error
@@ -101,18 +126,20 @@ class CustomProvider:
     def decode(self, events: Sequence[object]) -> Decoded:
         """Return the pieces as they came, with the class's own token counts if it counts."""
         said = [event for event in events if isinstance(event, GeneratedPiece)]
-        pieces = tuple(Piece(one.text, place) for place, one in enumerate(said) if one.text)
+        pieces = told_apart([Piece(one.text, place) for place, one in enumerate(said) if one.text])
+        streamed = not any(one.whole for one in said)
         if not said or not self._counts:
-            return Decoded(pieces, None, None, "none", "stop")
+            return Decoded(pieces, None, None, "none", "stop", streamed=streamed)
         output = "".join(one.text for one in said)
-        return Decoded(pieces, self._tokens(said[0].prompt), self._tokens(output), "tokenizer", "stop")
+        counted = (self._tokens(said[0].prompt), self._tokens(output))
+        return Decoded(pieces, *counted, "tokenizer", "stop", streamed=streamed)
 
     def count_prompt_tokens(self, request: Request) -> int | None:
         """Return the class's own count, or None if it has none."""
         if not self._counts:
             return None
         try:
-            return self._tokens(request.text)
+            return self._tokens(_read(messages(request)))
         except Exception as error:
             # The class is the user's code: anything it raises is this request's failure.
             raise failed("generate", _line(error)) from error
@@ -129,6 +156,11 @@ class CustomProvider:
         close = getattr(self._model, "close", None)
         if close is not None:
             close()
+
+
+def _read(conversation: Sequence[Mapping[str, str]]) -> str:
+    """Return all that a model reads, as one text."""
+    return "\n".join(message["content"] for message in conversation)
 
 
 def _size_bytes(weights: Path) -> int | None:

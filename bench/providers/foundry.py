@@ -18,8 +18,9 @@ from foundry_local_sdk.logging_helper import LogLevel
 from bench.errors import DeviceMissing, ProviderError
 from bench.providers.model_directory import Card, check_directory, footprint_bytes, read_card
 from bench.providers.openai.failures import Stage, late
-from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request, failed
+from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Piece, Request, failed, messages
 from bench.providers.registry import APP_NAME, FoundryModel, FoundryRuntime
+from bench.providers.thinking import told_apart
 from bench.schema.model_run import DECLARED_FIELDS, OWN_SESSION
 
 
@@ -114,6 +115,12 @@ def in_one_go(items: Sequence[Arrived]) -> Iterator[Arrived]:
 UNSAID = "neither the catalogue nor a card in the model's directory says it"
 
 PACKAGES = ("foundry-local-sdk", "onnxruntime", "onnxruntime-genai-core")
+
+ROLES = {
+    "system": sdk.MessageRole.SYSTEM,
+    "user": sdk.MessageRole.USER,
+    "assistant": sdk.MessageRole.ASSISTANT,
+}
 
 # The runtime's words for why it stopped, in the words of the OpenAI API.
 _FINISH = {"STOP": "stop", "LENGTH": "length", "TOOL_CALLS": "tool_calls", "ERROR": "error"}
@@ -250,7 +257,8 @@ class FoundryProvider:
             session.set_options(sdk.RequestOptions(search=search))
             session.set_streaming(request.stream)
             native = sdk.Request()
-            native.add_item(sdk.MessageItem(sdk.MessageRole.USER, request.text))
+            for message in messages(request):
+                native.add_item(sdk.MessageItem(ROLES[message["role"]], message["content"]))
         except (FoundryLocalException, ValueError) as error:
             raise ProviderError("generate", _line(error)) from error
         return session, native
@@ -288,9 +296,10 @@ class FoundryProvider:
                 text, reasoning = _text_of(item)
                 if text:
                     pieces.append(Piece(text, place, reasoning))
+        said = told_apart(pieces)
         if final is None:
-            return Decoded(tuple(pieces), None, None, "none", None)
-        return Decoded(tuple(pieces), final.prompt_tokens, final.output_tokens, "usage", final.finish_reason)
+            return Decoded(said, None, None, "none", None)
+        return Decoded(said, final.prompt_tokens, final.output_tokens, "usage", final.finish_reason)
 
     def close(self) -> None:
         """Unload the model and shut the runtime down."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from bench.errors import ProviderError
+from bench.schema.fields import StampedBy
 from bench.schema.machine import StampClock
 from bench.schema.model_run import PromptCacheMode, Runtime
 from bench.schema.prompts import Turn
@@ -44,6 +45,13 @@ class Request:
     turns: tuple[Turn, ...] = ()
 
 
+def messages(request: Request) -> list[dict[str, str]]:
+    """Return a request as roles and contents: its system prompt, what was said before, and what is asked."""
+    system = [] if request.system is None else [{"role": "system", "content": request.system}]
+    before = [{"role": turn.role, "content": turn.text} for turn in request.turns]
+    return [*system, *before, {"role": "user", "content": request.text}]
+
+
 @dataclass(frozen=True)
 class Piece:
     """A piece of text, and the index of the event with which it was complete. Several can come with one event."""
@@ -60,7 +68,7 @@ class Wire:
 
     connect_ns: int | None
     sent_at_ns: int | None
-    stamped_by: Literal["process", "kernel"] = "process"
+    stamped_by: StampedBy = "process"
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,9 @@ class Decoded:
     """The events of one answer, decoded: its pieces of text in order, none of them empty, and what was counted.
 
     `problem` is what was wrong with the answer, if something was; the pieces before it are kept. `model` is who
-    answered, where an endpoint says it, `fingerprint` what it says of the software. `cached_prompt_tokens`,
+    answered, where an endpoint says it, `fingerprint` what it says of the software. `whole` says that nothing is
+    missing though no reason tells why it ended, and `streamed` is False for an answer that came as one, whatever was
+    asked for. `cached_prompt_tokens`,
     `first_chunk_tokens` and `server` are as in a sample.
     """
 
@@ -83,6 +93,8 @@ class Decoded:
     cached_prompt_tokens: int | None = None
     first_chunk_tokens: int | None = None
     server: ServerTimings | None = None
+    whole: bool = False
+    streamed: bool = True
     fingerprint: str | None = None
 
 
@@ -154,16 +166,20 @@ class Provider(Protocol):
 
 
 SAID = re.compile(
-    r"\bMemoryError\b|bad.alloc"
+    r"\bMemoryError\b|bad.alloc|\bOOM\b"
     r"|(?:could not|cannot|failed to|unable to) allocate"
-    r"|(?:out of|not enough|insufficient) memory",
+    r"|out.?of.?(?:(?:device|host|gpu|video|system).?)?memory"
+    r"|(?:not enough|insufficient|no available) (?:\w+ )?memory|requires more (?:\w+ )?memory",
     re.IGNORECASE,
 )
-"""What Python, C++, ONNX Runtime and CUDA say where there is no memory left."""
+"""What Python, C++, ONNX Runtime, CUDA, Vulkan and servers of models say where there is no memory left."""
+
+SMALLER = "stop other models or take a smaller variant"
+"""What to do where there is no memory left."""
 
 
 def failed(kind: str, said: str) -> ProviderError:
     """Return a failure of this kind, or of the kind 'out-of-memory' where that is what was said."""
     if SAID.search(said) is None:
         return ProviderError(kind, said)
-    return ProviderError("out-of-memory", f"{said.rstrip(' .:')}; stop other models or take a smaller variant")
+    return ProviderError("out-of-memory", f"{said.rstrip(' .:')}; {SMALLER}")

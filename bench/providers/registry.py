@@ -4,18 +4,20 @@ It lies below the config, which takes the kinds of its models from here, and imp
 for: a model's process holds the libraries of its own kind and no others.
 """
 
+import re
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails
 
 from bench.providers.protocol import Provider
 from bench.providers.server_settings import ServerSettings
-from bench.schema.fields import MOST_EXACT, MOST_TOKENS, Settings
+from bench.schema.fields import MOST_EXACT, MOST_TOKENS, FreeJson, Settings
 from bench.schema.model_run import PromptCacheMode
 
 DEFAULT_ENDPOINT = "http://localhost:5273/v1"
@@ -28,7 +30,9 @@ APP_NAME = "benchledger"
 """What the Foundry Local runtime knows us by; it names its folder in the user's home after it."""
 
 Device = Literal["cpu", "gpu", "npu"]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+/-]*$", max_length=100)]
+NAME_CHARACTERS: Final = 100
+NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@+/-]*$"
+Name = Annotated[str, Field(pattern=NAME, max_length=NAME_CHARACTERS)]
 
 
 class Declared(Settings):
@@ -60,6 +64,11 @@ class ModelSettings(Settings):
     def address(self) -> str | None:
         """The URL where the model is asked; None in this process."""
         return None
+
+    @property
+    def header_variables(self) -> Mapping[str, str]:
+        """The variables of the environment that hold headers, by the place in the model's config that names each."""
+        return {}
 
     def at(self, endpoint: str) -> Self:
         """Return the model at an endpoint, where its kind has one and its config names none."""
@@ -133,10 +142,104 @@ class FoundryModel(ModelSettings):
         return self.alias or self.variant or Path(self.path or "").name
 
 
+SENT: Final[Mapping[str, str | None]] = {
+    "temperature": "generation.temperature",
+    "top_p": "generation.top_p",
+    "max_tokens": "generation.max_output_tokens",
+    "seed": "generation.seed",
+    "stream_options": None,
+}
+"""What a request's body has that it could do without -> the setting of a config that it comes from."""
+
+NEEDED: Final = ("model", "messages", "stream")
+"""What a request's body always has, under these names."""
+
+OWN_HEADERS: Final = frozenset(
+    ("accept", "accept-encoding", "connection", "content-length", "content-type", "host", "transfer-encoding")
+)
+"""Headers that belong to how a request is carried."""
+
+SECRET_KEY: Final = re.compile(r"api[_-]?key|authori[sz]ation|password|secret|(access|auth|bearer)[_-]?token", re.I)
+"""Names of what must not stand in a config, since result files have the config in them."""
+
+HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+VARIABLE: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+class RequestSettings(Settings):
+    """How the requests to one model of an endpoint differ from what is usually sent.
+
+    Keys of the body are left out (`omit`), go by another name (`rename`: ours, then the endpoint's) or are added
+    (`body`). `headers_from` adds headers, each with the value of a variable of the environment.
+    """
+
+    omit: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    rename: dict[str, str] = Field(default_factory=dict)
+    body: FreeJson = Field(default_factory=dict)
+    headers_from: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_what_is_sent(self) -> Self:
+        found = [
+            InitErrorDetails(type="value_error", loc=place, input=None, ctx={"error": ValueError(message)})
+            for place, message in self._mistakes()
+        ]
+        if found:
+            raise ValidationError.from_exception_data("request", found)
+        return self
+
+    def _mistakes(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        for place, key in enumerate(self.omit):
+            if wrong := _no_choice(key, "left out"):
+                yield ("omit", place), wrong
+        left = [key for key in SENT if key not in self.omit and key not in self.rename]
+        taken = dict.fromkeys((*NEEDED, *left), "is sent as well") | dict.fromkeys(self.body, "stands in body")
+        for key, name in self.rename.items():
+            if wrong := _no_choice(key, "renamed"):
+                yield ("rename", key), wrong
+            elif key in self.omit:
+                yield ("rename", key), "is left out by omit; keep one of the two"
+            elif not name.strip():
+                yield ("rename", key), "must be the name that the endpoint knows it by, and not empty"
+            elif name in taken:
+                yield (
+                    ("rename", key),
+                    f"puts it in the place of {name!r}, which {taken[name]}; choose another name",
+                )
+            taken[name] = f"{key} becomes"
+        for key in self.body:
+            if key in NEEDED:
+                yield ("body", key), "is sent already, and cannot be another"
+            elif key in left:
+                setting = SENT[key]
+                change = f"set {setting}, or name it" if setting else "name it"
+                yield ("body", key), f"is sent already; {change} in omit as well"
+            elif SECRET_KEY.search(key):
+                yield ("body", key), "would be written into result files; send it as a header: headers_from"
+        for header, variable in self.headers_from.items():
+            if not HEADER.fullmatch(header):
+                yield ("headers_from", header), "is no name of a header: letters, digits and dashes, such as X-Key"
+            elif header.lower() in OWN_HEADERS:
+                yield ("headers_from", header), "is a header that every request has already; take it out"
+            elif not re.fullmatch(VARIABLE, variable):
+                message = "must name a variable of the environment, such as OUR_KEY, and not hold the value itself"
+                yield ("headers_from", header), message
+
+
+def _no_choice(key: str, done: str) -> str | None:
+    """Return why a key of the body cannot be left out or renamed; None where it can."""
+    if key == "stream":
+        return f"stream cannot be {done}; stream: false at the head of the config waits for whole answers"
+    if key in NEEDED:
+        return f"{key} cannot be {done}: no request goes without it"
+    return None if key in SENT else f"{key!r} is never sent; what can be {done} is {', '.join(SENT)}"
+
+
 class EndpointModel(ModelSettings):
     """A model behind an OpenAI-compatible endpoint.
 
     Without `base_url` the environment's FOUNDRY_LOCAL_ENDPOINT is asked, else a Foundry Local service on this machine.
+    A name that the endpoint does not list is asked for only where `unlisted` says that it takes others.
     `prompt_cache` is for this model alone; None: as for the others of its config. A `server` is started for the model,
     and asked at a port of its own; `model_file` is what it is given to serve, a file or a directory beside the config.
     """
@@ -144,7 +247,9 @@ class EndpointModel(ModelSettings):
     provider: Literal["openai"]
     model: str = Field(min_length=1)
     base_url: str | None = None
-    api_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    api_key_env: str | None = Field(None, pattern=VARIABLE)
+    unlisted: bool = False
+    request: RequestSettings = RequestSettings()
     prompt_cache: PromptCacheMode | None = None
     server: ServerSettings | None = None
     model_file: Path | None = Field(None, strict=False)
@@ -153,7 +258,7 @@ class EndpointModel(ModelSettings):
     @classmethod
     def _name_from_model(cls, value: Any) -> Any:
         if isinstance(value, dict) and "name" not in value and value.get("model"):
-            return {**value, "name": str(value["model"])}
+            return {**value, "name": _as_name(str(value["model"]))}
         return value
 
     # The last of these comes first.
@@ -163,6 +268,21 @@ class EndpointModel(ModelSettings):
         if isinstance(value, dict) and "model" not in value and isinstance(value.get("model_file"), str):
             return {**value, "model": Path(value["model_file"]).name}
         return value
+
+    @field_validator("model")
+    @classmethod
+    def _is_one_plain_line(cls, model: str) -> str:
+        if not model.isprintable():
+            raise ValueError("has a line break or another character that cannot be seen; take it out")
+        if model != model.strip():
+            raise ValueError("has a blank at its beginning or end; take it out")
+        return model
+
+    @model_validator(mode="after")
+    def _has_one_key(self) -> Self:
+        if self.api_key_env is not None and any(name.lower() == "authorization" for name in self.request.headers_from):
+            raise ValueError("api_key_env and request.headers_from both give the header Authorization; keep one")
+        return self
 
     @field_validator("base_url")
     @classmethod
@@ -196,6 +316,11 @@ class EndpointModel(ModelSettings):
     def load_limit_s(self) -> float | None:
         """How long its server may take to be ready, in seconds, where one is started."""
         return None if self.server is None else self.server.timeout_s
+
+    @property
+    def header_variables(self) -> Mapping[str, str]:
+        """The variables of the environment that hold headers, by the place in the model's config that names each."""
+        return {f"request.headers_from.{name}": variable for name, variable in self.request.headers_from.items()}
 
     def at(self, endpoint: str) -> Self:
         """Return the model at an endpoint, where its config names none and starts none."""
@@ -251,18 +376,51 @@ class FoundryRuntime(Settings):
         return self.cache_dir or Path.home() / f".{APP_NAME}" / "cache" / "models"
 
 
+CALLS: Final = re.compile(r"(/chat/completions|/completions|/responses|/embeddings|(?<=/v1)/models)$", re.I)
+"""How an address ends that is of one call and no base URL. Some base URLs do end in /models."""
+
+
 def endpoint_url(url: str) -> str:
     """Return the base URL of an endpoint, ending in a path (`/v1` where there is none) without a slash.
 
-    Raises ValueError for what is no http URL, and for one that carries a password or a query: it would be written
-    into result files.
+    Raises ValueError for what is no http URL, for the address of a single call, and for one that carries a password or
+    a query: it would be written into result files.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not _is_plain(url):
         raise ValueError("must be an http or https URL such as http://localhost:5273/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must hold no user, password or query; name the key's variable in api_key_env")
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+    base = f"{parts.scheme}://{parts.netloc}"
+    path = parts.path.rstrip("/")
+    if call := CALLS.search(path):
+        before = path[: call.start()] or "/v1"
+        raise ValueError(f"must end before {call[0]}, which is added to it; write {base}{before}")
+    return f"{base}{path or '/v1'}"
+
+
+def unsendable(value: str) -> str | None:
+    """Return what a header's value has that it cannot have, or None; never the value itself."""
+    if "\n" in value or "\r" in value:
+        return "a line break"
+    if value != value.strip():
+        return "a blank at its beginning or end"
+    return None if value.isascii() and value.isprintable() else "a character that is not plain ASCII"
+
+
+def _is_plain(url: str) -> bool:
+    return url.isprintable() and " " not in url
+
+
+def _as_name(model: str) -> str:
+    """Return the name of a model that has none in the config: its id, or what of that can be in a name."""
+    if re.fullmatch(NAME, model):
+        return model[:NAME_CHARACTERS]
+    return re.sub(r"[^A-Za-z0-9._:@+/-]+", "-", model).strip("-/._:@+")[:NAME_CHARACTERS] or "model"
 
 
 M = TypeVar("M", bound=ModelSettings)

@@ -38,10 +38,13 @@ def csv_text(columns: Sequence[str], rows: Sequence[Row]) -> str:
     A text that begins with = + - @ or a control character gets an apostrophe before it: spreadsheets would run it
     as a formula, and names and messages come from models and servers. A carriage return in a text becomes a line feed.
     """
+    return csv_lines([columns]) + csv_lines([row[column] for column in columns] for row in rows)
+
+
+def csv_lines(rows: Iterable[Sequence[Value]]) -> str:
+    """Return rows of values as lines of CSV, as in `csv_text`."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_csv_cell(row[column]) for column in columns] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([_csv_cell(value) for value in row] for row in rows)
     return text.getvalue()
 
 
@@ -50,10 +53,20 @@ def json_text(rows: Sequence[Row]) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def json_lines(rows: Sequence[Row]) -> str:
+def json_lines(rows: Iterable[Row]) -> str:
     """Return rows as a JSON list of objects, each on a line of its own: smaller than `json_text`, and soon made."""
-    lines = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for row in rows)
-    return f"[\n{lines}\n]\n" if rows else "[]\n"
+    return json_list([json_items(rows)])
+
+
+def json_items(rows: Iterable[Row]) -> str:
+    """Return rows as items of a JSON list, each on a line of its own."""
+    return ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for row in rows)
+
+
+def json_list(items: Iterable[str]) -> str:
+    """Return the JSON list of what `json_items` made; nothing becomes of what is empty."""
+    lines = ",\n".join(filter(None, items))
+    return f"[\n{lines}\n]\n" if lines else "[]\n"
 
 
 def markdown_text(headers: Mapping[str, str], words: Collection[str], rows: Sequence[Row]) -> str:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, product
 from pathlib import Path
 from typing import TextIO
 
@@ -29,6 +29,7 @@ from bench.runner.calibration.client_check import check, sustained
 from bench.runner.messages import Underway
 from bench.runner.plan import warmup_requests
 from bench.runner.run import RunProgress as Standing
+from bench.schema.fields import StampedBy
 from bench.schema.model_run import INSTRUMENT
 from bench.schema.prompts import PromptSetRecord
 from bench.schema.result import Result
@@ -54,6 +55,7 @@ class ClientErrorRow:
     """The client with so many streams at once. Errors are without their sign; load is of requests of LOAD_CHUNKS."""
 
     transport: Transport
+    stamped_by: StampedBy
     streams: int
     requests: int
     ttft_error_p50_s: float
@@ -65,12 +67,19 @@ class ClientErrorRow:
 
 
 def rows(transport: Transport = "direct", streams: Sequence[int] = STREAMS) -> Iterator[ClientErrorRow]:
-    """Yield a row for each number of streams, as soon as it is measured: some ten seconds for the first."""
-    for at_once in streams:
-        checked = check(transport, at_once, max(5, math.ceil(REQUESTS / at_once)), CHUNKS, gap_s=GAP_S)
-        highest = sustained(transport, at_once, max(5, math.ceil(LOAD_REQUESTS / at_once)), LOAD_CHUNKS)
+    """Yield a row for each number of streams and who stamps, as soon as it is measured: some ten seconds for the first.
+
+    The process's follow the kernel's, which are left out where it gives none.
+    """
+    for at_once, by_kernel in product(streams, (True, False)):
+        requests, most = (max(5, math.ceil(count / at_once)) for count in (REQUESTS, LOAD_REQUESTS))
+        checked = check(transport, at_once, requests, CHUNKS, gap_s=GAP_S, kernel_stamps=by_kernel)
+        if by_kernel and checked.stamped_by != "kernel":
+            continue
+        highest = sustained(transport, at_once, most, LOAD_CHUNKS, kernel_stamps=by_kernel)
         yield ClientErrorRow(
             transport=transport,
+            stamped_by=checked.stamped_by,
             streams=at_once,
             requests=len(checked.ttft_error_ns),
             ttft_error_p50_s=quantile_s(checked.ttft_error_ns, 0.5),
@@ -388,12 +397,13 @@ def show_calibration(rows: Iterable[ClientErrorRow], quiet: bool) -> tuple[Clien
     measured = []
     with progress.status("measuring the client ..."):
         for row in rows:
-            progress.print(Text(f"{count(row.streams, 'stream')} measured"))
+            progress.print(Text(f"{count(row.streams, 'stream')} measured, stamped by the {row.stamped_by}"))
             measured.append(row)
     table = Table(
         box=box.SIMPLE_HEAD, title=Text("Error of this program's client on this machine"), title_justify="left"
     )
     table.add_column("streams", justify="right", no_wrap=True)
+    table.add_column("stamped by", no_wrap=True)
     unit = scale("s", [0.001])
     for _, label in CALIBRATION_COLUMNS:
         table.add_column(f"{label}\n{unit.unit}", justify="right", no_wrap=True)
@@ -401,7 +411,9 @@ def show_calibration(rows: Iterable[ClientErrorRow], quiet: bool) -> tuple[Clien
     table.add_column("per second\nof CPU", justify="right", no_wrap=True)
     for row in measured:
         errors = [quantity(getattr(row, name), unit) for name, _ in CALIBRATION_COLUMNS]
-        table.add_row(str(row.streams), *errors, number(row.requests_per_s), number(row.requests_per_cpu_s))
+        table.add_row(
+            str(row.streams), row.stamped_by, *errors, number(row.requests_per_s), number(row.requests_per_cpu_s)
+        )
     Console(quiet=quiet).print(table)
     return tuple(measured)
 

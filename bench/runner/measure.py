@@ -69,8 +69,8 @@ def sample_of(provider: Provider, step: Step, request: Request, timeline: Timeli
     answer = [place for place, piece in enumerate(pieces) if not piece.reasoning]
     # Half of a character can be all that a runtime hands over before it fails; a file holds whole ones only.
     text = "".join(pieces[place].text for place in answer).encode("utf-8", "replace").decode("utf-8")
-    failure = failure or _shortcoming(text, decoded)
-    streamed = request.stream
+    failure = failure or _shortcoming(text, decoded, request)
+    streamed = request.stream and decoded.streamed
     sample = Sample(
         prompt=step.prompt.id,
         round=step.round,
@@ -170,10 +170,21 @@ def timed(provider: Provider, request: Request, clock: Clock, hold: Callable[[],
     return Timeline(start_ns, tuple(stamps), end_ns, tuple(events), failure)
 
 
-def _shortcoming(text: str, decoded: Decoded) -> Failure | None:
+def _shortcoming(text: str, decoded: Decoded, request: Request) -> Failure | None:
     if not text:
-        reason = f" (finish reason {decoded.finish_reason})" if decoded.finish_reason else ""
-        return Failure(kind="empty", message=f"the answer has no text{reason}")
-    if decoded.finish_reason is None:
+        return Failure(kind="empty", message=_why_empty(decoded, request.max_output_tokens))
+    if decoded.finish_reason is None and not decoded.whole:
         return Failure(kind="cut-off", message="the stream ended without a finish reason")
     return None
+
+
+def _why_empty(decoded: Decoded, limit_tokens: int) -> str:
+    reason = f" (finish reason {decoded.finish_reason})" if decoded.finish_reason else ""
+    # Not every server says why it stopped.
+    spent = decoded.finish_reason == "length" or (not reason and (decoded.output_tokens or 0) >= limit_tokens)
+    if not spent:
+        thought = "the model thought, and then gave no answer" if decoded.pieces else "the answer has no text"
+        return f"{thought}{reason}"
+    went = "went into thinking" if decoded.pieces else "were spent without a word of answer, as by thinking unseen"
+    advice = "raise max_output_tokens, or have the model think less"
+    return f"all of the {limit_tokens} output tokens {went}{reason}; {advice}"

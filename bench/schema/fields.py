@@ -4,7 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -23,11 +23,26 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 
 from bench.errors import UsageError
 
+Read = TypeVar("Read")
+
 
 class Record(BaseModel):
     """A frozen, strict piece of a result file: unknown keys, NaN and infinity are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class ByIdentity(Generic[Read]):
+    """What was read from a file as the key of a cache: equal to itself alone, and not compared number by number."""
+
+    def __init__(self, value: Read) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ByIdentity) and self.value is other.value
 
 
 class Settings(Record):
@@ -119,6 +134,9 @@ SomeNanoseconds = Annotated[int, Field(ge=1, le=MOST_EXACT), _WHOLE]
 
 SignedNanoseconds = Annotated[int, Field(ge=-MOST_EXACT, le=MOST_EXACT), _WHOLE]
 """An error of a stamp: positive is late."""
+
+StampedBy = Literal["process", "kernel"]
+"""Whose readings of a clock arrivals are: this program's process, or the system's kernel."""
 
 Bytes = Annotated[int, Field(ge=0, le=MOST_EXACT), _WHOLE]
 """An amount of memory or disk: up to 9 petabytes, which a double holds exactly."""
@@ -254,8 +272,6 @@ FREE_JSON_SCHEMA: Final[dict[str, Any]] = {
     "additionalProperties": {"$ref": "#/$defs/JsonValue"},
 }
 """JSON Schema of a value in FreeJson; pydantic's own allows everything."""
-
-Read = TypeVar("Read")
 
 MOST_DIGITS: Final = 400
 """Digits that are kept of a whole number that is longer than Python reads: more than any bound has."""

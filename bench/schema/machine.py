@@ -15,6 +15,7 @@ from bench.schema.fields import (
     Record,
     Share,
     SignedNanoseconds,
+    StampedBy,
     Streams,
     Watts,
 )
@@ -49,7 +50,7 @@ class StampClock(Record):
 
     readings: Count = Field(description="how often their distance was read")
     drift_ns: Nanoseconds = Field(description="the largest change of that distance over one request that was believed")
-    refused: Count = Field(description="requests whose stamps were not: the clock was set, or none came")
+    refused: Count = Field(description="requests that the process stamped: the clock was set, or no stamp came")
 
 
 class MemoryWatch(Record):
@@ -101,7 +102,7 @@ class ClientCheck(Record):
     """
 
     transport: Literal["direct", "package"]
-    stamped_by: Literal["process", "kernel"]
+    stamped_by: StampedBy
     streams: Streams = Field(description="streams at once")
     ttft_error_ns: tuple[SignedNanoseconds, ...]
     gap_error_ns: tuple[SignedNanoseconds, ...]

@@ -1,6 +1,6 @@
 """Prompts and what a good answer to them does."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -24,6 +24,13 @@ class Turn(Record):
     text: str
 
 
+class Message(NamedTuple):
+    """Something that is said to a model, and in which role."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
 class PromptRecord(Record):
     """One prompt with its rubric."""
 
@@ -35,6 +42,20 @@ class PromptRecord(Record):
     text: str = Field(description="the last message: what is answered")
     max_output_tokens: TokenLimit | None = Field(description="null: the config's")
     facets: tuple[FacetRecord, ...]
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """All that is said to the model, in order; the last message is answered."""
+        system = () if self.system is None else (Message("system", self.system),)
+        before = tuple(Message(turn.role, turn.text) for turn in self.turns)
+        return (*system, *before, Message("user", self.text))
+
+    @property
+    def transcript(self) -> str:
+        """All that is said to the model as one text: of several messages each with who says it."""
+        if len(self.messages) == 1:
+            return self.text
+        return "\n\n".join(f"{message.role.capitalize()}: {message.text}" for message in self.messages)
 
 
 class PromptSetRecord(Record):

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.schema.fields import Count, Nanoseconds, Record, TokenCount
+from bench.schema.fields import Count, Nanoseconds, Record, StampedBy, TokenCount
 
 FAILURE_KINDS: dict[str, str] = {
     "not-found": "the model is not in the catalogue, on disk or at the endpoint",
@@ -90,7 +90,7 @@ class Sample(Record):
     sent_ns: Nanoseconds | None = Field(
         description="the whole request handed to the system, from the request's start; null in-process"
     )
-    stamped_by: Literal["process", "kernel"] = Field(
+    stamped_by: StampedBy = Field(
         description="whose clock readings the arrivals are: this process's, or those of the system's network stack"
     )
     chunk_ns: tuple[Nanoseconds, ...] = Field(description="arrival of each chunk with text, from the request's start")

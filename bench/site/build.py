@@ -9,19 +9,22 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import CodeType
 from typing import Any, Final
 
 import vl_convert
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from bench.report import format as form
 from bench.report.export import (
     ALL_COLUMNS,
     SCORE_COLUMNS,
+    csv_lines,
     csv_text,
     json_lines,
-    rows,
+    json_list,
     score_rows,
 )
 from bench.report.text import anchor, finalise, relative, run_key, title
@@ -246,6 +249,26 @@ def pages_of(site: Site) -> Iterator[Page]:
     yield Page(f"{REPORT}/verdicts.html", "verdicts.md.j2", "How a verdict is reached", verdicts(), search=True)
 
 
+class _Compiled(BytecodeCache):
+    """Keeps in this process what each template was compiled to, for the next build: `bench serve` has many."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[str, CodeType | None]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give a bucket the code of its template, where that is as it was."""
+        checksum, code = self._kept.get(bucket.key, ("", None))
+        if checksum == bucket.checksum:
+            bucket.code = code
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code of a bucket in place of an older one."""
+        self._kept[bucket.key] = (bucket.checksum, bucket.code)
+
+
+_COMPILED = _Compiled()
+
+
 def _environment(templates_dir: Path | Sequence[Path], artist: Artist, program: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates_dir),
@@ -255,6 +278,7 @@ def _environment(templates_dir: Path | Sequence[Path], artist: Artist, program: 
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        bytecode_cache=_COMPILED,
     )
     environment.globals.update(
         picture=artist.picture, program=f"{REPORT}/assets/{program}", count=form.count, anchor=anchor, limits=limits()
@@ -281,13 +305,11 @@ def _data_files(site: Site, index: RunIndex) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the bytes of each data file that is of all runs, or of a run and what came after it."""
     if not site.summaries:
         return
-    for name, columns, found in (
-        ("runs", ALL_COLUMNS["models"], rows(site.summaries)),
-        ("load", ALL_COLUMNS["load"], [row for one in index.runs for row in one.load_rows]),
-        ("lengths", ALL_COLUMNS["lengths"], [row for one in index.runs for row in one.length_rows]),
-    ):
-        yield f"{name}.csv", csv_text(columns, found).encode()
-        yield f"{name}.json", json_lines(found).encode()
+    for of, columns in ALL_COLUMNS.items():
+        exports = [one.exports[of] for one in index.runs]
+        name = {"models": "runs"}.get(of, of)
+        yield f"{name}.csv", (csv_lines([columns]) + "".join(lines for lines, _ in exports)).encode()
+        yield f"{name}.json", json_list(items for _, items in exports).encode()
     for name, text in score_files(site):
         yield name, text.encode()
     for summary in site.summaries:

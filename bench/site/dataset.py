@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bench.analysis.changes import Shifts, shifts
-from bench.analysis.condensed import condensed, with_shared_parts
+from bench.analysis.condensed import condensed
 from bench.analysis.contexts import context_key
 from bench.analysis.ranking import told_apart_by_cache
 from bench.analysis.summary import ModelSummary, RunSummary, summarise
@@ -252,7 +252,7 @@ def arranged(
 
     `cache` keeps the shifts of their series.
     """
-    summaries = tuple(with_shared_parts(runs))
+    summaries = tuple(runs)
     whole = WholeRuns(read)
     boards = _boards(summaries, whole)
     return Site(

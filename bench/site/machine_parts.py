@@ -23,7 +23,7 @@ from bench.store.cache import Cache, key_of
 View = TypeVar("View")
 
 KIND: Final = "parts"
-"""Kind of the cache's entries: the HTML of one part."""
+"""Kind of the cache's entries: the data file of one part."""
 
 COMPRESSION: Final = 6
 """Level of gzip."""
@@ -85,10 +85,7 @@ class Press:
         # Two names can make one anchor, and must not share a file.
         own = key_of(one.machine, one.heading)[:8]
         name = f"{PARTS}/{key(page.removesuffix('.html'))}/{key(one.anchor)}-{own}.js"
-        html = self._kept(page, one, caller)
-        # Tables and charts repeat themselves: packed, a part is a fifth as long, and as easy to load from a disk.
-        packed = base64.b64encode(gzip.compress(html.encode(), COMPRESSION, mtime=0)).decode()
-        self.files[name] = f"benchledger.part({embedded([one.anchor, packed])});\n".encode()
+        self.files[name] = self._kept(page, one, caller)
         return Markup(
             '<details class="bl-fold bl-part" id="{}" data-src="{}"><summary><span>{}</span>'
             '<span class="bl-summary-score">{}</span></summary>'
@@ -96,20 +93,22 @@ class Press:
             '<a href="{}">the list of runs</a>.</p></details>\n'
         ).format(one.anchor, relative(page, name), one.heading, one.note, relative(page, f"{REPORT}/runs.html"))
 
-    def _kept(self, page: str, one: MachinePart[Any], caller: Callable[[Any], str]) -> str:
+    def _kept(self, page: str, one: MachinePart[Any], caller: Callable[[Any], str]) -> bytes:
         of_machine = self.keys.get(one.machine)
         if of_machine is None:
             return self._made(one, caller)
         entry = key_of(self.version, of_machine, page, one.anchor, one.beside)
         self.used.add(entry)
         known = self.cache.get(KIND, entry)
-        if known is not None:
-            return known.decode()
-        html = self._made(one, caller)
-        self.cache.put(KIND, entry, html.encode())
-        return html
+        if known is None:
+            known = self._made(one, caller)
+            self.cache.put(KIND, entry, known)
+        return known
 
-    def _made(self, one: MachinePart[Any], caller: Callable[[Any], str]) -> str:
+    def _made(self, one: MachinePart[Any], caller: Callable[[Any], str]) -> bytes:
         # A static picture is for readers without JavaScript, who do not see this part.
         with self.artist.resting():
-            return str(caller(one.view()))
+            html = str(caller(one.view()))
+        # Tables and charts repeat themselves: packed, a part is a fifth as long, and as easy to load from a disk.
+        packed = base64.b64encode(gzip.compress(html.encode(), COMPRESSION, mtime=0)).decode()
+        return f"benchledger.part({embedded([one.anchor, packed])});\n".encode()

@@ -33,7 +33,7 @@ def inputs_key(roots: Iterable[Path], without: Iterable[Path] = (), words: Itera
         parts.append(f"folder {root}")
         for path in _files(root):
             if not any(path == one or one in path.parents for one in made):
-                parts += [path.relative_to(root.parent).as_posix(), _digest(path) or ""]
+                parts += [path.relative_to(root.parent).as_posix(), _digest(path, {}) or ""]
     return key_of(*parts)
 
 
@@ -61,7 +61,8 @@ def note_build(cache: Cache, key: str, roots: Iterable[Path], warnings: Iterable
 
 
 def _digests(roots: Iterable[Path]) -> Mapping[str, str | None]:
-    return {path.as_posix(): _digest(path) for root in roots for path in _files(root)}
+    known: dict[tuple[int, int], str] = {}
+    return {path.as_posix(): _digest(path, known) for root in roots for path in _files(root)}
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -71,8 +72,13 @@ def _files(root: Path) -> Iterator[Path]:
         yield from sorted(path for path in root.rglob("*") if path.is_file())
 
 
-def _digest(path: Path) -> str | None:
+def _digest(path: Path, known: dict[tuple[int, int], str]) -> str | None:
+    """Return the SHA-256 of a file, None where it cannot be read. Of files linked to each other it reads one."""
     try:
-        return sha256(path.read_bytes()).hexdigest()
+        status = path.stat()
+        node = (status.st_dev, status.st_ino)
+        if status.st_nlink == 1 or node not in known:
+            known[node] = sha256(path.read_bytes()).hexdigest()
+        return known[node]
     except OSError:
         return None

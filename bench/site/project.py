@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.errors import UsageError
+from bench.site.urls import DATA
 
 GENERATED: Final = ("report", "index.md")
 """What `bench site` writes into a folder of documentation."""
@@ -85,6 +87,20 @@ def site_project(folder: Path, results_dir: Path, shipped: Path | None = None) -
         _write(working / "mkdocs.yml", (base / "mkdocs.yml").read_bytes())
         used = "mkdocs.yml: the one that comes with Benchledger; write your own to change title and address"
     return SiteProject(working / "mkdocs.yml", working / "docs", templates, cache, output, used)
+
+
+def place_data(docs: Path, output: Path) -> None:
+    """Put the data files of pages into a built site, as links where the disk allows it, unless they are there."""
+    if (docs / DATA).is_dir():
+        shutil.copytree(docs / DATA, output / DATA, copy_function=_linked, dirs_exist_ok=True)
+
+
+def _linked(source: str, target: str) -> None:
+    if not os.path.exists(target):
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)
 
 
 def _pages(docs: Path) -> dict[Path, Path]:

@@ -19,7 +19,7 @@ from typing import Final
 from bench.analysis.condensed import NotCondensed, restored, to_bytes
 from bench.analysis.summary import RunSummary, summarise
 from bench.errors import ResultError
-from bench.report.export import Row, rows
+from bench.report.export import ALL_COLUMNS, Of, csv_lines, json_items, rows
 from bench.schema.result import Result
 from bench.site.run_files import run_files
 from bench.store.cache import Cache, code_version, key_of
@@ -37,18 +37,20 @@ FILES_AT_ONCE: Final = 4
 Digests = dict[str, str]
 """Name of a file -> the SHA-256 of what it holds."""
 
+Exports = dict[Of, tuple[str, str]]
+"""What rows are of -> those of one run as lines of CSV, and as items of a JSON list."""
+
 
 @dataclass(frozen=True)
 class IndexedRun:
-    """A run that was read: condensed, its rows of `load` and `lengths` in exports, and the files of its viewer.
+    """A run that was read: condensed, its rows in exports, and the files of its viewer.
 
     `key` stands for the bytes of its file; it is empty for a run that is in memory alone.
     """
 
     key: str
     summary: RunSummary
-    load_rows: list[Row]
-    length_rows: list[Row]
+    exports: Exports
     files: Digests
 
 
@@ -159,12 +161,13 @@ def _body(result: Result, data_dir: Path, data: bytes | None = None) -> bytes:
     for name, content in run_files(summary, data):
         write_if_new(data_dir / name, content)
         digests[name] = sha256(content).hexdigest()
-    beside = {
-        "load": rows([summary], "load"),
-        "lengths": rows([summary], "lengths"),
-        "files": digests,
-    }
+    beside = {"exports": _exports(summary), "files": digests}
     return json.dumps(beside).encode() + b"\n" + to_bytes(summary)
+
+
+def _exports(summary: RunSummary) -> Exports:
+    made = {of: rows([summary], of) for of in ALL_COLUMNS}
+    return {of: (csv_lines([*row.values()] for row in found), json_items(found)) for of, found in made.items()}
 
 
 def _refusal(reason: str) -> bytes:
@@ -178,7 +181,7 @@ def _indexed(body: bytes, place: str, key: str) -> IndexedRun | Refused | None:
         beside = json.loads(head)
         if "refused" in beside:
             return Refused(place, beside["refused"])
-        return IndexedRun(key, restored(rest), beside["load"], beside["lengths"], beside["files"])
+        return IndexedRun(key, restored(rest), beside["exports"], beside["files"])
     except (ValueError, KeyError, TypeError, NotCondensed):
         return None
 

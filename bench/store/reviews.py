@@ -231,7 +231,7 @@ def save_stub(annotations: Annotations, result: Result, path: Path, command: str
 
 def _shown_answer(answer: DistinctAnswer, title: str) -> list[str]:
     lines = ["", f"--- {title} ---", f"Prompt: {answer.prompt.title}"]
-    lines += [f"  | {line}" for line in visible(answer.prompt.text).split("\n")]
+    lines += [f"  | {line}" for line in visible(answer.prompt.transcript).split("\n")]
     lines += ["Answer:", *(f"  | {line}" for line in visible(answer.text).split("\n"))]
     return [line if line.startswith("  |") else _one_line(line) for line in lines]
 

@@ -355,6 +355,7 @@ def test_a_suspicion_that_many_series_would_give_by_chance_is_left_out() -> None
     assert changes_of_all({}) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0.03, 0.1])
 @pytest.mark.parametrize(
     "noise",
@@ -367,6 +368,7 @@ def test_noise_of_any_kind_and_size_rarely_confirms_a_change(noise: str, size: f
     assert false_share(seen) <= 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ratio", "size", "further", "share"), [(0.1, 0.03, 3, 0.95), (-0.1, 0.03, 3, 0.95), (0.05, 0.02, 8, 0.8)]
 )

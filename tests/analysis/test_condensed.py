@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.analysis.condensed import NotCondensed, condensed, restored, to_bytes, with_shared_parts
+from bench.analysis.condensed import NotCondensed, condensed, restored, to_bytes
 from bench.analysis.history import histories, watched
 from bench.analysis.summary import RunSummary, summarise
 from tests.daily_runs import daily_runs
@@ -56,19 +56,18 @@ def test_the_series_of_condensed_runs_are_those_of_whole_ones() -> None:
 
 
 def test_equal_prompt_sets_are_kept_once() -> None:
-    runs = list(with_shared_parts(condensed(summarise(result)) for result in daily_runs(range(2))))
+    one, other = (condensed(summarise(result)) for result in daily_runs(range(2)))
 
-    assert runs[0].result.prompt_set is runs[1].result.prompt_set
+    assert one.result.prompt_set is other.result.prompt_set
 
 
 def test_a_prompt_set_that_claims_the_hash_of_another_is_kept_apart() -> None:
-    one, other = (condensed(summarise(result)) for result in daily_runs(range(2)))
-    forged = one.result.prompt_set.model_copy(update={"title": "Another"})
-    one.result.__dict__["prompt_set"] = forged
+    first, other = daily_runs(range(2))
+    forged = first.model_copy(update={"prompt_set": first.prompt_set.model_copy(update={"title": "Another"})})
 
-    runs = list(with_shared_parts([one, other]))
+    runs = [condensed(summarise(result)) for result in (forged, other)]
 
-    assert [run.result.prompt_set.title for run in runs] == ["Another", other.result.prompt_set.title]
+    assert [run.result.prompt_set.title for run in runs] == ["Another", other.prompt_set.title]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"not json"])
@@ -78,8 +77,9 @@ def test_what_is_no_condensed_run_is_refused(damage: bytes) -> None:
 
 
 def test_bytes_of_another_form_are_refused() -> None:
-    stored = json.loads(to_bytes(whole_runs()[0]))
-    del stored["models"][0]["kept"]
+    *shared, last = to_bytes(whole_runs()[0]).split(b"\n")
+    stored = json.loads(last)
+    del stored["summaries"][0]["kept"]
 
     with pytest.raises(NotCondensed):
-        restored(json.dumps(stored).encode())
+        restored(b"\n".join([*shared, json.dumps(stored).encode()]))

@@ -19,7 +19,7 @@ from bench.analysis.history import History, histories
 from bench.analysis.summary import oldest_first, summarise
 from bench.metrics.load import LevelKey
 from bench.schema.load import LoadLevel
-from bench.schema.machine import Accelerator
+from bench.schema.machine import Accelerator, StampClock
 from bench.schema.model_run import Runtime
 from bench.schema.result import Pairing, Result
 from tests import builders
@@ -213,6 +213,28 @@ def test_equal_contexts_differ_in_nothing_and_others_in_everything_that_differs(
     assert [one.words for one in differing(CONTEXT, other)] == ["machine", "device", "generation seed"]
 
 
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ({}, ()),
+        ({"omit": ["stream_options"], "rename": {"max_tokens": "n"}, "headers_from": {"X-Key": "K"}, "body": {}}, ()),
+        ({"omit": ["stream_options", "seed"]}, (Differing("request.omit", "not stated", '["seed"]'),)),
+        ({"body": {"ignore_eos": True}}, (Differing("request.body.ignore_eos", "not stated", "true"),)),
+    ],
+)
+def test_what_a_config_makes_of_a_models_requests_is_another_context(
+    request_: dict[str, Any], expected: tuple[Differing, ...]
+) -> None:
+    models = [{"name": "other", "request": {"body": {"n": 1}}}, {"name": "tiny", "request": request_}]
+    plain, shaped = (
+        run_on(1, 1.0, config=builders.config(resolved={"models": entries})) for entries in ([{"name": "tiny"}], models)
+    )
+    old, new = context_key(plain, plain.models[0]), context_key(shaped, shaped.models[0])
+
+    assert differing(old, new) == expected
+    assert (old == new) == (expected == ())
+
+
 def test_each_field_of_a_context_is_broken_by_something() -> None:
     assert {condition.breaks for condition in CONDITIONS if condition.breaks} == set(Context._fields)
 
@@ -221,6 +243,7 @@ def test_what_breaks_a_context_and_what_is_noted_are_fields_of_a_run() -> None:
     # Two runs that differ in everything: each condition of the table but the load stands for one of their fields.
     resolved = {"stream": True, "rounds": 1, "warmup": 1, "loads": 1, "generation": {"seed": 1}}
     gpu: dict[str, Any] = {"memory_bytes": 1, "name": "Test GPU"}
+    request = {"omit": ["seed"], "body": {"ignore_eos": True}, "rename": {"max_tokens": "n"}}
     before = run_on(
         1,
         1.0,
@@ -241,10 +264,11 @@ def test_what_breaks_a_context_and_what_is_noted_are_fields_of_a_run() -> None:
             "transport": "direct",
             "prompt_cache": "warm",
             "runtime": Runtime(name="llama.cpp", version="b1"),
+            "stamp_clock": StampClock(readings=2, drift_ns=0, refused=0),
         },
         config=builders.config(
             resolved={"stream": False, "rounds": 2, "warmup": 2, "loads": 2, "generation": {"seed": 2}}
-            | {"models": [{"name": "tiny", "base_url": "http://b"}]}
+            | {"models": [{"name": "tiny", "base_url": "http://b", "request": request}]}
         ),
         machine=builders.machine(
             name="kiosk",

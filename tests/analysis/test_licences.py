@@ -1,6 +1,7 @@
 """What a licence allows: expressions, names as publishers write them, and what is not known."""
 
 import random
+from functools import cache
 
 import pytest
 from license_expression import get_spdx_licensing
@@ -114,9 +115,12 @@ def test_any_text_has_an_answer() -> None:
         assert commercial_use(text).use in ("yes", "conditions", "no", "unknown")
 
 
+spdx = cache(get_spdx_licensing)
+
+
 @pytest.mark.parametrize("identifier", SPDX)
 def test_the_table_has_identifiers_that_spdx_knows(identifier: str) -> None:
-    assert str(get_spdx_licensing().parse(identifier, validate=True, strict=True)) == identifier
+    assert str(spdx().parse(identifier, validate=True, strict=True)) == identifier
     assert commercial_use(identifier) == Licence(*SPDX[identifier])
 
 

@@ -3,12 +3,14 @@
     python -m tests.benchmarks.clients --streams 1 16 64 256
     python -m tests.benchmarks.clients --streams 16 --peers
     python -m tests.benchmarks.clients --streams 1 16 64 --mixed
+    python -m tests.benchmarks.clients --streams 16 64 256 --gap-ms 20 --stamps
 
 Every client is asked in turn, round after round, so that a machine that drifts spoils no ratio. With `--mixed` our
-direct client and the bare socket take turns request by request instead, within each stream: what disturbs one then
-disturbs the other, and what is left between them is their way to the socket and back. `bare socket` is what
-Python can do at best: a thread for each stream that sends bytes made before and stamps each read. `openai, chunk by
-chunk` is the package as its users write it. `--peers` adds those of guidellm and AIPerf whose command is found.
+direct clients and the bare socket take turns request by request instead, within each stream: what disturbs one then
+disturbs the others, and what is left between them is their way to the socket and back. `bare socket` is what
+Python can do at best without the kernel's stamps: a thread for each stream that sends bytes made before and stamps each
+read. `openai, chunk by chunk` is the package as its users write it. `--stamps` leaves that and our package transport
+out. `--peers` adds those of guidellm and AIPerf whose command is found.
 """
 
 import argparse
@@ -43,7 +45,7 @@ from tests.benchmarks.peers import PEERS, peer_found
 FIRST_S = 0.02
 GAP_S = 0.005
 CHUNKS = 20
-"""The answers: 20 chunks at 200 a second."""
+"""The answers: 20 chunks, at 200 a second unless another gap is asked for."""
 
 LONGEST = 150
 """The most requests of one stream, in turns as many for each round: each takes an eighth of a second."""
@@ -79,16 +81,23 @@ class Found:
 
 
 @contextmanager
-def ours(server: Reference, transport: Transport) -> Iterator[Client]:
+def ours(server: Reference, transport: Transport, kernel_stamps: bool = True) -> Iterator[Client]:
     """Our endpoint provider."""
-    with endpoint(server, transport) as provider:
+    with endpoint(server, transport, kernel_stamps) as provider:
         yield Client(asker(provider), lambda asked: saw(provider, asked))
 
 
 @contextmanager
-def ours_direct(server: Reference) -> Iterator[Client]:
-    """Over connections of our own."""
+def ours_by_kernel(server: Reference) -> Iterator[Client]:
+    """Over connections of our own, with the kernel's stamps where it gives them."""
     with ours(server, "direct") as client:
+        yield client
+
+
+@contextmanager
+def ours_by_process(server: Reference) -> Iterator[Client]:
+    """Over connections of our own, with this process's stamps."""
+    with ours(server, "direct", kernel_stamps=False) as client:
         yield client
 
 
@@ -165,46 +174,50 @@ def chunk_by_chunk(server: Reference) -> Iterator[Client]:
 
 CLIENTS = {
     "bare socket": bare_socket,
-    "ours, direct": ours_direct,
+    "ours, kernel stamps": ours_by_kernel,
+    "ours, process stamps": ours_by_process,
     "ours, package": ours_package,
     "openai, chunk by chunk": chunk_by_chunk,
 }
 
-MIXED = ("bare socket", "ours, direct")
+SOCKETS = ("bare socket", "ours, kernel stamps", "ours, process stamps")
+"""Those that read from a socket of their own."""
 
 
-def compared(streams: int, requests: int, rounds: int) -> dict[str, Found]:
+def compared(names: Sequence[str], streams: int, requests: int, rounds: int, gap_s: float) -> dict[str, Found]:
     """Return what is found of each client with so many streams at once."""
-    found = {name: Found() for name in CLIENTS}
-    with reference_server(FIRST_S, GAP_S) as server:
+    found = {name: Found() for name in names}
+    with reference_server(FIRST_S, gap_s) as server:
         for number in range(rounds):
-            names = list(CLIENTS)
             for name in names if number % 2 == 0 else reversed(names):
                 with CLIENTS[name](server) as client:
-                    done = load(client.ask, streams, requests, CHUNKS, spread_s=FIRST_S + CHUNKS * GAP_S)
+                    done = load(client.ask, streams, requests, CHUNKS, spread_s=FIRST_S + CHUNKS * gap_s)
                     found[name].add(done.cpu_s, [client.saw(asked) for asked in done.asked], server.log())
     return found
 
 
-def mixed(streams: int, requests: int) -> dict[str, Found]:
-    """Return what is found of MIXED when they take turns within each stream; processor time is of its threads."""
-    took: dict[str, list[tuple[CalibrationRequest, float]]] = {name: [] for name in MIXED}
-    with reference_server(FIRST_S, GAP_S) as server, ExitStack() as opened:
-        clients = {name: opened.enter_context(CLIENTS[name](server)) for name in MIXED}
+def mixed(streams: int, requests: int, gap_s: float) -> dict[str, Found]:
+    """Return what is found of SOCKETS when they take turns within each stream.
+
+    Processor time is of the threads that ask: that of the one that receives is not in it.
+    """
+    took: dict[str, list[tuple[CalibrationRequest, float]]] = {name: [] for name in SOCKETS}
+    with reference_server(FIRST_S, gap_s) as server, ExitStack() as opened:
+        clients = {name: opened.enter_context(CLIENTS[name](server)) for name in SOCKETS}
 
         def ask(prompt: str, chunks: int) -> CalibrationRequest:
             place, number = map(int, prompt.split("-"))
-            name = MIXED[(place + number) % len(MIXED)]
+            name = SOCKETS[(place + number) % len(SOCKETS)]
             begin_s = time.thread_time()
             asked = clients[name].ask(prompt, chunks)
             # The first request of each client is its warm-up.
-            if number >= len(MIXED):
+            if number >= len(SOCKETS):
                 took[name].append((asked, time.thread_time() - begin_s))
             return asked
 
-        load(ask, streams, len(MIXED) * requests, CHUNKS, spread_s=FIRST_S + CHUNKS * GAP_S)
+        load(ask, streams, len(SOCKETS) * requests, CHUNKS, spread_s=FIRST_S + CHUNKS * gap_s)
         wrote = server.log()
-        found = {name: Found() for name in MIXED}
+        found = {name: Found() for name in SOCKETS}
         for name, pairs in took.items():
             answers = [clients[name].saw(asked) for asked, _ in pairs]
             found[name].add(sum(cpu_s for _, cpu_s in pairs), answers, wrote)
@@ -240,7 +253,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", action="store_true", help="also guidellm and AIPerf, where their commands are found")
     parser.add_argument("--mixed", action="store_true", help="bare socket and ours alone, taking turns within a stream")
+    parser.add_argument("--stamps", action="store_true", help="bare socket and ours alone, one after the other")
+    parser.add_argument("--gap-ms", type=float, default=GAP_S * 1e3, help="from one chunk to the next")
     chosen = parser.parse_args()
+    gap_s = chosen.gap_ms / 1e3
     write = sys.stdout.write
     write("Errors in ms, without sign, and their ratio to the bare socket's; CPU in ms.\n\n")
     write(
@@ -250,12 +266,13 @@ def main() -> None:
     for streams in chosen.streams:
         requests = min(chosen.requests, LONGEST * streams)
         if chosen.mixed:
-            found = mixed(streams, max(2, min(chosen.requests // streams, LONGEST * chosen.rounds)))
+            found = mixed(streams, max(2, min(chosen.requests // streams, LONGEST * chosen.rounds)), gap_s)
         else:
-            found = compared(streams, max(2, requests // streams // chosen.rounds), chosen.rounds)
+            names = SOCKETS if chosen.stamps else tuple(CLIENTS)
+            found = compared(names, streams, max(2, requests // streams // chosen.rounds), chosen.rounds, gap_s)
         if chosen.peers:
             for name in PEERS:
-                peer = peer_found(name, streams, requests, CHUNKS, FIRST_S, GAP_S)
+                peer = peer_found(name, streams, requests, CHUNKS, FIRST_S, gap_s)
                 if peer is not None:
                     found[name] = Found(peer.ttft_error_ns, peer.gap_error_ns, peer.cpu_s, peer.requests)
         for line in lines(streams, found):

@@ -5,7 +5,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -148,33 +148,36 @@ def hostile_address(hostile: Path) -> Iterator[str]:
     yield from _served(hostile)
 
 
-@pytest.mark.parametrize(
-    ("scheme", "viewport"),
-    [("light", DESK), ("dark", DESK), ("light", PHONE)],
-    ids=["light desk", "dark desk", "light phone"],
-)
-def test_every_page_opens_without_an_error_and_draws_its_charts(
+def test_every_page_opens_without_an_error_and_draws_its_charts(browser: Any, built: Path, address: str) -> None:
+    context = browser.new_context(color_scheme="light", viewport=DESK)
+    page, problems = _watched(context)
+    names = _names(built)
+    for name in names:
+        page.goto(address + name)
+        _check_drawn(page, problems, name)
+        if name not in _with_figures(built):
+            # A chart measures its room when it is drawn: the other test opens those pages anew. Here text flows.
+            page.emulate_media(color_scheme="dark")
+            page.set_viewport_size(PHONE)
+            assert page.evaluate(OVERFLOW) <= 0, f"{name} is wider than the screen"
+            assert problems == [], name
+            page.emulate_media(color_scheme="light")
+            page.set_viewport_size(DESK)
+    context.close()
+
+    assert 0 < len(_with_figures(built)) < len(names)
+
+
+@pytest.mark.parametrize(("scheme", "viewport"), [("dark", DESK), ("light", PHONE)], ids=["dark desk", "light phone"])
+def test_charts_and_the_viewer_are_drawn_in_the_dark_and_on_a_phone(
     browser: Any, built: Path, address: str, scheme: str, viewport: dict[str, int]
 ) -> None:
     context = browser.new_context(color_scheme=scheme, viewport=viewport)
-    figures = 0
-    for name in _names(built):
-        page, problems = _watched(context)
+    page, problems = _watched(context)
+    for name in [*_with_figures(built), "report/run.html"]:
         page.goto(address + name)
-        page.wait_for_load_state("networkidle")
-        page.evaluate(SCROLL_THROUGH)
-
-        for figure in page.evaluate(DRAWN):
-            figures += 1
-            assert figure["drawn"] == "yes", (name, figure)
-            assert figure["marks"] > 0, (name, figure)
-            assert figure["width"] >= figure["room"] * 0.9, (name, figure)
-        assert page.evaluate(OVERFLOW) <= 0, f"{name} is wider than the screen"
-        assert problems == [], name
-        page.close()
+        _check_drawn(page, problems, name)
     context.close()
-
-    assert figures > 0
 
 
 def test_a_table_fades_where_it_goes_on(browser: Any, address: str) -> None:
@@ -216,8 +219,8 @@ def test_the_background_follows_the_system(browser: Any, address: str) -> None:
 
 def test_the_viewer_shows_any_run(browser: Any, address: str) -> None:
     context = browser.new_context(viewport=DESK)
+    page, problems = _watched(context)
     for result in fixture_ledger().results:
-        page, problems = _watched(context)
         page.goto(f"{address}report/run.html?run={result.run.id}")
         page.wait_for_selector("#bl-run h2")
 
@@ -227,8 +230,9 @@ def test_the_viewer_shows_any_run(browser: Any, address: str) -> None:
             assert model.name in text
         page.click("#bl-run details summary")
         page.wait_for_selector("#bl-run details[open] dl, #bl-run details[open] table")
+        # Nothing of it may be under way when the next one is opened.
+        page.wait_for_load_state("networkidle")
         assert problems == []
-        page.close()
     context.close()
 
 
@@ -362,10 +366,10 @@ def test_the_viewer_loads_no_other_script(browser: Any, address: str, run: str) 
 
 def test_hostile_text_runs_nowhere(browser: Any, hostile: Path, hostile_address: str) -> None:
     context = browser.new_context(viewport=DESK)
-    for name in _names(hostile):
-        page, problems = _watched(context)
-        dialogs: list[str] = []
-        page.on("dialog", lambda dialog, seen=dialogs: (seen.append(dialog.message), dialog.dismiss()))
+    page, problems = _watched(context)
+    dialogs = _dialogs(page)
+    # The other pages are the same in every site: what was written by hand.
+    for name in ["index.html", *(f"report/{name}" for name in _names(hostile / "report"))]:
         page.goto(hostile_address + name)
         page.wait_for_load_state("networkidle")
         page.evaluate(SCROLL_THROUGH)
@@ -374,22 +378,22 @@ def test_hostile_text_runs_nowhere(browser: Any, hostile: Path, hostile_address:
         assert dialogs == [], name
         assert problems == [], name
         assert page.query_selector("img[src=x], article h1 ~ h1, article script") is None, name
-        page.close()
-    page, problems = _watched(context)
-    page.goto(hostile_address)
-    assert HOSTILE_TEXTS[0] in page.inner_text("article")
+        if name == "index.html":
+            assert HOSTILE_TEXTS[0] in page.inner_text("article")
     context.close()
 
 
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
-def test_hostile_answers_and_reviews_run_nowhere_and_break_no_row(
+def test_hostile_answers_and_reviews_run_nowhere_and_break_no_row_and_no_card(
     browser: Any, attacked: Path, attacked_address: str, viewport: dict[str, int]
 ) -> None:
     context = browser.new_context(viewport=viewport)
-    for name in _names(attacked / "report"):
-        page, problems = _watched(context)
-        dialogs: list[str] = []
-        page.on("dialog", lambda dialog, seen=dialogs: (seen.append(dialog.message), dialog.dismiss()))
+    page, problems = _watched(context)
+    dialogs = _dialogs(page)
+    attacks = {f"prompts/p{place:02}.html": attack for place, attack in enumerate(ATTACKS)}
+    names = _names(attacked / "report")
+    assert set(attacks) < set(names)
+    for name in names:
         page.goto(f"{attacked_address}report/{name}")
         page.wait_for_load_state("networkidle")
         page.evaluate(OPEN_ALL)
@@ -402,27 +406,8 @@ def test_hostile_answers_and_reviews_run_nowhere_and_break_no_row(
         assert page.is_visible("article h1"), name
         assert page.evaluate(OVERFLOW) <= 0, f"{name} is wider than the screen"
         assert page.evaluate(OVERLAPPING) == [], name
-        page.close()
-    context.close()
-
-
-def test_each_hostile_answer_stays_within_its_card(browser: Any, attacked_address: str) -> None:
-    context = browser.new_context(viewport=DESK)
-    for place, (attack, text) in enumerate(ATTACKS.items()):
-        page = context.new_page()
-        page.goto(f"{attacked_address}report/prompts/p{place:02}.html")
-
-        # The answer of the first day, which two models gave in both rounds and one in one, and another of that one.
-        cards = page.locator(".bl-card")
-        assert cards.count() == 2, attack
-        assert cards.nth(0).locator("h4").count() == 3, attack
-        assert cards.nth(0).locator("ul.bl-facets > li").count() == 2, attack
-        assert cards.nth(1).locator("ul.bl-facets > li").count() == 2, attack
-        assert page.evaluate(OUTSIDE_CARDS) == [], attack
-        assert len(page.content()) < 300_000, f"{attack}: the page has all of it"
-        if len(text) < 1_000 and text.isprintable() and text.strip():
-            assert cards.nth(0).locator(".bl-text").inner_text().strip() == f"{text} 01".strip(), attack
-        page.close()
+        if name in attacks:
+            _check_cards(page, attacks[name])
     context.close()
 
 
@@ -491,8 +476,7 @@ def test_a_part_is_loaded_when_it_is_opened_and_hostile_text_in_it_runs_nowhere(
     name = place.format(model=key(HOSTILE_TEXTS[0]))
     context = browser.new_context(viewport=viewport)
     page, problems = _watched(context)
-    dialogs: list[str] = []
-    page.on("dialog", lambda dialog, seen=dialogs: (seen.append(dialog.message), dialog.dismiss()))
+    dialogs = _dialogs(page)
     page.goto((many_address if opened_from == "a server" else f"{many.as_uri()}/") + name)
     page.wait_for_load_state("networkidle")
     folded = page.locator("details.bl-part")
@@ -649,6 +633,51 @@ def _served(folder: Path) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def _check_drawn(page: Any, problems: list[str], name: str) -> None:
+    """Assert that a page that was opened has all of its charts, in their room, no problem, and no need to be wider."""
+    page.wait_for_load_state("networkidle")
+    page.evaluate(SCROLL_THROUGH)
+    for figure in page.evaluate(DRAWN):
+        assert figure["drawn"] == "yes", (name, figure)
+        assert figure["marks"] > 0, (name, figure)
+        assert figure["width"] >= figure["room"] * 0.9, (name, figure)
+    assert page.evaluate(OVERFLOW) <= 0, f"{name} is wider than the screen"
+    assert problems == [], name
+
+
+def _check_cards(page: Any, attack: str) -> None:
+    """Assert that a page of answers to a prompt shows each within its card."""
+    text = ATTACKS[attack]
+    # The answer of the first day, which two models gave in both rounds and one in one, and another of that one.
+    cards = page.locator(".bl-card")
+    assert cards.count() == 2, attack
+    assert cards.nth(0).locator("h4").count() == 3, attack
+    assert cards.nth(0).locator("ul.bl-facets > li").count() == 2, attack
+    assert cards.nth(1).locator("ul.bl-facets > li").count() == 2, attack
+    assert page.evaluate(OUTSIDE_CARDS) == [], attack
+    assert len(page.content()) < 300_000, f"{attack}: the page has all of it"
+    if len(text) < 1_000 and text.isprintable() and text.strip():
+        assert cards.nth(0).locator(".bl-text").inner_text().strip() == f"{text} 01".strip(), attack
+
+
+def _dialogs(page: Any) -> list[str]:
+    """Return the list in which the messages of a page's dialogs collect."""
+    found: list[str] = []
+
+    def note(dialog: Any) -> None:
+        found.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", note)
+    return found
+
+
+@cache
+def _with_figures(folder: Path) -> list[str]:
+    """Return the names of the pages with a chart."""
+    return [name for name in _names(folder) if 'class="bl-figure' in (folder / name).read_text(encoding="utf-8")]
 
 
 def _names(folder: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Configurations: what is read, and what each mistake is told."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,220 @@ def test_a_config_that_is_not_there(name: str) -> None:
 )
 def test_endpoint_url_ends_in_its_path(url: str, expected: str) -> None:
     assert endpoint_url(url) == expected
+
+
+HTTP_URL = "must be an http or https URL such as http://localhost:5273/v1"
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        *[
+            (
+                f"http://host:1{base}{call}{end}",
+                f"must end before {call}, which is added to it; write http://host:1{root}",
+            )
+            for call in ("/chat/completions", "/completions", "/responses", "/embeddings", "/Chat/Completions")
+            for base, root in (("/v1", "/v1"), ("", "/v1"), ("/openai/v1", "/openai/v1"))
+            for end in ("", "/")
+        ],
+        ("http://host/v1/models", "must end before /models, which is added to it; write http://host/v1"),
+        ("localhost:5273/v1", HTTP_URL),
+        ("host", HTTP_URL),
+        ("http://", HTTP_URL),
+        ("http://host:port/v1", HTTP_URL),
+        ("http://host/v 1", HTTP_URL),
+        ("http://host/v1\n", HTTP_URL),
+        ("http://[::1/v1", HTTP_URL),
+        ("http://me:k@host/v1", "must hold no user, password or query; name the key's variable in api_key_env"),
+        ("http://host/v1?key=k", "must hold no user, password or query; name the key's variable in api_key_env"),
+    ],
+)
+def test_a_base_url_that_is_none_is_told_what_is_wrong(tmp_path: Path, url: str, wrong: str) -> None:
+    document = {"models": [{"provider": "openai", "model": "m", "base_url": url}]}
+    path = write(tmp_path, json.dumps(document), "config.json")
+
+    assert mistakes_of(path) == [f"{path}:1: models[0].base_url: {wrong}"]
+
+
+def test_some_base_urls_do_end_in_models() -> None:
+    assert endpoint_url("https://host.example/models") == "https://host.example/models"
+
+
+REQUEST = """models:
+  - provider: openai
+    model: m
+    request:
+      {request}
+"""
+
+
+@pytest.mark.parametrize(
+    ("request_", "mistakes"),
+    [
+        (
+            "omit: [seed, sead]",
+            [
+                "omit[1]: 'sead' is never sent; what can be left out is temperature, top_p, max_tokens, seed, "
+                "stream_options"
+            ],
+        ),
+        ("omit: [messages]", ["omit[0]: messages cannot be left out: no request goes without it"]),
+        (
+            "omit: [stream]",
+            [
+                "omit[0]: stream cannot be left out; stream: false at the head of the config waits for whole answers",
+            ],
+        ),
+        (
+            "rename: {max_token: x}",
+            [
+                "rename.max_token: 'max_token' is never sent; what can be renamed is temperature, top_p, max_tokens, "
+                "seed, stream_options"
+            ],
+        ),
+        ("rename: {model: x}", ["rename.model: model cannot be renamed: no request goes without it"]),
+        (
+            "rename: {max_tokens: seed}",
+            ["rename.max_tokens: puts it in the place of 'seed', which is sent as well; choose another name"],
+        ),
+        (
+            "rename: {max_tokens: model}",
+            ["rename.max_tokens: puts it in the place of 'model', which is sent as well; choose another name"],
+        ),
+        (
+            "rename: {max_tokens: n}\n      body: {n: 1}",
+            ["rename.max_tokens: puts it in the place of 'n', which stands in body; choose another name"],
+        ),
+        (
+            "rename: {max_tokens: n, seed: n}",
+            ["rename.seed: puts it in the place of 'n', which max_tokens becomes; choose another name"],
+        ),
+        ("rename: {seed: ''}", ["rename.seed: must be the name that the endpoint knows it by, and not empty"]),
+        (
+            "rename: {seed: s}\n      omit: [seed]",
+            ["rename.seed: is left out by omit; keep one of the two"],
+        ),
+        (
+            "body: {temperature: 1}",
+            ["body.temperature: is sent already; set generation.temperature, or name it in omit as well"],
+        ),
+        ("body: {stream_options: {}}", ["body.stream_options: is sent already; name it in omit as well"]),
+        ("body: {stream: false}", ["body.stream: is sent already, and cannot be another"]),
+        (
+            "body: {api_key: k}",
+            ["body.api_key: would be written into result files; send it as a header: headers_from"],
+        ),
+        (
+            "headers_from: {'X Key': OUR_KEY}",
+            ["headers_from.X Key: is no name of a header: letters, digits and dashes, such as X-Key"],
+        ),
+        (
+            "headers_from: {Host: OUR_KEY}",
+            ["headers_from.Host: is a header that every request has already; take it out"],
+        ),
+        (
+            "headers_from: {X-Key: 'sk-123 456'}",
+            [
+                "headers_from.X-Key: must name a variable of the environment, such as OUR_KEY, and not hold the value "
+                "itself"
+            ],
+        ),
+        (
+            "omits: [seed]",
+            ["omits: is not a known key; did you mean 'omit'? (known keys: body, headers_from, omit, rename)"],
+        ),
+        ("omit: seed", ['omit: must be a list, found "seed"']),
+        (
+            "omit: [sead, model]",
+            [
+                "omit[0]: 'sead' is never sent; what can be left out is temperature, top_p, max_tokens, seed, "
+                "stream_options",
+                "omit[1]: model cannot be left out: no request goes without it",
+            ],
+        ),
+    ],
+)
+def test_a_mistake_in_a_request_is_told_with_its_line_and_key(
+    tmp_path: Path, request_: str, mistakes: list[str]
+) -> None:
+    path = write(tmp_path, REQUEST.format(request=request_))
+
+    found = mistakes_of(path)
+
+    assert [one.partition(": ")[2].removeprefix("models[0].request.") for one in found] == mistakes
+    assert all(one.startswith((f"{path}:5: ", f"{path}:6: ")) for one in found)
+
+
+def test_a_request_that_fits_is_in_the_result_with_the_names_of_variables_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUR_KEY", "k-4711")
+    text = REQUEST.format(
+        request="{omit: [seed], rename: {max_tokens: n}, body: {ignore_eos: true}, headers_from: {X-Key: OUR_KEY}}"
+    )
+    config = load_config(write(tmp_path, text))
+
+    assert resolved(config)["models"][0]["request"] == {
+        "omit": ["seed"],
+        "rename": {"max_tokens": "n"},
+        "body": {"ignore_eos": True},
+        "headers_from": {"X-Key": "OUR_KEY"},
+    }
+    assert "4711" not in json.dumps(resolved(config))
+
+
+def test_the_request_on_the_page_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "headers_from" in block]
+
+    (model,) = load_config(write(tmp_path, text)).models
+
+    assert isinstance(model, EndpointModel)
+    assert (model.name, model.request.omit) == ("gpt-oss-20b", ("seed", "stream_options"))
+
+
+def test_one_header_has_one_source(tmp_path: Path) -> None:
+    text = "models: [{provider: openai, model: m, api_key_env: A, request: {headers_from: {authorization: B}}}]\n"
+    path = write(tmp_path, text)
+
+    assert mistakes_of(path) == [
+        f"{path}:1: models[0]: api_key_env and request.headers_from both give the header Authorization; keep one"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("qwen2.5-0.5b", "qwen2.5-0.5b"),
+        ("org/Model-7B:2", "org/Model-7B:2"),
+        ("My Model 7B", "My-Model-7B"),
+        ("C:\\models\\m.gguf", "C:-models-m.gguf"),
+        ("/models/m.gguf", "models/m.gguf"),
+        ("größe", "gr-e"),
+        ("模型", "model"),
+        ("m" * 120, "m" * 100),
+    ],
+)
+def test_a_model_at_an_endpoint_has_a_name_whatever_its_id(tmp_path: Path, model: str, name: str) -> None:
+    text = json.dumps({"models": [{"provider": "openai", "model": model}]})
+
+    (found,) = load_config(write(tmp_path, text, "config.json")).models
+
+    assert isinstance(found, EndpointModel)
+    assert (found.model, found.name) == (model, name)
+
+
+@pytest.mark.parametrize(
+    ("model", "wrong"),
+    [
+        ("m ", "has a blank at its beginning or end; take it out"),
+        (" m", "has a blank at its beginning or end; take it out"),
+        ("m\n", "has a line break or another character that cannot be seen; take it out"),
+        ("m\u200b", "has a line break or another character that cannot be seen; take it out"),
+    ],
+)
+def test_an_id_that_cannot_be_meant_is_a_mistake(tmp_path: Path, model: str, wrong: str) -> None:
+    path = write(tmp_path, json.dumps({"models": [{"provider": "openai", "model": model}]}), "config.json")
+
+    assert mistakes_of(path) == [f"{path}:1: models[0].model: {wrong}"]

@@ -1,5 +1,7 @@
 """Environment variables that change a config."""
 
+from pathlib import Path
+
 import pytest
 
 from bench.config.overrides import overridden
@@ -47,6 +49,22 @@ def test_the_workshop_variables() -> None:
     assert changed.config.stream is False
     assert changed.prompt == "Summarize retrieval augmented generation."
     assert changed.applied == ("BENCH_MODELS", "BENCH_ROUNDS", "BENCH_PROMPT", "BENCH_STREAM")
+
+
+def test_another_prompt_set_is_one_that_ships_or_a_file_of_the_folder_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    shipped = overridden(CONFIG, {"BENCH_PROMPT_SET": "summarisation"})
+    file = overridden(CONFIG, {"BENCH_PROMPT_SET": "ours.yaml"})
+
+    assert shipped.config.prompts == "summarisation"
+    assert shipped.applied == ("BENCH_PROMPT_SET",)
+    assert file.config.prompts == str(tmp_path / "ours.yaml")
+    assert mistakes_of(BENCH_PROMPT_SET="default", BENCH_PROMPT="2 + 3?") == [
+        "environment: BENCH_PROMPT_SET: there is BENCH_PROMPT as well; give one of the two, found 'default'"
+    ]
 
 
 def test_the_endpoint_variable_is_for_models_without_a_url_of_their_own() -> None:
@@ -98,3 +116,34 @@ def test_a_key_that_is_not_set_is_told_before_the_run() -> None:
         "set it to the endpoint's key"
     )
     assert overridden(config, {"CLOUD_KEY": "secret"}).applied == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        ("", "is not set; set it to {whose}"),
+        (" ", "is not set; set it to {whose}"),
+        ("k-4711\n", "has a line break, which no header can hold; take it out"),
+        ("k-4711 ", "has a blank at its beginning or end, which no header can hold; take it out"),
+        ("k-4711\x07", "has a character that is not plain ASCII, which no header can hold; take it out"),
+    ],
+)
+def test_a_secret_that_cannot_be_sent_is_told_before_the_run(value: str, wrong: str) -> None:
+    shape = {"headers_from": {"X-Key": "OUR_KEY"}}
+    entry = {"provider": "openai", "name": "cloud", "model": "x"}
+    keyed = EndpointModel.model_validate({**entry, "api_key_env": "OUR_KEY"})
+    headed = EndpointModel.model_validate({**entry, "request": shape})
+
+    for model, place, whose in (
+        (keyed, "api_key_env", "the endpoint's key"),
+        (headed, "request.headers_from.X-Key", "the header's value"),
+    ):
+        config = CONFIG.model_copy(update={"models": (model,)})
+        with pytest.raises(ConfigError) as caught:
+            overridden(config, {"OUR_KEY": value})
+        assert str(caught.value) == (
+            f"environment: models.cloud.{place}: the environment variable OUR_KEY {wrong.format(whose=whose)}"
+        )
+        assert overridden(config, {"OUR_KEY": "k-4711"}).config == config.model_copy(
+            update={"models": (model.at("http://localhost:5273/v1"),)}
+        )

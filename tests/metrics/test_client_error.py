@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from bench.metrics.client_error import client_error, error_of, resolvable, smallest_resolvable_s
+from bench.metrics.client_error import client_error, error_of, resolvable, smallest_resolvable_s, stamped_by
 from bench.schema.machine import ClientCheck
-from tests.builders import model_run, result
+from bench.schema.sample import Failure
+from tests.builders import model_run, result, sample
 
 US = 1_000
 
@@ -77,3 +78,33 @@ def test_a_model_has_the_error_of_its_own_transport_with_the_fewest_streams() ->
         ("package", 8),
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    ("stamped", "checked", "found"),
+    [
+        (("kernel", "kernel"), ("process", "kernel"), "kernel"),
+        (("kernel", "process"), ("process", "kernel"), "process"),
+        (("process", "process"), ("process", "kernel"), "process"),
+        (("kernel", "kernel"), ("process",), "process"),
+        (("process", "process"), ("kernel",), None),
+    ],
+    ids=["all", "all but one", "none", "not checked", "only the other checked"],
+)
+def test_a_model_has_the_error_of_who_stamped_its_answers(
+    stamped: tuple[str, ...], checked: tuple[str, ...], found: str | None
+) -> None:
+    samples = tuple(sample(round=number, stamped_by=by) for number, by in enumerate(stamped, start=1))
+    model = model_run(transport="direct", samples=samples)
+
+    error = client_error(result([model], client=tuple(check(stamped_by=by) for by in checked)), model)
+
+    assert (error and error.stamped_by) == found
+
+
+def test_a_failed_request_does_not_say_who_stamped() -> None:
+    failed = Failure(kind="refused", message="nobody answers")
+    samples = (sample(stamped_by="kernel"), sample(stamped_by="process", failure=failed))
+
+    assert stamped_by(samples) == "kernel"
+    assert stamped_by(samples[1:]) == "process"

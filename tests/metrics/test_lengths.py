@@ -69,7 +69,7 @@ def test_answers_that_were_not_streamed_or_not_counted_say_so() -> None:
     uncounted = cell_sample(120, 16, 1, 0.01).model_copy(update={"prompt_tokens": None, "output_tokens": None})
 
     assert summarise_cell(cell([whole])).undefined == dict.fromkeys(
-        ("ttft_s", "decode_tokens_per_s", "prefill_tokens_per_s"), "the answers were not streamed"
+        ("ttft_s", "decode_tokens_per_s", "prefill_tokens_per_s"), "nothing was streamed"
     )
     assert summarise_cell(cell([uncounted])).undefined == {
         "prefill_tokens_per_s": "nobody counted the prompt tokens",

@@ -205,7 +205,7 @@ def test_an_answer_of_one_token_keeps_any_limit_of_tpot() -> None:
         (
             load_level([load_sample(1, chunk_ns=(), first_answer_chunk=None, end_ns=SECOND_NS)]),
             {"ttft_s": 1.0},
-            "the limit is one of TTFT, and the answers were not streamed",
+            "the limit is one of TTFT, and nothing was streamed",
         ),
         (
             load_level([load_sample(1, output_tokens=None)]),

@@ -74,6 +74,22 @@ def test_tokens_that_came_with_the_first_took_no_part_of_the_time() -> None:
     assert tpot_s(sample(chunk_ns=stamps, end_ns=400 * MS, output_tokens=11)) == pytest.approx(0.05)
 
 
+def test_tokens_of_the_first_chunk_took_no_part_of_the_time() -> None:
+    stamps = tuple(at * MS for at in (100, 200, 300, 400))
+
+    # Of 13 tokens ten came at once; three came in the 0.3 s after them.
+    one = sample(chunk_ns=stamps, end_ns=400 * MS, output_tokens=13, first_chunk_tokens=10)
+    assert tpot_s(one) == pytest.approx(0.1)
+    assert decode_tokens_per_s(one) == pytest.approx(10)
+    assert metrics.metric("first_chunk_tokens_count").value(one) == 10
+    # As if each chunk were alike, it would be 12 tokens in that time.
+    assert tpot_s(sample(chunk_ns=stamps, end_ns=400 * MS, output_tokens=13)) == pytest.approx(0.025)
+    # A second chunk that came in one read with the first one took no part either: two of three later ones did.
+    shared = sample(chunk_ns=(stamps[0], *stamps[:3]), end_ns=400 * MS, output_tokens=13, first_chunk_tokens=10)
+    assert tpot_s(shared) == pytest.approx(0.1)
+    assert tpot_s(sample(chunk_ns=stamps, end_ns=400 * MS, output_tokens=10, first_chunk_tokens=10)) is None
+
+
 def test_text_that_comes_at_one_instant_has_no_tpot_and_no_infinite_speed() -> None:
     one = sample(chunk_ns=(100 * MS,), end_ns=110 * MS, output_tokens=40)
 
@@ -113,6 +129,7 @@ def test_an_answer_that_was_not_streamed_has_only_a_latency() -> None:
         "ttfo_s": None,
         "tpot_s": None,
         "decode_tokens_per_s": None,
+        "first_chunk_tokens_count": None,
         "e2e_s": 0.5,
         "output_tokens_per_s": 20.0,
         "prefill_tokens_per_s": None,

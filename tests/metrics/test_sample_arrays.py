@@ -36,6 +36,7 @@ def anything(rng: random.Random) -> Sample:
     return sample(
         prompt=rng.choice(PROMPTS),
         chunk_ns=chunk_ns,
+        first_chunk_tokens=rng.choice([None, None, 2, 10, rng.randrange(1_000_000_000)]),
         first_answer_chunk=rng.choice([None, rng.randrange(len(chunk_ns))]) if chunk_ns else None,
         shared_reads=rng.randrange(3),
         sent_ns=rng.choice([None, 0, rng.randrange(1_000_000)]),

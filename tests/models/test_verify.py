@@ -69,6 +69,42 @@ def test_what_an_endpoint_refuses_is_tried_out_and_the_line_to_write_is_said(tmp
     )
 
 
+def test_a_model_is_verified_as_its_config_has_it_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUR_TENANT", "tenant-4711")
+    body = events(chunk("They "), chunk("met."), chunk(finish="stop"), counted(0))
+    script = Script(models=["M-instruct", "mm"], body=body, refuses=["seed", "max_tokens"])
+    request = {
+        "omit": ["seed"],
+        "rename": {"max_tokens": "max_completion_tokens"},
+        "body": {"ignore_eos": True},
+        "headers_from": {"X-Tenant": "OUR_TENANT"},
+    }
+    with endpoint(script) as url:
+        entry = {"provider": "openai", "model": "m", "base_url": url, "request": request}
+        code, found = verified(tmp_path / "own.json", models=[entry])
+
+    assert code == 0
+    assert found["m"][0] == ("listed", "ok", f"{url} lists it as M-instruct", "")
+    assert found["m"][4] == ("parameters", "ok", "takes max_tokens, temperature, stream_options", "")
+    assert {one["model"] for one in script.requests} == {"M-instruct"}
+    assert all(one["ignore_eos"] and "seed" not in one and "max_tokens" not in one for one in script.requests)
+    assert {one["x-tenant"] for one in script.headers} == {"tenant-4711"}
+
+
+def test_a_header_that_cannot_be_sent_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUR_TENANT", "tenant\n4711")
+    request = {"headers_from": {"X-Tenant": "OUR_TENANT"}}
+    entry = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1", "request": request}
+
+    config = tmp_path / "own.json"
+    config.write_text(json.dumps({"models": [entry]}))
+    done = CliRunner().invoke(main, ["verify", str(config), "--json"])
+
+    assert done.exit_code == 2
+    assert "the environment variable OUR_TENANT has a line break, which no header can hold" in done.stderr
+    assert "4711" not in done.output
+
+
 def test_an_endpoint_that_is_not_there_is_said_once(tmp_path: Path) -> None:
     entry = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1"}
 
@@ -112,7 +148,7 @@ def test_a_server_is_started_for_the_test_chat_once_its_model_s_file_is_whole(
 def test_what_is_worth_knowing_stops_no_run(tmp_path: Path) -> None:
     script = Script(models=["gemma3"], body=events(chunk("They met.", "stop")))
     with endpoint(script) as url:
-        entry = {"provider": "openai", "model": "gemma", "base_url": url}
+        entry = {"provider": "openai", "model": "gemma", "base_url": url, "unlisted": True}
         code, found = verified(tmp_path / "own.json", models=[entry])
 
     assert code == 0

@@ -9,6 +9,7 @@ from bench.config.settings import Config
 from bench.quality.prompts.prompt_set import load_prompt_set, single_prompt
 from bench.runner.run import Ran
 from bench.schema.model_run import ModelRun
+from bench.schema.prompts import Turn
 from tests.foundry_catalogue import ALIAS, VARIANT, Catalogue, catalogue
 from tests.running import run_models
 
@@ -91,6 +92,20 @@ def test_streamed_and_whole_answers_are_the_same_text() -> None:
 
     assert whole.outputs == ran({"path": str(SMALLEST)}).outputs
     assert all(sample.chunk_ns == () and sample.failure is None for sample in only(whole).samples)
+
+
+def test_a_conversation_reaches_the_model_whole() -> None:
+    turns = (Turn(role="user", text="Sort 3, 1, 2."), Turn(role="assistant", text="1, 2, 3."))
+    (single,) = PROMPTS.prompts
+    talk = single.model_copy(update={"id": "talk", "system": "Be brief.", "turns": turns})
+    prompts = PROMPTS.model_copy(update={"prompts": (single, talk)})
+
+    document = {"models": [{"path": str(SMALLEST)}], "rounds": 1, "warmup": 0, "probe": False}
+    model = only(run_models(Config.model_validate(document), prompts))
+
+    tokens = {one.prompt: one.prompt_tokens for one in model.samples if one.prompt_tokens is not None}
+    # Three messages more, each with at least its two marks, its role and its text.
+    assert tokens["talk"] >= tokens["prompt"] + 3 * 4
 
 
 def test_the_limit_on_the_answer_holds() -> None:

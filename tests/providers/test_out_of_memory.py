@@ -17,6 +17,13 @@ ADVICE = "; stop other models or take a smaller variant"
         "failed to create generator: Could not allocate the key-value cache buffer of shape: [max_length (1024)]",
         "BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 1048576",
         "CUDA error: out of memory",
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.16 GiB",
+        "vk::Device::allocateMemory: ErrorOutOfDeviceMemory",
+        "CUDA_ERROR_OUT_OF_MEMORY",
+        "model requires more system memory (5.6 GiB) than is available (3.1 GiB)",
+        "insufficient system memory to load the model",
+        "No available memory for the cache blocks",
+        "the worker was stopped (OOM)",
     ],
 )
 def test_want_of_memory_is_a_kind_of_its_own_whatever_it_stopped(said: str) -> None:

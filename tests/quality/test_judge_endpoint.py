@@ -51,10 +51,10 @@ def half(right: str, why: str) -> Form:
     return Form(reply, (None, 2), (why, ""), f"1 of 2 facets unscored: right ({why})")
 
 
-def streamed(*pieces: str, finish: str | None = "stop", reasoning: tuple[str, ...] = ()) -> bytes:
+def streamed(*pieces: str, finish: str | None = "stop", reasoning: tuple[str, ...] = (), done: bool = True) -> bytes:
     """Return the body of a stream: what was thought, what was said, and how it ended."""
     thought = [chunk(reasoning_content=piece) for piece in reasoning]
-    return events(*thought, *map(chunk, pieces), chunk(finish=finish))
+    return events(*thought, *map(chunk, pieces), chunk(finish=finish), done=done)
 
 
 FORMS = {
@@ -79,12 +79,15 @@ FORMS = {
         streamed(WHOLE, reasoning=("The answer is short. ", 'So {"right": 1, "short": 1}?')), (4, 5), WHY
     ),
     "reasoning in the text": Form(f"<think>\nIt names the city {{Paris}}.\n</think>\n\n{WHOLE}", (4, 5), WHY),
+    "a draft in the reasoning": Form(f'<think>Perhaps {{"right": 1, "short": 1}}? No.</think>{WHOLE}', (4, 5), WHY),
     "a draft in the text": unread(
-        f'<think>Perhaps {{"right": 1, "short": 1}}? No.</think>{WHOLE}',
+        f'Perhaps {{"right": 1, "short": 1}}? No. {WHOLE}',
         "the reply has 2 JSON objects that do not agree",
     ),
     "nothing but reasoning": unread(
-        streamed(reasoning=(WHOLE,)), "empty: the answer has no text (finish reason stop)", kept=False
+        streamed(reasoning=(WHOLE,)),
+        "empty: the model thought, and then gave no answer (finish reason stop)",
+        kept=False,
     ),
     "zero": half('"right": 0, ', "0 is no whole number from 1 to 5"),
     "six": half('"right": {"why": "superb", "score": 6}, ', "6 is no whole number from 1 to 5"),
@@ -125,8 +128,10 @@ FORMS = {
     "cut off after the verdict": Form(streamed(WHOLE, " Beyond that", finish="length"), (4, 5), WHY),
     "cut off within a facet": unread(streamed(WHOLE[:-3], finish="length"), f"{OTHER_KEYS}; {CUT_OFF}"),
     "a stream that just ends": unread(
-        streamed(WHOLE[:40], finish=None), f"{NO_OBJECT}; cut-off: the stream ended without a finish reason"
+        streamed(WHOLE[:40], finish=None, done=False),
+        f"{NO_OBJECT}; cut-off: the stream ended without a finish reason",
     ),
+    "a stream that says no more than that it is over": Form(streamed(WHOLE, finish=None), (4, 5), WHY),
     "a flood": unread("x" * 60_000, f"the reply has 60000 characters; more than {READ_CHARACTERS} are not read"),
 }
 PAIR_FORMS: tuple[tuple[str, str | None, str, str | None], ...] = (
@@ -200,17 +205,17 @@ def test_each_form_of_a_reply(tmp_path: Path, run_path: Path) -> None:
         None if problem is None else reply for reply, _, _, problem in PAIR_FORMS
     ]
     whole = sum(form.problem is None for form in FORMS.values())
-    assert (len(FORMS), whole) == (43, 14)
+    assert (len(FORMS), whole) == (45, 16)
     told = [line for line in done.stdout.splitlines() if "score against length" not in line]
     # Of the two pairs that have a verdict in both orders one goes from neither to the answer shown second.
     assert told == [
-        f"qwen2.5-14b on {RUN}: 43 answers judged, 14 with a score for each facet, 29 unscored in part or in whole",
+        f"qwen2.5-14b on {RUN}: 45 answers judged, 16 with a score for each facet, 29 unscored in part or in whole",
         "  judged twice: no answer was judged twice",
         "  both orders: 50 % of 2 pairs flip, 0 for the answer shown first, 0 for the other",
         "  agreement with people: no person has scored answers of this run",
         f"Wrote {path}; commit it beside the result.",
     ]
-    assert "qwen2.5-14b: answering, 51/51, 33 not read in full" in done.stderr
+    assert "qwen2.5-14b: answering, 53/53, 33 not read in full" in done.stderr
 
 
 def as_form(name: str, verdict: Verdict) -> Form:
@@ -258,8 +263,17 @@ def test_replies_that_are_not_streamed(tmp_path: Path, run_path: Path) -> None:
 
 
 def test_an_endpoint_without_the_model(tmp_path: Path, run_path: Path) -> None:
-    script = Script(b'{"error": {"message": "no model qwen2.5-14b"}}', "application/json", status=404)
+    body = b'{"error": {"message": "no model qwen2.5-14b"}}'
+    script = Script(body, "application/json", status=404, models=("qwen2.5-14b",))
 
+    with endpoint(Script()) as url:
+        done = bench_judge(tmp_path, url, "--judge", "judge-endpoint")
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"bench: the judge qwen2.5-14b cannot be asked (not-found): {url} lists no model 'qwen2.5-14b'; it has m; "
+        "set model to one of them, or unlisted: true if it takes other names as well"
+    )
+    assert not judgement_path(run_path, "qwen2.5-14b").exists()
     with endpoint(script) as url:
         done = bench_judge(tmp_path, url, "--judge", "judge-endpoint")
 

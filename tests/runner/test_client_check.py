@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.config.settings import Config
+from bench.providers.openai import kernel_stamps
 from bench.providers.openai.endpoint import Transport
 from bench.report.terminal import quantile_s
 from bench.runner.calibration.client_check import (
@@ -18,6 +19,7 @@ from bench.runner.calibration.client_check import (
     sustained,
 )
 from tests.interrupting import bench, only
+from tests.kernel_stamps import given
 
 ONE_SECOND_NS = 10**9
 
@@ -50,11 +52,24 @@ def test_a_check_against_the_real_server(transport: Transport, streams: int) -> 
     checked = check(transport, streams, requests=3, chunks=5)
 
     assert (checked.transport, checked.streams) == (transport, streams)
+    assert checked.stamped_by == ("kernel" if transport == "direct" and given() else "process")
     assert len(checked.ttft_error_ns) == streams * 3
     assert len(checked.gap_error_ns) == streams * 3 * 4
     # Both ways over loopback are in it: it is more than nothing, and no bug of seconds.
     assert all(0 < error < 5 * ONE_SECOND_NS for error in checked.ttft_error_ns)
     assert all(abs(error) < 5 * ONE_SECOND_NS for error in checked.gap_error_ns)
+
+
+def test_a_check_of_the_process_s_own_stamps() -> None:
+    assert check("direct", 1, requests=1, chunks=2, kernel_stamps=False).stamped_by == "process"
+
+
+def test_a_check_in_which_one_answer_was_not_believed_is_of_the_process() -> None:
+    wrote = {name: Wrote(received_ns=0, wrote_ns=(1, 2)) for name in "ab"}
+    saw = [Saw("a", 0, (1, 2), "kernel"), Saw("b", 0, (1, 2), "process")]
+
+    assert client_check("direct", 1, saw, wrote).stamped_by == "process"
+    assert client_check("direct", 1, saw[:1], wrote).stamped_by == "kernel"
 
 
 def config(*addresses: str, probe: bool = True) -> Config:
@@ -67,29 +82,38 @@ def config(*addresses: str, probe: bool = True) -> Config:
 
 
 @pytest.mark.parametrize(
-    ("addresses", "transports"),
+    ("addresses", "checks"),
     [
-        ([], ["direct"]),
-        (["http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1"], ["direct"]),
-        (["https://127.0.0.1:9/v1"], ["package"]),
-        (["https://127.0.0.1:9/v1", "http://127.0.0.1:9/v1"], ["direct", "package"]),
+        ([], ["direct process"]),
+        (["http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1"], ["direct kernel", "direct process"]),
+        (["https://127.0.0.1:9/v1"], ["package process"]),
+        (
+            ["https://127.0.0.1:9/v1", "http://127.0.0.1:9/v1"],
+            ["direct kernel", "direct process", "package process"],
+        ),
     ],
     ids=["no endpoint", "plain", "TLS", "both"],
 )
-def test_the_short_check_is_of_one_stream_over_each_transport_in_use(
-    addresses: list[str], transports: list[str]
-) -> None:
+@pytest.mark.skipif(not given(), reason="this system does not stamp what TCP brings")
+def test_the_short_check_is_of_one_stream_over_each_transport_in_use(addresses: list[str], checks: list[str]) -> None:
     checked = short_check(config(*addresses))
 
-    assert [each.transport for each in checked] == transports
-    assert [each.streams for each in checked] == [1] * len(transports)
-    assert [len(each.ttft_error_ns) for each in checked] == [20] * len(transports)
-    assert [len(each.gap_error_ns) for each in checked] == [20 * 19] * len(transports)
+    assert [f"{each.transport} {each.stamped_by}" for each in checked] == checks
+    assert [each.streams for each in checked] == [1] * len(checks)
+    assert [len(each.ttft_error_ns) for each in checked] == [20] * len(checks)
+    assert [len(each.gap_error_ns) for each in checked] == [20 * 19] * len(checks)
+
+
+def test_where_the_system_gives_no_stamps_the_process_is_checked_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_stamps, "SO_TIMESTAMPNS", 9999)
+
+    checked = short_check(config("http://127.0.0.1:9/v1", probe=False))
+
+    assert [(each.transport, each.stamped_by) for each in checked] == [("direct", "process")]
 
 
 def test_without_endpoints_and_without_a_probe_nothing_is_checked() -> None:
     assert short_check(config(probe=False)) == ()
-    assert [each.transport for each in short_check(config("http://127.0.0.1:9/v1", probe=False))] == ["direct"]
 
 
 def test_an_endpoint_behind_a_proxy_is_checked_over_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +138,7 @@ def test_a_result_of_endpoints_holds_the_check_of_their_transports(tmp_path: Pat
 
     # Nobody is there: the run failed, and is kept all the same.
     assert done.returncode == 1, done.stderr
-    assert [each.transport for each in only(tmp_path).client] == ["direct", "package"]
+    assert {each.transport for each in only(tmp_path).client} == {"direct", "package"}
 
 
 def test_a_proxy_of_the_environment_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:

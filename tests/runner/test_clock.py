@@ -118,6 +118,7 @@ def test_a_clock_that_was_never_set_is_told_before_anything_is_measured(project:
 
 @pytest.mark.parametrize("off_s", [-HOUR_S, HOUR_S], ids=["back", "ahead"])
 def test_a_clock_that_is_set_during_a_run_changes_nothing(project: Path, off_s: int) -> None:
+    begun = datetime.now(UTC).replace(microsecond=0)
     process = start(project)
     wait_for(project, 4, process)
     set_clock(project, f"off {off_s}")
@@ -126,6 +127,9 @@ def test_a_clock_that_is_set_during_a_run_changes_nothing(project: Path, off_s: 
     result = only(project)
     whole(result, ROUNDS)
     clean_times(result)
+    # By the clock that the run began with, to its end.
+    assert begun <= result.run.started_utc <= result.run.finished_utc <= datetime.now(UTC)
+    assert (result.run.status, result.run.resumed_utc) == ("complete", ())
 
 
 def test_a_run_goes_on_after_the_clock_was_set_back(project: Path) -> None:

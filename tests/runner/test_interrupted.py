@@ -4,18 +4,21 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
+from click.testing import CliRunner, Result
 from filelock import FileLock
 
+from bench.cli import main
 from bench.errors import ResultError, UsageError
 from bench.runner.journal import FOLDER, Journal, journal_path, read_journal, trim, unfinished
 from bench.runner.lock import machine_lock
@@ -45,10 +48,31 @@ def project(tmp_path: Path) -> Path:
     return write_project(tmp_path)
 
 
-def test_a_killed_run_goes_on_where_it_stopped(project: Path) -> None:
-    process = start(project)
-    wait_for(project, 6, process)
+@pytest.fixture(scope="module")
+def killed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project whose run was killed after the sixth answer of its first model; nobody changes it."""
+    folder = write_project(tmp_path_factory.mktemp("killed"))
+    process = start(folder)
+    wait_for(folder, 6, process)
     kill(process)
+    return folder
+
+
+@pytest.fixture
+def killed(killed_once: Path, tmp_path: Path) -> Path:
+    """Return a copy of the project whose run was killed."""
+    shutil.copytree(killed_once, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def run(project: Path, *arguments: str) -> Result:
+    """Run `bench run` to its end, from this process: its models have processes of their own."""
+    with chdir(project):
+        return CliRunner().invoke(main, ["run", "own.yaml", *arguments])
+
+
+def test_a_killed_run_goes_on_where_it_stopped(killed: Path) -> None:
+    project = killed
     journal = journal_of(project)
     assert journal is not None
     _, kept = read_journal(journal)
@@ -89,9 +113,9 @@ def test_energy_of_answers_that_nobody_metered_is_not_told(project: Path) -> Non
     wait_for(project, 6, process)
     kill(process)
 
-    done = bench(project, "--resume")
+    done = run(project, "--resume")
 
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     first, second = only(project).models
     assert first.energy is None
     assert first.unmeasured["energy"] == "the run was interrupted in the middle of this model"
@@ -120,10 +144,10 @@ def test_kills_at_random_moments_lose_no_finished_sample(project: Path, seed: in
         kept_before = kept.requests
 
     if journal_of(project) is not None:
-        done = bench(project, "--resume")
-        assert done.returncode == 0, done.stderr
+        done = run(project, "--resume")
+        assert done.exit_code == 0, done.stderr
     elif not load_tree(project / "results").results:
-        bench(project)
+        run(project)
     whole(only(project))
 
 
@@ -147,31 +171,22 @@ def test_ctrl_c_finishes_the_file_with_what_there_is(project: Path) -> None:
     assert journal_of(project) is None
 
 
-def test_without_a_terminal_an_interrupted_run_is_kept_as_a_partial_result(project: Path) -> None:
-    process = start(project)
-    wait_for(project, 5, process)
-    kill(process)
-    # A run id has whole seconds.
-    time.sleep(1.1)
+def test_without_a_terminal_an_interrupted_run_is_kept_as_a_partial_result(killed: Path) -> None:
+    done = run(killed)
 
-    done = bench(project)
-
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert "Kept what an interrupted run had measured, as a partial result: results/kiosk/" in done.stderr
-    partial, complete = load_tree(project / "results").results
+    partial, complete = load_tree(killed / "results").results
     assert partial.run.status == "partial"
     assert complete.run.status == "complete"
     whole(complete)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals there")
-def test_in_a_terminal_it_asks_whether_to_go_on(project: Path) -> None:
-    process = start(project)
-    wait_for(project, 5, process)
-    kill(process)
+def test_in_a_terminal_it_asks_whether_to_go_on(killed: Path) -> None:
     ours, theirs = os.openpty()
 
-    asking = start(project, stdin=theirs, stdout=theirs, stderr=theirs)
+    asking = start(killed, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     seen = b""
     while b"Go on with it? [Y/n]" not in seen:
@@ -185,28 +200,25 @@ def test_in_a_terminal_it_asks_whether_to_go_on(project: Path) -> None:
 
     assert asking.wait() == 0
     assert re.search(rb"An interrupted run is there \(\d+ requests answered\)\. Go on with it\?", seen)
-    result = only(project)
+    result = only(killed)
     whole(result)
     assert len(result.run.resumed_utc) == 1
 
 
-def test_a_changed_config_is_refused(project: Path) -> None:
-    process = start(project)
-    wait_for(project, 3, process)
-    kill(process)
-    (project / "own.yaml").write_text(CONFIG.replace("rounds: 6", "rounds: 7"))
-    (project / "prompts.yaml").write_text(PROMPTS.replace("Hello", "Good day"))
+def test_a_changed_config_is_refused(killed: Path) -> None:
+    (killed / "own.yaml").write_text(CONFIG.replace("rounds: 6", "rounds: 7"))
+    (killed / "prompts.yaml").write_text(PROMPTS.replace("Hello", "Good day"))
 
-    done = bench(project, "--resume")
+    done = run(killed, "--resume")
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert re.fullmatch(
         r"bench: results/\.unfinished/\S+-own\.jsonl: cannot go on with this run: "
         r"the config and the prompt set changed since; undo that, or begin anew with --no-resume, "
         r"which keeps what was measured as a partial result\n",
         done.stderr,
     )
-    assert answered(project) >= 3
+    assert answered(killed) >= 6
 
 
 @pytest.mark.parametrize(
@@ -217,26 +229,23 @@ def test_a_changed_config_is_refused(project: Path) -> None:
     ],
     ids=["machine", "version"],
 )
-def test_another_machine_or_version_is_refused(project: Path, before: bytes, after: bytes, changed: str) -> None:
-    process = start(project)
-    wait_for(project, 3, process)
-    kill(process)
-    journal = journal_of(project)
+def test_another_machine_or_version_is_refused(killed: Path, before: bytes, after: bytes, changed: str) -> None:
+    journal = journal_of(killed)
     assert journal is not None
     content = journal.read_bytes().replace(before.replace(b":", b": "), after.replace(b":", b": "), 1)
     journal.write_bytes(content)
 
-    done = bench(project, "--resume")
+    done = run(killed, "--resume")
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert f"cannot go on with this run: the {changed} changed since; undo that, " in done.stderr
     assert journal.read_bytes() == content
 
 
 def test_nothing_to_go_on_with(project: Path) -> None:
-    done = bench(project, "--resume")
+    done = run(project, "--resume")
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert done.stderr == "bench: results: there is no interrupted run of own to go on with\n"
 
 
@@ -346,8 +355,8 @@ def test_a_full_disk_keeps_what_was_measured(project: Path) -> None:
     assert re.search(r"\.jsonl: cannot be written: File too large\. What was measured until here is in it: ", err)
     assert "Traceback" not in err
     assert answered(project) > 0
-    done = bench(project, "--resume")
-    assert done.returncode == 0, done.stderr
+    done = run(project, "--resume")
+    assert done.exit_code == 0, done.stderr
     whole(only(project))
 
 
@@ -365,24 +374,21 @@ def test_a_result_that_cannot_be_saved_is_saved_by_going_on(project: Path) -> No
         err.splitlines()[-1],
     )
     in_the_way.unlink()
-    done = bench(project, "--resume")
-    assert done.returncode == 0, done.stderr
+    done = run(project, "--resume")
+    assert done.exit_code == 0, done.stderr
     whole(only(project))
 
 
-def test_another_version_of_the_runtime_is_refused(project: Path) -> None:
-    process = start(project)
-    wait_for(project, 3, process)
-    kill(process)
-    journal = journal_of(project)
+def test_another_version_of_the_runtime_is_refused(killed: Path) -> None:
+    journal = journal_of(killed)
     assert journal is not None
     # What an interrupted run with a runtime of another version had noted.
     content = journal.read_bytes().replace(b'"versions": {}', b'"versions": {"onnxruntime": "0.0.1"}')
     journal.write_bytes(content)
 
-    done = bench(project, "--resume")
+    done = run(killed, "--resume")
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "cannot go on with this run: the version of the runtime changed since; undo that, " in done.stderr
 
 
@@ -393,13 +399,13 @@ def test_a_kill_between_saving_and_tidying_up(project: Path) -> None:
     journal = journal_of(project)
     assert journal is not None
     content = journal.read_bytes()
-    assert bench(project, "--resume").returncode == 0
+    assert run(project, "--resume").exit_code == 0
     before = only(project)
     journal.write_bytes(content)
 
-    again = bench(project, "--resume")
+    again = run(project, "--resume")
 
-    assert again.returncode == 0, again.stderr
+    assert again.exit_code == 0, again.stderr
     assert only(project) == before
     assert journal_of(project) is None
 
@@ -409,9 +415,9 @@ def test_a_kill_before_the_first_line_was_written(project: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "20260101T000000Z-nocommit-own.jsonl").write_bytes(b'{"header": {"run')
 
-    done = bench(project)
+    done = run(project)
 
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     whole(only(project))
     assert journal_of(project) is None
 
@@ -469,9 +475,8 @@ def test_a_journal_damaged_in_the_middle_is_told(tmp_path: Path) -> None:
 
 
 def test_quiet_and_json(project: Path) -> None:
-    quiet = bench(project, "--quiet")
-    time.sleep(1.1)
-    rows = bench(project, "--json")
+    quiet = run(project, "--quiet")
+    rows = run(project, "--json")
 
     assert quiet.stderr == ""
     assert load(project / quiet.stdout.strip()).run.status == "complete"

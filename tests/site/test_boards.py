@@ -42,7 +42,7 @@ def test_each_prompt_set_of_a_machine_has_a_section_of_its_own_the_newest_first(
 
     assert [(one.heading, one.anchor, len(one.answering)) for one in shown.boards] == [
         ("laptop · Notes", "machine-laptop", 1),
-        ("laptop · Default", "machine-laptop-default", 2),
+        ("laptop · Default", "machine-laptop..default", 2),
     ]
     assert views(overview(shown).sections)[0].answer == "Only a answered in this run: nothing to compare it with."
     assert overview(shown).jump == "Machines and prompts:"

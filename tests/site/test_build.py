@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import yaml
+from mkdocs.utils.yaml import yaml_load
 
 from bench.store.files import Ledger
 from bench.store.reviews import Reviews
@@ -113,7 +113,7 @@ def test_every_run_that_a_page_links_to_has_its_data(built: Path) -> None:
 
 
 def test_every_hand_written_page_is_in_the_navigation() -> None:
-    config = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    config = yaml_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
 
     named = {page for entry in config["nav"] for page in _named(entry)}
     hand_written = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}

@@ -32,9 +32,10 @@ from bench.site.sections.change_entries import Entry, entries, levels_text, shif
 from bench.store.files import Ledger, save
 from tests import builders
 from tests import daily_runs as made_up
+from tests.changing_ledger import Project
 from tests.daily_runs import watched
 from tests.site.test_pages import MarkdownExtension
-from tests.site_project import HOSTILE_TEXTS, TEMPLATES, drawn_once, views, whole_ledger, write_project
+from tests.site_project import HOSTILE_TEXTS, TEMPLATES, drawn_once, views, whole_ledger
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 STEP = 12
@@ -640,7 +641,7 @@ def test_the_site_s_address_is_that_of_mkdocs(
 
 
 def test_the_command_takes_the_address_from_mkdocs(tmp_path: Path) -> None:
-    write_project(Ledger((), ()), tmp_path)
+    Project.new(tmp_path)
     (tmp_path / "site_templates").symlink_to(TEMPLATES)
     with (tmp_path / "mkdocs.yml").open("a", encoding="utf-8") as config:
         config.write("\nsite_url: https://example.org/bench/\n")

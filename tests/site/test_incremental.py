@@ -28,7 +28,7 @@ from tests.changing_ledger import (
     write_review,
     write_run,
 )
-from tests.site_project import TEMPLATES, drawn_once
+from tests.site_project import TEMPLATES, drawn_once, keep_drawn
 
 BUILT = "Built "
 
@@ -241,6 +241,8 @@ def test_each_change_gives_the_pages_of_a_build_from_nothing(step: Step, project
 
     step(project, rng)
     project.build()
+    # What a step spoiled of them was there before, and is kept since then.
+    keep_drawn(project.cache)
 
     assert differences(project.pages(), project.cold(tmp_path / "cold")) == []
 
@@ -323,14 +325,19 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_build_is_made_where_something_of_it_changed_and_only_there(tmp_path: Path) -> None:
     project = Project.new(tmp_path / "project")
+    for page in [*project.docs.glob("*.md"), *project.docs.glob("decisions/*.md")]:
+        # What is in them is not asked here, and each build makes all of them.
+        page.write_text("# Short\n", encoding="utf-8")
     shutil.copytree(TEMPLATES, project.templates)
     first, second = (write_run(project.results, "anna", day, seed=1, models=("tiny",)) for day in range(2))
     bad = project.results / "bad.json"
     bad.write_text("{", encoding="utf-8")
     left_out = f"bench: left out {bad}: is not whole JSON"
     with drawn_once(project.cache):
-        assert BUILT in bench(project, "site").stdout
+        assert BUILT in project.build(whole=True).stdout
     index = project.root / "site" / "index.html"
+    samples = project.root / "site" / "report" / "data" / "runs" / "anna" / f"{first.stem}.csv.gz"
+    of_pages = project.docs / samples.relative_to(project.root / "site")
 
     again = bench(project, "site")
     assert again.stdout.startswith("Nothing has changed since ")
@@ -342,16 +349,19 @@ def test_a_build_is_made_where_something_of_it_changed_and_only_there(tmp_path: 
         lambda: _appended(project.templates / "runs.md.j2", "{# nothing #}"),
         lambda: _appended(project.root / "mkdocs.yml", "\ncopyright: nobody\n"),
         lambda: _appended(index, "by hand"),
+        lambda: _appended(samples, "by hand"),
         index.unlink,
         (project.docs / "report" / "runs.md").unlink,
         second.unlink,
     )
     for change in changes:
         change()
-        made = bench(project, "site")
+        made = project.build(whole=True)
         assert BUILT in made.stdout
         assert made.stderr.startswith(left_out)
         assert "by hand" not in index.read_text(encoding="utf-8")
+        assert b"by hand" not in samples.read_bytes()
+        assert samples.read_bytes() == of_pages.read_bytes()
     assert bench(project, "site").stdout.startswith("Nothing has changed since ")
 
 

@@ -10,6 +10,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from bench.schema.prompts import Turn
 from bench.site.build import pages_of, write_site, write_tree
 from bench.site.dataset import site
 from bench.store.files import Ledger
@@ -181,3 +182,29 @@ def reviewable(text: str) -> str:
 
 def _contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_page_shows_the_whole_conversation(tmp_path: Path, cache: Path) -> None:
+    said = builders.prompt(
+        id="talk", system="Be {{ 7 * 7 }} brief.", turns=(Turn(role="assistant", text="<b>Hi.</b>"),), text="And now?"
+    )
+    several = builders.sample(prompt="talk", output_tokens=12, first_chunk_tokens=10)
+    runs = [
+        builders.result([builders.model_run(samples=(several,))], prompts=[prompt], machine_name=machine)
+        for machine, prompt in (("laptop", said), ("kiosk", said.model_copy(update={"system": None})))
+    ]
+
+    write_site(Ledger(tuple(runs), ()), tmp_path, TEMPLATES, cache)
+
+    page = (tmp_path / "report" / "prompts" / "talk.md").read_text(encoding="utf-8")
+    blocks = re.findall(r'<p class="bl-says">(.*?:)</p>\s*<div class="bl-text bl-prompt">(.*?)</div>', page)
+    conversation = [
+        ("System prompt:", "Be &#123;&#123; 7 &#42; 7 &#125;&#125; brief."),
+        ("Assistant:", "&#60;b&#62;Hi.&#60;/b&#62;"),
+        ("User, to be answered:", "And now?"),
+    ]
+    assert blocks == [*conversation, *conversation[1:]]
+    assert "Asked here in other words" in page
+    model = (tmp_path / "report" / "models" / "tiny.md").read_text(encoding="utf-8")
+    assert "Tokens of the first chunk</a></dt><dd" in model
+    assert "median, in 1 answer; no part of TPOT" in model

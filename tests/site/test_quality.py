@@ -391,7 +391,7 @@ def test_each_set_of_prompts_that_somebody_scored_is_shown_though_another_was_as
         ("Notes", "2026-01-06 09:00 UTC", True),
         ("Test prompts", "2026-01-05 09:00 UTC", True),
     ]
-    assert [one.anchor for one in page.scored] == ["machine-laptop", "machine-laptop-test"]
+    assert [one.anchor for one in page.scored] == ["machine-laptop", "machine-laptop..test"]
     assert [one.prompt_set for one in rater_matrices(shown, HERE)] == ["Notes", "Test prompts"]
 
 

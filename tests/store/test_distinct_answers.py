@@ -3,6 +3,7 @@
 import re
 
 from bench.quality.judge.judging import AnswerQuestion, PairQuestion, fence, questions
+from bench.schema.prompts import Turn
 from bench.store.distinct_answers import answers, pairs, shuffled, spread, visible
 from tests.builders import facet, failed_sample, model_run, prompt, result, sample
 from tests.review_builders import reviewed_result
@@ -94,6 +95,18 @@ def test_a_question_has_the_prompt_the_answer_and_the_rubric() -> None:
         '{"facets": {"right": {"why": "one short sentence", "score": N}, '
         '"short": {"why": "one short sentence", "score": N}}}'
     )
+
+
+def test_a_question_has_the_whole_conversation() -> None:
+    talk = prompt(system="Be brief.", turns=(Turn(role="assistant", text="Hi."),), text="And now?", facets=(facet(),))
+    given = [sample(output="a"), sample(output="b", round=2, position=1)]
+    run = result([model_run(samples=tuple(given))], prompts=[talk], outputs={"a": "Yes.", "b": "No."})
+
+    first, second = answers(run)
+
+    whole = ">\nSystem: Be brief.\n\nAssistant: Hi.\n\nUser: And now?\n</"
+    assert whole in AnswerQuestion(first, 1).text
+    assert whole in PairQuestion(first, second).text
 
 
 def test_an_answer_cannot_close_its_fence_nor_fill_in_the_template() -> None:

@@ -280,6 +280,19 @@ def test_hostile_text_stays_in_the_comments_of_a_form(tmp_path: Path) -> None:
     assert '  #   | entries: []\\r# no\\x85facets: {right: 5}\\u2028note: "\\x1b[2J\n' in path.read_text()
 
 
+def test_a_form_has_the_whole_conversation(tmp_path: Path) -> None:
+    run = reviewed_result()
+    talk = [one.model_copy(update={"system": "Be brief."}) for one in run.prompt_set.prompts]
+    run = run.model_copy(update={"prompt_set": run.prompt_set.model_copy(update={"prompts": tuple(talk)})})
+    path = tmp_path / "form.yaml"
+
+    save_stub(stub(run, annotations({("p1", "aa"): {"right": 2}})), run, path, "bench annotate")
+
+    lines = path.read_text().splitlines()
+    assert "  #   | System: Be brief." in lines
+    assert "  #   | User: What is the capital of France?" in lines
+
+
 def test_a_form_overwrites_nothing(tmp_path: Path) -> None:
     path = tmp_path / "form.yaml"
     path.write_text("mine")

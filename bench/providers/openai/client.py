@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,12 +12,50 @@ from typing import Any
 from bench.errors import ProviderError
 from bench.providers.openai.failures import Stage, failure, late
 from bench.providers.protocol import Arrived, Clock, Request
+from bench.providers.registry import NEEDED, EndpointModel, unsendable
 
 CONNECT_S = 10.0
 """How long a connection may take to come about, while nothing is measured, unless a config says it."""
 
 LIST_S = 30.0
 """How long an endpoint may take to list its models."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """A model's key and the headers of its requests, out of the environment: none of their values is ever told."""
+
+    key: str
+    headers: Mapping[str, str]
+
+    @property
+    def sent(self) -> dict[str, str]:
+        """What goes with a request: the key, where there is one, and the headers."""
+        return ({"Authorization": f"Bearer {self.key}"} if self.key else {}) | dict(self.headers)
+
+    def hidden(self, text: str) -> str:
+        """Return a text without their values."""
+        for value in sorted((self.key, *self.headers.values()), key=len, reverse=True):
+            text = text.replace(value, "***") if value else text
+        return text
+
+
+def secrets_of(model: EndpointModel) -> Secrets:
+    """Return a model's key and headers.
+
+    Raises ProviderError of kind 'unauthorised' for a header's variable that is not set, and for a value that no header
+    can hold.
+    """
+    for header, variable in {**model.request.headers_from, "Authorization": model.api_key_env}.items():
+        value = os.environ.get(variable, "") if variable else ""
+        if variable and not value and header in model.request.headers_from:
+            message = f"the environment variable {variable} is not set; set it to the value of the header {header}"
+            raise ProviderError("unauthorised", message)
+        if wrong := unsendable(value):
+            message = f"the environment variable {variable} has {wrong}, which no header can hold; take it out"
+            raise ProviderError("unauthorised", message)
+    key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
+    return Secrets(key, {name: os.environ[variable] for name, variable in model.request.headers_from.items()})
 
 
 class _Built(BaseException):
@@ -43,7 +81,12 @@ class Template:
 
 
 def client(
-    base_url: str, key: str, connect_s: float = CONNECT_S, *, build_only: bool = False, environment: bool = True
+    base_url: str,
+    secrets: Secrets,
+    connect_s: float = CONNECT_S,
+    *,
+    build_only: bool = False,
+    environment: bool = True,
 ) -> Any:
     """Return the package's client, which neither tries twice nor follows a redirect: both would be measured.
 
@@ -55,53 +98,41 @@ def client(
     return openai.OpenAI(
         base_url=base_url,
         # The package insists on a key; a local endpoint reads none.
-        api_key=key or "none",
+        api_key=secrets.key or "none",
+        default_headers=secrets.headers,
         max_retries=0,
         timeout=openai.Timeout(LIST_S, connect=connect_s),
         http_client=openai.DefaultHttpxClient(follow_redirects=False, trust_env=environment, event_hooks=hooks),
     )
 
 
-def parameters(model: str, request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that the package gets for a request; `body` has what its body says beside them."""
+def arguments(body: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    """Return what the package gets for a request with this body."""
     import openai
 
-    told: dict[str, Any] = {
-        "model": model,
-        "messages": [{"role": "user", "content": request.text}],
-        "temperature": request.temperature,
-        "max_tokens": request.max_output_tokens,
-        "seed": request.seed,
-        "stream": request.stream,
-        "timeout": openai.Timeout(request.request_s, connect=request.connect_s, read=request.first_text_s),
-    }
-    if request.top_p is not None:
-        told["top_p"] = request.top_p
-    if request.stream:
-        told["stream_options"] = {"include_usage": True}
-    if body:
-        told["extra_body"] = dict(body)
-    return told
+    rest = {key: value for key, value in body.items() if key not in NEEDED}
+    limits = openai.Timeout(request.request_s, connect=request.connect_s, read=request.first_text_s)
+    # The package knows the names of some keys; as they are, it sends any.
+    return {**{key: body[key] for key in NEEDED}, "extra_body": rest, "timeout": limits}
 
 
-def template(builder: Any, model: str, request: Request, body: Mapping[str, Any]) -> Template:
+def template(builder: Any, body: Callable[[Request], Mapping[str, Any]], request: Request) -> Template:
     """Return the request as the package builds it; `builder` is a client that builds only.
 
     The answer is asked for without compression: unpacking would be measured.
     """
     mark = f"prompt-{os.urandom(12).hex()}"
     try:
-        told = parameters(model, replace(request, text=mark), body)
         # Built on entering; it is never sent.
-        with builder.chat.completions.with_streaming_response.create(**told):
+        with builder.chat.completions.with_streaming_response.create(
+            **arguments(body(replace(request, text=mark)), request)
+        ):
             raise AssertionError("the package sent what was only to be built")
     except _Built as built:
         sent = built.request
     before, _, after = sent.read().partition(b'"%b"' % mark.encode())
     lines = [b"POST %b HTTP/1.1" % sent.url.raw_path]
     for name, value in sent.headers.raw:
-        if b"\r" in value or b"\n" in value:
-            raise ProviderError("bad-request", f"the header {name.decode('latin-1')} holds a line break; check the key")
         if name.lower() not in (b"content-length", b"accept-encoding"):
             lines.append(b"%b: %b" % (name, value))
     return Template(b"\r\n".join([*lines, b"Accept-Encoding: identity", b""]), before, after)
@@ -113,11 +144,9 @@ class PackagedExchange:
     The package knows a limit for each read alone: so a thread of its own reads, and is left behind when it is late.
     """
 
-    def __init__(
-        self, client: Any, model: str, request: Request, body: Mapping[str, Any], where: str, clock: Clock
-    ) -> None:
+    def __init__(self, client: Any, body: Mapping[str, Any], request: Request, where: str, clock: Clock) -> None:
         self._client = client
-        self._parameters = parameters(model, request, body)
+        self._arguments = arguments(body, request)
         self._request = request
         self._where = where
         self._clock = clock
@@ -165,7 +194,7 @@ class PackagedExchange:
 
     def _read(self) -> None:
         try:
-            with self._client.chat.completions.with_streaming_response.create(**self._parameters) as response:
+            with self._client.chat.completions.with_streaming_response.create(**self._arguments) as response:
                 self._socket = _socket(response)
                 for read in response.iter_bytes():
                     self._arrived.append(Arrived(self._clock(), read))

@@ -1,11 +1,10 @@
 """Models behind any OpenAI-compatible endpoint.
 
 The openai package builds each request before the clock starts. Plain HTTP is then carried by connections of our own,
-which stamp each read before anything is parsed; TLS and proxies are the package's.
+which have the system stamp each read, or stamp it before anything is parsed; TLS and proxies are the package's.
 """
 
 import json
-import os
 import time
 import uuid
 import zlib
@@ -18,9 +17,19 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from bench.errors import ProviderError
-from bench.providers.openai.client import CONNECT_S, PackagedExchange, Template, client, template
-from bench.providers.openai.failures import failure, proxy_of, status_failure
+from bench.providers.openai.client import (
+    CONNECT_S,
+    PackagedExchange,
+    Secrets,
+    Template,
+    client,
+    secrets_of,
+    template,
+)
+from bench.providers.openai.failures import AS_IT_SAYS, failure, proxy_of, status_failure
 from bench.providers.openai.http import Connections, Exchange
+from bench.providers.openai.listed import resolved
+from bench.providers.openai.request import body, line_to_write
 from bench.providers.openai.runtimes import SALT, UNKNOWN, asker, by_fingerprint, cache_mode, recognised
 from bench.providers.openai.sse import decoded_body, decoded_stream
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Request, Wire
@@ -35,6 +44,8 @@ MESSAGE_CHARACTERS = 500
 
 SHAPE = attrgetter(*(field.name for field in fields(Request) if field.name != "text"))
 """Returns all of a request but its prompt."""
+
+NO_SECRETS = Secrets("", {})
 
 AS_JSON = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -52,18 +63,24 @@ class EndpointProvider:
     """One model at an endpoint. Another process holds it, so its memory and its load are not ours to measure.
 
     Several threads may ask it at once. `transport` is chosen by the endpoint's address and the environment's proxies,
-    unless it is given: then no proxy is used. `connect_s` is the limit on a connection before any request has its own.
+    unless it is given: then no proxy is used. Without `kernel_stamps` the system is not asked for its own. `connect_s`
+    is the limit on a connection before any request has its own.
     """
 
     one_at_a_time = None
 
     def __init__(
-        self, model: EndpointModel, transport: Transport | None = None, *, connect_s: float = CONNECT_S
+        self,
+        model: EndpointModel,
+        transport: Transport | None = None,
+        *,
+        kernel_stamps: bool = True,
+        connect_s: float = CONNECT_S,
     ) -> None:
         self._settings = model
         self._connect_s = connect_s
         self._base_url = model.address
-        self._key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
+        self._secrets = NO_SECRETS
         self._client: Any = None
         self._builder: Any = None
         self._model = model.model
@@ -77,19 +94,21 @@ class EndpointProvider:
         self._connections: Connections | None = None
         if self._transport == "direct":
             parts = urlsplit(self._base_url)
-            self._connections = Connections(parts.hostname or "", parts.port or 80, self._base_url)
+            host, port = parts.hostname or "", parts.port or 80
+            self._connections = Connections(host, port, self._base_url, kernel_stamps=kernel_stamps)
 
     def prepare(self, on_download: Callable[[float], None]) -> None:
         """Connect, and ask the endpoint which models it has.
 
         A Foundry Local service knows its models by the ids of their variants: an alias is resolved to the one variant
-        that it lists. Raises ProviderError of kind 'refused' and the like where nobody answers, and 'not-found' for
-        an alias of several variants.
+        that it lists. Raises ProviderError of kind 'refused' and the like where nobody answers, 'not-found' for an
+        alias of several variants and for a model that is not listed, and 'unauthorised' for a key that cannot be sent.
         """
         import openai
 
+        self._secrets = secrets_of(self._settings)
         try:
-            made = partial(client, self._base_url, self._key, self._connect_s, environment=self._by_environment)
+            made = partial(client, self._base_url, self._secrets, self._connect_s, environment=self._by_environment)
             self._client, self._builder = made(), made(build_only=True)
             ids = [entry.id for entry in self._client.models.list()]
         except (openai.APIStatusError, json.JSONDecodeError, AttributeError, TypeError):
@@ -98,15 +117,10 @@ class EndpointProvider:
         except (openai.OpenAIError, ImportError, OSError, ValueError) as error:
             # The last three are what the package makes of an environment that it cannot use.
             raise self._cleaned(failure(error, self._base_url)) from error
-        variants = [name for name in ids if name.startswith(f"{self._model}-")]
-        if self._model not in ids and len(variants) > 1:
-            listed = ", ".join(variants)
-            raise ProviderError("not-found", f"{self._base_url} lists several variants of {self._model!r}: {listed}")
-        if self._model not in ids and variants:
-            self._model = variants[0]
+        self._model = resolved(self._model, ids, self._base_url, unlisted=self._settings.unlisted)
         self._listed = self._model in ids
-        self._runtime = recognised(self._base_url, asker(self._key, environment=self._by_environment))
-        self._cache = cache_mode(self._settings.prompt_cache or "cold", self._runtime)
+        self._runtime = recognised(self._base_url, asker(self._secrets.sent, environment=self._by_environment))
+        self._cache = cache_mode(self._settings.prompt_cache or "cold", self._runtime, self._settings.request.body)
 
     def load(self) -> None:
         """Do nothing: the endpoint loads its models when it wants to."""
@@ -120,6 +134,7 @@ class EndpointProvider:
             runtime=self._runtime,
             prompt_cache=self._cache.mode,
             prompt_cache_by=self._cache.by,
+            stamp_clock=self._connections.stamp_clock if self._connections is not None else None,
             variant_id=self._answered_as or (self._model if self._listed else None),
             footprint_bytes=declared.footprint_bytes,
             versions={"openai": metadata.version("openai")},
@@ -141,9 +156,12 @@ class EndpointProvider:
         shape = SHAPE(request)
         built = self._templates.get(shape)
         if built is None:
-            built = self._templates[shape] = template(self._builder, self._model, request, self._cache.body)
+            built = self._templates[shape] = template(self._builder, self._body, request)
         message = built.message(AS_JSON(request.text).encode("utf-8"))
         return message.replace(SALT.encode(), _salt().encode()) if SALT in self._cache.body.values() else message
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        return body(self._model, request, self._settings.request, self._cache.body)
 
     def _direct(self, exchange: Exchange, request: Request) -> Iterator[object]:
         problem = exchange.perform()
@@ -163,9 +181,10 @@ class EndpointProvider:
 
     def _packaged(self, request: Request, clock: Clock) -> Iterator[object]:
         opening: Opening | None = Opening(Wire(None, None), request.stream)
-        body = {key: _salt() if value == SALT else value for key, value in self._cache.body.items()}
+        salted = {key: _salt() if value == SALT else value for key, value in self._body(request).items()}
         try:
-            for event in PackagedExchange(self._client, self._model, request, body, self._base_url, clock).events():
+            asked = PackagedExchange(self._client, salted, request, self._base_url, clock)
+            for event in asked.events():
                 if opening is not None:
                     yield Arrived(event.at_ns, opening)
                     opening = None
@@ -211,8 +230,12 @@ class EndpointProvider:
         self._client = self._builder = None
 
     def _cleaned(self, error: ProviderError) -> ProviderError:
-        line = " ".join(error.message.split())
-        line = line.replace(self._key, "***") if self._key else line
+        line = self._secrets.hidden(" ".join(error.message.split()))
+        said = line.removesuffix(AS_IT_SAYS)
+        if error.kind == "bad-request" and said != line:
+            # The address comes before what was said, and may have the same words in it.
+            told = said.partition(" answered ")[2]
+            line = said + (line_to_write(told, self._settings.request) or self._cache.line_to_write(told) or AS_IT_SAYS)
         return ProviderError(error.kind, line[:MESSAGE_CHARACTERS])
 
 

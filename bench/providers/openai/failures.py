@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from bench.errors import ProviderError
-from bench.providers.protocol import Request
+from bench.providers.protocol import SAID, SMALLER, Request
 
 TOLD_CHARACTERS = 300
 """How much of a server's explanation a message keeps."""
@@ -69,9 +69,8 @@ def told(body: bytes) -> ErrorText:
 
 def told_by(document: object) -> ErrorText:
     """Return what a decoded JSON document says of an error."""
-    said = cut(_message(document))
-    # A web framework's own 'Not Found' is no explanation: it means that the address is unknown.
-    explained = bool(said) and said.lower().rstrip(".") != "not found"
+    said = cut(_named(document, _message(document)))
+    explained = bool(said)
     codes = f"{_codes(document)} {said}"
     if "content_filter" in codes:
         return ErrorText(said, explained, "content-filter")
@@ -109,6 +108,13 @@ def _message(document: Any, depth: int = 0) -> str:
             place = document.get("loc")
             return f"{'.'.join(map(str, place))}: {said}" if key == "msg" and isinstance(place, list) else said
     return ""
+
+
+def _named(document: Any, said: str) -> str:
+    """Return an explanation with the name of the parameter that it is about, where it only stands beside it."""
+    error = document.get("error") if isinstance(document, dict) else None
+    name = error.get("param") if isinstance(error, dict) else None
+    return said if not isinstance(name, str) or not said or name in said else f"{name}: {said}"
 
 
 def _codes(document: Any) -> str:
@@ -180,6 +186,8 @@ def status_failure(status: int, headers: Mapping[str, str], body: bytes, where: 
     fields = {name.lower(): value for name, value in headers.items()}
     told_of = told(body)
     kind, advice = _meaning(status, told_of, fields, where)
+    if status >= 400 and kind != "too-long" and SAID.search(told_of.text):
+        kind, advice = "out-of-memory", SMALLER
     said = f": {told_of.text}" if told_of.text else ""
     return ProviderError(kind, plain(f"{shown_url(where)} answered {status}{said}", advice))
 
@@ -204,8 +212,9 @@ def _meaning(status: int, told_of: ErrorText, fields: Mapping[str, str], where: 
         return "too-long", "shorten the prompt, lower max_output_tokens, or serve the model with a longer context"
     if told_of.about == "content-filter":
         return "content-filter", "change the prompt, or the filter of the endpoint"
-    if status == 404 and not told_of.explained:
-        return "not-found", "check base_url: it usually ends in /v1"
+    if status == 404 and not (told_of.explained and "model" in told_of.text.lower()):
+        # A server that knows the address speaks of the model.
+        return "not-found", CHECK_URL
     if status in (429, 503, 529):
         wait = _wait(fields.get("retry-after", ""))
         if status == 429:
@@ -218,15 +227,20 @@ def _meaning(status: int, told_of: ErrorText, fields: Mapping[str, str], where: 
     return "http", "check that base_url is an OpenAI-compatible endpoint"
 
 
+CHECK_URL = "check base_url: it usually ends in /v1"
+
+AS_IT_SAYS = "change the request as it says"
+"""What to do about a request that was not taken, where nobody knows it better."""
+
 _STATUSES: dict[int, tuple[str, str]] = {
-    400: ("bad-request", "change the request as it says"),
+    400: ("bad-request", AS_IT_SAYS),
     401: ("unauthorised", "set api_key_env to the variable that holds a valid key"),
     403: ("forbidden", "use a key that may ask this model"),
     404: ("not-found", "set model to one that the endpoint has"),
     407: ("proxy", "the proxy of the environment wants a password; set it, or add the host to NO_PROXY"),
     408: ("server-timeout", "the endpoint gave up waiting; look into its log, or lower the load"),
     413: ("too-large", "shorten the prompt, or raise the limit of the endpoint"),
-    422: ("bad-request", "change the request as it says"),
+    422: ("bad-request", AS_IT_SAYS),
     502: ("bad-gateway", "what stands before the model does not reach it; look into its log"),
     504: ("server-timeout", "what stands before the model gave up waiting; look into its log, or lower the load"),
 }

@@ -1,22 +1,38 @@
 """Requests over plain HTTP/1.1 connections of our own: each read is stamped before anything is made of it.
 
-An answer is taken apart read by read: its head, its transfer coding, its end.
+The stamps are the system's own where it gives them, else this process's. An answer is taken apart read by read: its
+head, its transfer coding, its end.
 """
 
 import os
+import re
 import select
 import socket
 import struct
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from http.client import BadStatusLine, HTTPException, IncompleteRead
+from itertools import groupby
+from operator import itemgetter
+from queue import Empty
 
 from bench.errors import ProviderError
 from bench.providers.openai.failures import Stage, failure, late
+from bench.providers.openai.kernel_stamps import (
+    READ_BYTES,
+    Inbox,
+    Receiver,
+    clock_distance,
+    drift_ns,
+    kernel_stamps_ns,
+    stamp,
+)
 from bench.providers.protocol import Arrived, Clock, Request, Wire
+from bench.schema.machine import StampClock
 
 HEAD_BYTES = 256 * 1024
 """The longest head of an answer, or line inside a chunked body, that is read."""
@@ -26,6 +42,9 @@ END = b"\r\n\r\n"
 
 NO_END = b"\r\n\r\n\r\n"
 """With this it is a chunk instead, whose data end with an empty line."""
+
+CHUNKED = re.compile(rb"^transfer-encoding:.*chunked", re.IGNORECASE | re.MULTILINE)
+"""The line of a head that announces chunks."""
 
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
@@ -184,9 +203,6 @@ def _head(data: bytes) -> ResponseHead:
     return ResponseHead(int(status), headers, keeps_alive)
 
 
-READ_BYTES = 16 * 1024
-"""The most that one read takes from a connection: room for many chunks, and little to make ready for each."""
-
 SHORTEST_WAIT_S = 0.001
 """A wait is never shorter: a socket takes a wait of nothing for not waiting at all."""
 
@@ -196,11 +212,15 @@ _TIMEVAL = struct.Struct("@ll")
 
 
 class Connection:
-    """A connection; `connect_ns` is what its set-up took, None for a connection that was there already."""
+    """A connection; `connect_ns` is what its set-up took, None for a connection that was there already.
 
-    def __init__(self, made: socket.socket, connect_ns: int | None) -> None:
+    `receiver` takes in what comes, with the system's stamps; None: whoever asks reads for himself.
+    """
+
+    def __init__(self, made: socket.socket, connect_ns: int | None, receiver: Receiver | None = None) -> None:
         self.socket = made
         self.connect_ns = connect_ns
+        self.receiver = receiver
         self._read_us = self._write_us = 0
         if _POSIX:
             made.settimeout(None)
@@ -234,13 +254,20 @@ class Connection:
 
 
 class Connections:
-    """The connections to one host, kept alive between requests. Several threads may use them at once."""
+    """The connections to one host, kept alive between requests. Several threads may use them at once.
 
-    def __init__(self, host: str, port: int, where: str) -> None:
+    Without `kernel_stamps` the system is not asked for its own.
+    """
+
+    def __init__(self, host: str, port: int, where: str, *, kernel_stamps: bool = True) -> None:
         self.where = where
         self._host = host
         self._port = port
         self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+        self._kernel_stamps = kernel_stamps
+        self._clock_readings = self._drift_ns = self._refused = 0
+        self._receiver: Receiver | None = None
 
     def take(self, request: Request, clock: Clock) -> Connection:
         """Return a connection that was kept alive, else a new one.
@@ -262,16 +289,47 @@ class Connections:
             made = self._connected(request.connect_s)
         except OSError as error:
             raise failure(error, self.where, stage="connect", request=request) from error
-        return Connection(made, clock() - start_ns)
+        connect_ns = clock() - start_ns
+        return Connection(made, connect_ns, self._receiver_of(made))
 
     def keep(self, connection: Connection) -> None:
         """Keep a connection for the next request."""
         self._idle.append(connection)
 
+    @property
+    def stamp_clock(self) -> StampClock | None:
+        """How the clock of the system's stamps ran so far; None where no answer had any."""
+        if not self._clock_readings:
+            return None
+        return StampClock(readings=self._clock_readings, drift_ns=self._drift_ns, refused=self._refused)
+
+    def count(self, moved_ns: int | None) -> None:
+        """Take note of a request by how much the clocks moved meanwhile; None: its stamps were refused."""
+        with self._lock:
+            self._clock_readings += 2
+            self._refused += moved_ns is None
+            self._drift_ns = max(self._drift_ns, moved_ns or 0)
+
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the connections that are kept; none is in use any more."""
         while self._idle:
             self._idle.pop().socket.close()
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.close()
+
+    def _receiver_of(self, made: socket.socket) -> Receiver | None:
+        """Return who takes in what a new connection brings; None where the system does not stamp it."""
+        if not self._kernel_stamps:
+            return None
+        try:
+            stamp(made)
+            with self._lock:
+                if self._receiver is None:
+                    self._receiver = Receiver()
+                return self._receiver
+        except OSError:
+            return None
 
     def _connected(self, connect_s: float) -> socket.socket:
         end_s = time.monotonic() + connect_s
@@ -313,10 +371,17 @@ class Exchange:
         self._stamps: list[int] = []
         self._reads: list[bytes] = []
         self._bodies: list[bytes] = []
+        self._begin_ns = 0
+        self._chunked = False
+        self._inbox: Inbox | None = None
+        if connection.receiver is not None:
+            self._distance = clock_distance(clock)
+            self._inbox = Inbox(connection.socket, clock, self._may_be_the_end, self._reads, self._stamps)
         # The request goes out with nothing left to set.
         self._first_wait_ns = int(min(request.first_text_s, request.request_s) * 1e9)
         self._stage: Stage = "first-text" if request.first_text_s < request.request_s else "whole"
-        connection.wait(max(self._first_wait_ns, 1000), sending=True)
+        self._wait_ns = max(self._first_wait_ns, 1000)
+        connection.wait(self._wait_ns, sending=True)
 
     def perform(self) -> ProviderError | None:
         """Send the request and read the answer; returns what went wrong, also where a limit was reached."""
@@ -329,6 +394,8 @@ class Exchange:
         except (OSError, HTTPException) as error:
             problem = failure(error, self._connections.where, stage="gap" if any(self._bodies) else "first-text")
         finally:
+            if self._inbox is not None and self._connection.receiver is not None:
+                self._connection.receiver.let_go(self._inbox)
             if answer.complete and not answer.surplus and answer.head is not None and answer.head.keeps_alive:
                 self._connections.keep(self._connection)
             else:
@@ -337,24 +404,50 @@ class Exchange:
             with suppress(OSError, HTTPException):
                 # What came before it failed was not looked at yet.
                 self._take_apart(None)
-        pairs = zip(self._stamps, self._bodies, strict=False)
-        self.arrived = [Arrived(at_ns, body) for at_ns, body in pairs if body]
-        if answer.complete and not self._bodies[-1]:
-            # The last read can be framing alone: the answer ends with it all the same.
-            self.arrived.append(Arrived(self._stamps[-1], b""))
+        stamps = self._kernel_stamps() if self._bodies else None
+        # It knows this exchange: a circle, and nobody collects those while a model is measured.
+        self._inbox = None
+        self.arrived = list(self._arrivals(stamps or self._stamps))
         self.head = answer.head
-        self.wire = Wire(self.wire.connect_ns, self._sent_at_ns)
+        self.wire = Wire(self.wire.connect_ns, self._sent_at_ns, "process" if stamps is None else "kernel")
         return problem
+
+    def _kernel_stamps(self) -> list[int] | None:
+        """Return the system's stamp of each read, or None where there are none or they cannot be believed."""
+        inbox = self._inbox
+        if inbox is None:
+            return None
+        moved_ns = drift_ns(self._distance, clock_distance(self._clock))
+        stamps = None
+        if moved_ns is not None:
+            stamps = kernel_stamps_ns(inbox, len(self._bodies), self._distance, self._begin_ns)
+        self._connections.count(moved_ns if stamps is not None else None)
+        return stamps
+
+    def _arrivals(self, stamps: Sequence[int]) -> Iterator[Arrived]:
+        """Yield what arrived of the body: reads with the same stamp came together."""
+        at_ns, body = 0, b""
+        for at_ns, pairs in groupby(zip(stamps, self._bodies, strict=False), itemgetter(0)):
+            body = b"".join(body for _, body in pairs)
+            if body:
+                yield Arrived(at_ns, body)
+        if self._answer.complete and not body:
+            # The last read can be framing alone: the answer ends with it all the same.
+            yield Arrived(at_ns, b"")
 
     def _exchange(self) -> None:
         """Send, and read to the end. Raises OSError, TimeoutError or HTTPException for what goes wrong."""
         unsent = None
+        self._begin_ns = self._clock()
         try:
             self._connection.socket.sendall(self._message)
         except (BrokenPipeError, ConnectionResetError) as error:
             # The server may have answered nevertheless.
             unsent = error
         self._sent_at_ns = sent_at_ns = self._clock()
+        if self._inbox is not None and self._connection.receiver is not None:
+            # What came already loses nothing by it.
+            self._connection.receiver.watch(self._inbox)
         gap_ns = int(self._request.gap_s * 1e9)
         end_by_ns = sent_at_ns + int(self._request.request_s * 1e9)
         read_by_ns = sent_at_ns + self._first_wait_ns
@@ -366,32 +459,59 @@ class Exchange:
                 return
             if any(self._bodies):
                 self._stage, read_by_ns = ("gap" if end_by_ns - at_ns >= gap_ns else "whole"), end_by_ns
-            self._connection.wait(gap_ns if self._stage == "gap" else read_by_ns - at_ns)
+            self._wait_ns = gap_ns if self._stage == "gap" else read_by_ns - at_ns
+            if self._inbox is None:
+                self._connection.wait(self._wait_ns)
 
     def _read(self, until_ns: int) -> int:
         """Read until the clock is past `until_ns`, or what came may be the end, or the connection is closed.
 
         Returns the last stamp.
         """
-        clock, receive, chunked = self._clock, self._connection.socket.recv, self._answer.chunked
+        if self._inbox is not None:
+            return self._received(self._inbox)
+        clock, receive, may_end = self._clock, self._connection.socket.recv, self._may_be_the_end
         stamp, keep = self._stamps.append, self._reads.append
         while True:
             read = receive(READ_BYTES)
             at_ns = clock()
             stamp(at_ns)
             keep(read)
-            if at_ns > until_ns or not chunked or len(read) < len(END):
+            if at_ns > until_ns or may_end(read):
                 return at_ns
-            if read.endswith(END) and not read.endswith(NO_END):
-                return at_ns
+
+    def _received(self, inbox: Inbox) -> int:
+        """Wait for what the receiver reads meanwhile, and return as `_read` does, or now and then before."""
+        since_ns = self._stamps[-1] if self._stamps else self._clock()
+        while len(self._reads) == len(self._bodies):
+            if inbox.error is not None:
+                raise inbox.error
+            left_ns = since_ns + self._wait_ns - self._clock()
+            if left_ns <= 0:
+                raise TimeoutError
+            with suppress(Empty):
+                # Nobody is told of what comes in the middle of an answer: it is looked for before a gap can be over.
+                inbox.told.get(timeout=min(left_ns / 1e9, self._request.gap_s))
+        return self._stamps[-1]
+
+    def _may_be_the_end(self, read: bytes) -> bool:
+        if not self._chunked:
+            # Whether it is in chunks is known before the head is looked at for the rest.
+            self._chunked = self._answer.chunked or CHUNKED.search(read) is not None
+        if not self._chunked or len(read) < len(END):
+            return True
+        return read.endswith(END) and not read.endswith(NO_END)
 
     def _take_apart(self, unsent: OSError | None) -> None:
         """Keep what the reads brought of the body that were not looked at yet."""
         reads = self._reads[len(self._bodies) :]
         closed = bool(reads) and not reads[-1]
-        self._answer.feed_all(reads, self._bodies)
-        if closed and not self._answer.end():
-            raise unsent or IncompleteRead(b"")
+        self._answer.feed_all(reads[:-1] if closed else reads, self._bodies)
+        # A connection that is closed after the last byte is not part of the answer.
+        if closed and not self._answer.complete:
+            self._bodies.append(b"")
+            if not self._answer.end():
+                raise unsent or IncompleteRead(b"")
 
 
 def _timeval(wait_us: int) -> bytes:

@@ -4,7 +4,7 @@ import json
 import re
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any, Final, NamedTuple
@@ -171,15 +171,14 @@ def is_lazy(ready: Said, base_url: str, ask: Ask) -> bool:
     return any(one.lazy for one in RUNTIMES if one.name == name)
 
 
-def asker(key: str, *, environment: bool = True) -> Ask:
-    """Return what asks over HTTP, with a key where there is one; without `environment` its proxies are left aside."""
+def asker(headers: Mapping[str, str], *, environment: bool = True) -> Ask:
+    """Return what asks over HTTP, with these headers; without `environment` its proxies are left aside."""
     proxies = () if environment else (urllib.request.ProxyHandler({}),)
     opener = urllib.request.build_opener(_NoRedirect, *proxies)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def ask(url: str) -> Said | None:
         try:
-            with opener.open(urllib.request.Request(url, headers=headers), timeout=ASK_S) as said:
+            with opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=ASK_S) as said:
                 return Said(said.status, said.headers.get("Server") or "", _object(said.read(SAID_BYTES)))
         except HTTPError as error:
             with error:
@@ -234,12 +233,22 @@ class CacheMode:
     by: str | None
     body: Mapping[str, Any] = field(default_factory=dict)
 
+    def line_to_write(self, said: str) -> str | None:
+        """Return what to write in a config where an endpoint's words name what a request says of its cache."""
+        named = any(re.search(rf"\b{re.escape(key)}\b", said) for key in self.body)
+        return "write prompt_cache: as-is under this model in the config" if named else None
 
-def cache_mode(wanted: PromptCacheMode, runtime: Runtime) -> CacheMode:
-    """Return how a runtime's prompt cache is kept where it is wanted so: left as it is where it cannot be told off."""
+
+def cache_mode(wanted: PromptCacheMode, runtime: Runtime, own: Collection[str] = ()) -> CacheMode:
+    """Return how a runtime's prompt cache is kept where it is wanted so.
+
+    It is left as it is where it cannot be told off, and where the config's `own` keys of a request have a say in it.
+    """
     known = next((one for one in RUNTIMES if one.name == runtime.name), None)
     if wanted == "as-is":
         return CacheMode("as-is", None)
+    if known is not None and (said := sorted({*(known.cold or {}), *known.warm} & set(own))):
+        return CacheMode("as-is", f"request.body in the config says {' and '.join(said)}")
     if wanted == "warm":
         return CacheMode("warm", "each prompt was sent once before it was measured", known.warm if known else {})
     if known is None:

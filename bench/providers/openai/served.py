@@ -1,6 +1,5 @@
 """A model behind a server that its config starts: the server's process is the model's, from its load to its end."""
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,8 @@ from typing import Final
 from bench.errors import GgufError, ProviderError
 from bench.providers.gguf import Gguf, read_gguf
 from bench.providers.model_directory import footprint_bytes
-from bench.providers.openai.endpoint import EndpointProvider
+from bench.providers.openai.client import secrets_of
+from bench.providers.openai.endpoint import NO_SECRETS, EndpointProvider
 from bench.providers.openai.runtimes import Said, asker, is_lazy
 from bench.providers.openai.server_process import ServerProcess
 from bench.providers.protocol import Clock, Decoded, Identity, Request
@@ -56,6 +56,8 @@ class ServedProvider:
         self._file: ModelFile | None = None
         self._process: ServerProcess | None = None
         self._endpoint: EndpointProvider | None = None
+        self._secrets = NO_SECRETS
+        self._ask = asker({}, environment=False)
 
     def prepare(self, on_download: Callable[[float], None]) -> None:
         """Look at the model's file, and have all that is needed to start the server and to ask it.
@@ -65,6 +67,8 @@ class ServedProvider:
         # Its import takes longer than many a load.
         import openai  # noqa: F401
 
+        self._secrets = secrets_of(self._settings)
+        self._ask = asker(self._secrets.sent, environment=False)
         asked = self._settings.model_file
         self._file = None if asked is None else model_file(asked)
         self._process = ServerProcess(self._server, self._settings.name, str(asked or self._settings.model))
@@ -72,8 +76,8 @@ class ServedProvider:
     def load(self) -> None:
         """Start the server and wait until it is ready and the model in memory. Raises ProviderError."""
         ready = self._running.start(self._on_started)
-        if is_lazy(ready, self._base_url, asker(self._key, environment=False)):
-            self._running.ask_for_a_token(self._settings.model, self._key)
+        if is_lazy(ready, self._base_url, self._ask):
+            self._running.ask_for_a_token(self._settings.model, self._secrets.sent)
 
     def identity(self) -> Identity:
         """Return what the server and the model's file say. Raises ProviderError where it does not answer."""
@@ -120,7 +124,8 @@ class ServedProvider:
     def decode(self, events: Sequence[object]) -> Decoded:
         """Decode the reads of an answer."""
         decoded = self._asked.decode(events)
-        if decoded.problem is None and decoded.finish_reason is None and self._running.has_ended(SEEN_S):
+        unended = decoded.problem is None and decoded.finish_reason is None and not decoded.whole
+        if unended and self._running.has_ended(SEEN_S):
             # Where the end of the connection is that of the answer, nothing else tells one that is cut off.
             return replace(decoded, problem=self._running.death("while it answered"))
         return decoded
@@ -152,7 +157,7 @@ class ServedProvider:
     def _asked(self) -> EndpointProvider:
         """The way to the server, made when it is first needed: in no load."""
         if self._endpoint is None:
-            listed = asker(self._key, environment=False)(f"{self._base_url}/models")
+            listed = self._ask(f"{self._base_url}/models")
             served = self._settings.model_copy(
                 update={"server": None, "model_file": None, "base_url": self._base_url, "model": self._model(listed)}
             )
@@ -171,11 +176,6 @@ class ServedProvider:
         if self._settings.model_file is not None and len(ids) == 1 and isinstance(ids[0], str):
             return ids[0]
         return self._settings.model
-
-    @property
-    def _key(self) -> str:
-        variable = self._settings.api_key_env
-        return os.environ.get(variable, "") if variable is not None else ""
 
 
 def model_file(path: Path) -> ModelFile:

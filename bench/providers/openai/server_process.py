@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -104,15 +104,19 @@ class ServerProcess:
             self._process.wait(within_s)
         return self._process.returncode is not None
 
-    def ask_for_a_token(self, model: str, key: str) -> None:
+    def ask_for_a_token(self, model: str, headers: Mapping[str, str]) -> None:
         """Ask for an answer of one token, for which it must bring the model into memory. Raises ProviderError."""
         document = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         where = f"http://127.0.0.1:{self.port}/v1"
         connection = HTTPConnection("127.0.0.1", self.port, timeout=self._settings.timeout_s)
         with closing(connection):
             try:
-                connection.request("POST", "/v1/chat/completions", json.dumps(document), headers)
+                connection.request(
+                    "POST",
+                    "/v1/chat/completions",
+                    json.dumps(document),
+                    {"Content-Type": "application/json", **headers},
+                )
                 said = connection.getresponse()
                 body = said.read()
             except (OSError, HTTPException) as error:
@@ -179,7 +183,7 @@ class ServerProcess:
 
     def _ready(self) -> Said | None:
         """Wait until it is ready and return what it says then; None where it has ended before."""
-        ask = asker("", environment=False)
+        ask = asker({}, environment=False)
         url = f"http://127.0.0.1:{self.port}{self._settings.ready}"
         start_s = time.monotonic()
         said: Said | None = None

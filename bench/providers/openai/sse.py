@@ -4,15 +4,17 @@ Everything here is linear in the bytes, however they were cut: reads are joined 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 from bench.errors import ProviderError
-from bench.providers.openai.failures import page_title, plain, told_by
+from bench.providers.openai.failures import CHECK_URL, page_title, plain, told_by
 from bench.providers.openai.server_view import cached_tokens, server_timings
-from bench.providers.protocol import Decoded, Piece
+from bench.providers.protocol import Decoded, Piece, failed
+from bench.providers.thinking import told_apart
 from bench.schema.fields import MOST_TOKENS
 
 SHOWN_CHARACTERS = 80
@@ -24,7 +26,19 @@ WORD_CHARACTERS = 100
 FIELDS = (b"data", b"event", b"id", b"retry")
 """What a line of an event stream may begin with, other than the colon of a comment."""
 
+PART_TEXTS = ("text", "content", "value", "thinking", "reasoning", "summary", "refusal")
+"""Where a typed part of a content has its text, or parts of its own."""
+
+THOUGHT = re.compile(r"think|thought|reason", re.IGNORECASE)
+"""What the type of a part says that is no part of the answer."""
+
+DEEPEST_PART = 8
+"""How many lists of parts and parts may stand within each other."""
+
 BOM = b"\xef\xbb\xbf"
+
+NO_SUCH_CALL = re.compile(r"(?:unexpected|unknown|no such|invalid) (?:endpoint|route|path|url)", re.IGNORECASE)
+"""How a server says with status 200 that nothing answers at this address."""
 
 HIDDEN_TOKENS = 64
 """How many tokens more than bytes of text are believed: markers and stripped blanks have no text of their own."""
@@ -44,6 +58,7 @@ def decoded_stream(reads: Sequence[bytes]) -> Decoded:
     for event in _events(reads):
         seen = True
         if event.data == "[DONE]":
+            answer.whole = True
             break
         if not event.data:
             continue
@@ -55,6 +70,8 @@ def decoded_stream(reads: Sequence[bytes]) -> Decoded:
                 answer.problem = error
             break
         answer.add(document, event.read, "delta")
+        if answer.problem is not None:
+            break
     if not seen:
         answer.problem = _no_stream(b"".join(reads))
     return answer.decoded()
@@ -65,6 +82,7 @@ def decoded_body(body: bytes) -> Decoded:
     answer = _Answer()
     try:
         answer.add(_document(body.removeprefix(BOM).decode("utf-8", "replace").strip()), 0, "message")
+        answer.whole = True
     except ProviderError as error:
         answer.problem = error
     return answer.decoded()
@@ -92,6 +110,8 @@ class _Answer:
     last: dict[str, Any] = field(default_factory=dict)
     chosen: bool = False
     called_tools: bool = False
+    whole: bool = False
+    counts: list["_EventTokens"] = field(default_factory=list)
 
     def add(self, document: dict[str, Any], place: int, holder: str) -> None:
         """Take in one document; `holder` is the key under which a choice has its text."""
@@ -106,23 +126,28 @@ class _Answer:
             return
         self.chosen = True
         choice = _mapping(choices[0])
+        if choice.get("error"):
+            self.problem = _sent_error(choice)
+            return
         self.finish = _string(choice.get("finish_reason")) or self.finish
         message = _mapping(choice.get(holder) if holder in choice else choice.get("message"))
         self.called_tools |= bool(message.get("tool_calls") or message.get("function_call"))
-        # Two names are in use for the same thing, and some servers send both.
-        reasoning = message.get("reasoning_content") or message.get("reasoning")
-        if isinstance(reasoning, str) and reasoning:
-            self.pieces.append(Piece(reasoning, place, reasoning=True))
-        content = message.get("content")
-        if isinstance(content, str) and content:
-            self.pieces.append(Piece(content, place))
+        # Several names are in use for the same thing, and some servers send two of them.
+        reasoning = message.get("reasoning_content") or message.get("reasoning") or message.get("thinking")
+        before = len(self.pieces)
+        for text, _ in _parts(reasoning):
+            self.pieces.append(Piece(text, place, reasoning=True))
+        for text, thought in _parts(message.get("content")):
+            self.pieces.append(Piece(text, place, reasoning=thought))
+        if len(self.pieces) > before and len(self.counts) < 2:
+            self.counts.append(_event_tokens(document, choice, len(self.pieces) - before))
 
     def decoded(self) -> Decoded:
         """Return the answer, with what is wrong with it as a whole."""
         prompt, output = _counts(self.usage, self.pieces)
         told = self.last | {"usage": self.usage, "timings": self.timings}
         return Decoded(
-            pieces=tuple(self.pieces),
+            pieces=told_apart(self.pieces),
             prompt_tokens=prompt,
             output_tokens=output,
             tokens_source="none" if output is None else "usage",
@@ -132,6 +157,8 @@ class _Answer:
             cached_prompt_tokens=cached_tokens(told, prompt),
             server=server_timings(told),
             fingerprint=_word(_string(self.last.get("system_fingerprint"))),
+            first_chunk_tokens=first_chunk_tokens(self.pieces, output, self.counts),
+            whole=self.whole,
         )
 
     def _shortcoming(self) -> ProviderError | None:
@@ -141,6 +168,10 @@ class _Answer:
         if self.called_tools and all(piece.reasoning for piece in self.pieces):
             message = "the model called tools and gave no text; change the prompt, or serve it without tools"
             return ProviderError("tool-calls", message)
+        if self.finish == "error":
+            return ProviderError("endpoint-error", "the endpoint ended the answer with an error; look into its log")
+        if self.last and not self.chosen and told_by(self.last).text:
+            return _sent_error(self.last)
         if self.last and not self.chosen:
             found = _shown(json.dumps(self.last, ensure_ascii=False))
             empty = "empty choices" if "choices" in self.last else "no choices"
@@ -213,7 +244,8 @@ def _document(data: str, *, named_error: bool = False) -> dict[str, Any]:
 
 def _sent_error(document: object) -> ProviderError:
     said = told_by(document).text
-    return ProviderError("endpoint-error", f"the endpoint sent an error: {said or 'it does not say which'}")
+    advice = f"; {CHECK_URL}" if NO_SUCH_CALL.search(said) else ""
+    return failed("endpoint-error", f"the endpoint sent an error: {said or 'it does not say which'}{advice}")
 
 
 def _no_stream(body: bytes) -> ProviderError | None:
@@ -250,6 +282,79 @@ def _counts(usage: dict[str, Any], pieces: Sequence[Piece]) -> tuple[int | None,
         return None, None
     # No prompt has no tokens; some servers leave out those that they had in a cache.
     return prompt or None, output
+
+
+FEWEST_TOKENS = 4
+"""Tokens of a first chunk that are told from the text alone: fewer can be an end token that was counted, or a character
+of several tokens later on."""
+
+LATER_CHUNKS = 4
+"""Chunks after the first that it takes to tell how long a token's text is."""
+
+ALIKE = 2.0
+"""By what factor the text of the first chunk may differ from that of as many later tokens."""
+
+
+class _EventTokens(NamedTuple):
+    """What an event with text says of tokens: of its own, and of all up to it. `pieces` is how many it has of text."""
+
+    own: int | None
+    so_far: int | None
+    pieces: int
+
+
+def first_chunk_tokens(
+    pieces: Sequence[Piece], output_tokens: int | None, counts: Sequence[_EventTokens] = ()
+) -> int | None:
+    """Return how many tokens the first chunk of a stream has; None where it is one, or cannot be known.
+
+    It is known where the first events with text count. Else it is told from the rest: where each later chunk is one
+    token, all others are the first one's. That is believed only if they are `FEWEST_TOKENS` or more, and the first
+    chunk's text is as long as that of as many later ones, within a factor of `ALIKE`.
+    """
+    if output_tokens is None or len(pieces) < 2:
+        return None
+    known = _counted_first(counts)
+    if known is not None:
+        return known if 1 < known < output_tokens else None
+    first, *later = [len(piece.text) for piece in pieces]
+    left = output_tokens - len(later)
+    if len(later) < LATER_CHUNKS or left < FEWEST_TOKENS:
+        return None
+    expected = left * sum(later) / len(later)
+    return left if expected / ALIKE <= first <= expected * ALIKE else None
+
+
+def _counted_first(counts: Sequence[_EventTokens]) -> int | None:
+    if not counts or counts[0].pieces != 1:
+        return None
+    first = counts[0]
+    # A count that does not grow is that of the whole answer, sent along with each event.
+    growing = len(counts) > 1 and first.so_far is not None and (counts[1].so_far or 0) > first.so_far
+    return first.own or (first.so_far if growing else None)
+
+
+def _event_tokens(document: Mapping[str, Any], choice: Mapping[str, Any], pieces: int) -> _EventTokens:
+    logprobs = _mapping(choice.get("logprobs")).get("content")
+    own = len(logprobs) if isinstance(logprobs, list) and logprobs else None
+    usage, timings = _mapping(document.get("usage")), _mapping(document.get("timings"))
+    return _EventTokens(own, _count(usage.get("completion_tokens")) or _count(timings.get("predicted_n")), pieces)
+
+
+def _parts(content: object, thought: bool = False, depth: int = 0) -> Iterator[tuple[str, bool]]:
+    """Yield the texts of a message's content, and whether each is a thought; it may be a list of typed parts."""
+    if isinstance(content, str):
+        if content:
+            yield content, thought
+    elif depth >= DEEPEST_PART:
+        return
+    elif isinstance(content, list):
+        for part in content:
+            yield from _parts(part, thought, depth + 1)
+    elif isinstance(content, dict):
+        held = next((content[key] for key in PART_TEXTS if content.get(key)), None)
+        kind = _string(content.get("type")) or ""
+        yield from _parts(held, thought or THOUGHT.search(kind) is not None, depth + 1)
 
 
 def _count(value: object) -> int | None:

@@ -136,7 +136,14 @@ def grade_answer(prompt: PromptRecord, answer: str) -> tuple[FacetGrade, ...]:
     Credit is from 0 to 1, or None where it is not known: the check is unknown, its parameters are wrong, its pattern
     takes too long, the answer is too short for it, or it is left to a judge. An empty answer meets nothing else.
     """
-    return tuple(_graded(facet, CheckedAnswer(answer, prompt.text)) for facet in prompt.facets)
+    asked = asked_text(prompt)
+    return tuple(_graded(facet, CheckedAnswer(answer, asked)) for facet in prompt.facets)
+
+
+def asked_text(prompt: PromptRecord) -> str:
+    """Return the text of a prompt as checks read it: a conversation has an empty line first, so that all is source."""
+    texts = [message.text for message in prompt.messages]
+    return prompt.text if len(texts) == 1 else "\n\n".join(["", *texts])
 
 
 def _graded(facet: FacetRecord, answer: CheckedAnswer) -> FacetGrade:

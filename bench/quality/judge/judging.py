@@ -246,8 +246,8 @@ class AnswerQuestion:
         # The form is no JSON itself: a judge that only repeats it gives no score.
         form = ", ".join(f'{json.dumps(facet.id)}: {{"why": "one short sentence", "score": N}}' for facet in facets)
         return Template(TEMPLATE).substitute(
-            fence=fence(self.answer.prompt.text, self.answer.text),
-            prompt=self.answer.prompt.text,
+            fence=fence(self.answer.prompt.transcript, self.answer.text),
+            prompt=self.answer.prompt.transcript,
             answer=self.answer.text,
             rubric=_rubric(facets),
             form=form,
@@ -290,8 +290,8 @@ class PairQuestion:
         """What the judge is sent."""
         prompt = self.first.prompt
         return Template(PAIR_TEMPLATE).substitute(
-            fence=fence(prompt.text, self.first.text, self.second.text),
-            prompt=prompt.text,
+            fence=fence(prompt.transcript, self.first.text, self.second.text),
+            prompt=prompt.transcript,
             first=self.first.text,
             second=self.second.text,
             rubric=_rubric(prompt.facets),

@@ -25,8 +25,14 @@ FILE_BYTES = 20_000_000
 ID_LENGTH = 48
 TITLE_LENGTH = 60
 
-ENTRY_KEYS = ("prompt", "text", "id", "title", "category", "max_output_tokens", "facets")
-"""Keys of an object in JSON or JSON Lines, and, but for facets, columns of a CSV file; prompt and text are one."""
+ENTRY_KEYS = ("prompt", "text", "messages", "system", "id", "title", "category", "max_output_tokens", "facets")
+"""Keys of an object in JSON or JSON Lines; one of the first three says what is asked, and prompt and text are one."""
+
+NO_COLUMNS = ("messages", "facets")
+"""Those of them that a column of a CSV file cannot hold."""
+
+ASKING_KEYS = ("prompt", "text", "messages")
+KEPT_KEYS = ("system", "category", "max_output_tokens", "facets")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _HALF = re.compile(r"[\ud800-\udfff]")
@@ -186,7 +192,7 @@ class _Entries:
     def columns(self, header: Iterable[str]) -> None:
         """Note the columns of a table that are not understood."""
         for name in header:
-            if name not in ENTRY_KEYS or name == "facets":
+            if name not in ENTRY_KEYS or name in NO_COLUMNS:
                 self._unknown[name or "(no name)"] = (1, 1)
 
     def add(self, value: object, line: int | None, place: str) -> None:
@@ -199,13 +205,17 @@ class _Entries:
                 Mistake(line, place, f"must be a text, or an object with 'prompt', found {shown(value)}")
             )
             return
-        given = [key for key in ("prompt", "text") if entry.get(key) is not None]
+        given = [key for key in ASKING_KEYS if entry.get(key) is not None]
         if len(given) != 1:
-            message = "has both 'prompt' and 'text'; keep one" if given else "has neither 'prompt' nor 'text'"
+            both = " and ".join(map(repr, given))
+            message = f"has both {both}; keep one" if given else "has neither 'prompt' nor 'text'"
             self.mistakes.append(Mistake(line, place, message))
             return
-        text = entry[given[0]]
         key = f"{place}.{given[0]}".strip(".") if isinstance(value, dict) else place
+        text = entry[given[0]]
+        if given == ["messages"] and (text := last_content(text)) is None:
+            self.mistakes.append(Mistake(line, key, "must be a list of messages, each with role and content"))
+            return
         if wrong := text_mistake(text):
             self.mistakes.append(Mistake(line, key, wrong))
             return
@@ -213,7 +223,7 @@ class _Entries:
             if name not in ENTRY_KEYS:
                 first, times = self._unknown.get(str(name), (line, 0))
                 self._unknown[str(name)] = (first, times + 1)
-        self._keep(entry, text.strip(), line, key)
+        self._keep(entry, str(text).strip(), line, key)
 
     def imported(self) -> Imported:
         """Return what was read. Raises ConfigError with all mistakes, or where there is no prompt."""
@@ -230,21 +240,28 @@ class _Entries:
 
     def _keep(self, entry: Mapping[Any, Any], text: str, line: int | None, key: str) -> None:
         given = entry.get("id")
-        if given is None and text in self._texts:
-            message = f"is the same prompt as {self._texts[text]}; take one of them out, or give each an id"
+        asked = json.dumps([entry.get("system"), entry.get("messages") or text], default=str)
+        if given is None and asked in self._texts:
+            message = f"is the same prompt as {self._texts[asked]}; take one of them out, or give each an id"
             self.mistakes.append(Mistake(line, key, message))
             return
-        self._texts.setdefault(text, key if line is None else f"that of line {line}")
+        self._texts.setdefault(asked, key if line is None else f"that of line {line}")
         title = entry.get("title") or title_of(text)
-        made = self._ids.make(text, text) if given is None else slug(str(given)).replace(".", "-") or str(given)
-        prompt: dict[str, Any] = {"id": made, "title": title, "text": text}
-        prompt |= {
-            name: entry[name] for name in ("category", "max_output_tokens", "facets") if entry.get(name) is not None
-        }
+        own = text if asked == json.dumps([None, text]) else asked
+        made = self._ids.make(text, own) if given is None else slug(str(given)).replace(".", "-") or str(given)
+        prompt: dict[str, Any] = {"id": made, "title": title}
+        prompt |= {"messages": entry["messages"]} if entry.get("messages") is not None else {"text": text}
+        prompt |= {name: entry[name] for name in KEPT_KEYS if entry.get(name) is not None}
         place: Place = ("prompts", len(self.prompts))
         if line is not None:
             self.lines[place] = line
         self.prompts.append(prompt)
+
+
+def last_content(messages: object) -> object:
+    """Return the content of the last message of a conversation; None where it has none."""
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    return last.get("content") if isinstance(last, dict) else None
 
 
 def text_mistake(text: object) -> str | None:
@@ -271,7 +288,7 @@ def _row(reader: Any, path: Path, line: int) -> list[str] | None:
 
 def _fields(header: list[str], row: list[str]) -> dict[str, object]:
     fields: dict[str, object] = {
-        name: value for name, value in zip(header, row, strict=False) if name in ENTRY_KEYS and name != "facets"
+        name: value for name, value in zip(header, row, strict=False) if name in ENTRY_KEYS and name not in NO_COLUMNS
     }
     for name, value in list(fields.items()):
         if name not in ("prompt", "text") and not str(value).strip():

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import ConfigDict, Field, model_validator
 
 from bench.config.settings import digest
-from bench.config.source import SourceFile, suggestion, validated
+from bench.config.source import Place, SourceFile, suggestion, validated
 from bench.errors import ConfigError, Mistake, UsageError, shown
-from bench.quality.checks.registry import CHECKS, parameter_mistakes
+from bench.quality.checks.registry import CHECKS, asked_text, parameter_mistakes
 from bench.quality.checks.tokenise import one_line
 from bench.quality.prompts.importing import (
     Imported,
@@ -22,7 +22,7 @@ from bench.quality.prompts.importing import (
 )
 from bench.quality.prompts.promptfoo import import_promptfoo, is_promptfoo
 from bench.schema.fields import MOST_TOKENS, MOST_WEIGHT, Settings, excesses
-from bench.schema.prompts import FacetRecord, PromptRecord, PromptSetRecord
+from bench.schema.prompts import FacetRecord, PromptRecord, PromptSetRecord, Turn
 
 PROMPT_DIR = Path(__file__).parents[2] / "prompts"
 
@@ -39,19 +39,34 @@ class _Facet(Settings):
     weight: float = Field(1.0, gt=0, le=MOST_WEIGHT)
 
 
+class _Message(Settings):
+    role: Literal["system", "user", "assistant"]
+    content: str = Field(min_length=1)
+
+
 class _Prompt(Settings):
     id: Id
     title: str = Field(min_length=1)
     category: str = "general"
-    text: str = Field(min_length=1)
+    system: str | None = Field(None, min_length=1)
+    text: str | None = Field(None, min_length=1)
+    messages: Annotated[tuple[_Message, ...], Field(strict=False, min_length=1)] | None = None
     max_output_tokens: int | None = Field(None, ge=1, le=MOST_TOKENS)
     facets: Annotated[tuple[_Facet, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _is_one_text_or_a_conversation(self) -> Self:
+        if (self.text is None) == (self.messages is None):
+            found = "has both text and messages; keep one" if self.text else "needs text, or messages of a conversation"
+            raise ValueError(found)
+        return self
 
 
 class _PromptSet(Settings):
     id: Id
     title: str = Field(min_length=1)
     description: str = ""
+    system: str | None = Field(None, min_length=1)
     prompts: Annotated[tuple[_Prompt, ...], Field(strict=False, min_length=1)]
 
     @model_validator(mode="before")
@@ -141,7 +156,8 @@ def _checked(source: SourceFile) -> PromptSetRecord:
     mistakes = [*_repeated_ids(source, prompt_set), *_bad_texts(source, prompt_set), *_bad_checks(source, prompt_set)]
     if mistakes:
         raise ConfigError(source.path, sorted(mistakes, key=lambda mistake: mistake.line or 0))
-    return _record(prompt_set.id, prompt_set.title, tuple(_prompt(prompt) for prompt in prompt_set.prompts))
+    prompts = tuple(_prompt(prompt, prompt_set.system) for prompt in prompt_set.prompts)
+    return _record(prompt_set.id, prompt_set.title, prompts)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -182,18 +198,25 @@ def _hashed(prompt: PromptRecord) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key not in ("system", "turns") or value}
 
 
-def _prompt(prompt: _Prompt) -> PromptRecord:
+def _prompt(prompt: _Prompt, system: str | None) -> PromptRecord:
+    """Return the record of a prompt; `system` is the system prompt of the set, for one without its own."""
     facets = tuple(
         FacetRecord(id=f.id, says=f.says, weight=f.weight, check=f.check, parameters=dict(f.model_extra or {}))
         for f in prompt.facets
     )
+    own, *rest = prompt.messages or (_Message(role="user", content=prompt.text or ""),)
+    said = rest if own.role == "system" else [own, *rest]
+    if own.role == "system":
+        system = own.content
+    elif "system" in prompt.model_fields_set:
+        system = prompt.system
     return PromptRecord(
         id=prompt.id,
         title=prompt.title,
         category=prompt.category,
-        system=None,
-        turns=(),
-        text=prompt.text.strip(),
+        system=system.strip() if system is not None else None,
+        turns=tuple(Turn(role=one.role, text=one.content.strip()) for one in said[:-1] if one.role != "system"),
+        text=said[-1].content.strip(),
         max_output_tokens=prompt.max_output_tokens,
         facets=facets,
     )
@@ -218,18 +241,35 @@ def _repeated_ids(source: SourceFile, prompt_set: _PromptSet) -> list[Mistake]:
 
 def _bad_texts(source: SourceFile, prompt_set: _PromptSet) -> list[Mistake]:
     mistakes = []
+    texts: list[tuple[Place, str | None]] = [(("system",), prompt_set.system)]
     for index, prompt in enumerate(prompt_set.prompts):
-        if wrong := text_mistake(prompt.text):
-            mistakes.append(source.mistake(("prompts", index, "text"), wrong))
+        texts += [(("prompts", index, name), getattr(prompt, name)) for name in ("system", "text")]
+        for position, message in enumerate(prompt.messages or ()):
+            place = ("prompts", index, "messages", position)
+            texts.append(((*place, "content"), message.content))
+            if message.role == "system" and position:
+                mistakes.append(source.mistake(place, "only the first message can be of role system"))
+            elif message.role == "system" and prompt.system is not None:
+                mistakes.append(source.mistake(place, "the prompt has a system prompt under system as well; keep one"))
+        if prompt.messages is not None and prompt.messages[-1].role != "user":
+            place = ("prompts", index, "messages", len(prompt.messages) - 1)
+            wrong = f"the last message is what is answered: of role user, found {prompt.messages[-1].role!r}"
+            mistakes.append(source.mistake((*place, "role"), wrong))
         if "facets" in prompt.model_fields_set and not prompt.facets:
-            message = "has no facet; add one, or take facets out to leave the answers without a score"
-            mistakes.append(source.mistake(("prompts", index, "facets"), message))
+            wrong = "has no facet; add one, or take facets out to leave the answers without a score"
+            mistakes.append(source.mistake(("prompts", index, "facets"), wrong))
+    for at, text in texts:
+        unfit = None if text is None else text_mistake(text)
+        if unfit:
+            mistakes.append(source.mistake(at, unfit))
     return mistakes
 
 
 def _bad_checks(source: SourceFile, prompt_set: _PromptSet) -> list[Mistake]:
     mistakes = []
     for index, prompt in enumerate(prompt_set.prompts):
+        # Its facets may hold what no record can.
+        asked = asked_text(_prompt(prompt.model_copy(update={"facets": ()}), prompt_set.system))
         for position, facet in enumerate(prompt.facets):
             place = ("prompts", index, "facets", position)
             if facet.check not in CHECKS:
@@ -244,6 +284,6 @@ def _bad_checks(source: SourceFile, prompt_set: _PromptSet) -> list[Mistake]:
             if too_large:
                 mistakes += too_large
                 continue
-            problems = parameter_mistakes(facet.check, facet.model_extra or {}, prompt.text.strip())
+            problems = parameter_mistakes(facet.check, facet.model_extra or {}, asked)
             mistakes += [source.mistake(place, f"{facet.check} {problem}") for problem in problems]
     return mistakes

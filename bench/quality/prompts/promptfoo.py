@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import yaml
+
 from bench.config.source import Place, SourceFile
 from bench.errors import ConfigError, Mistake, shown
 from bench.quality.checks.registry import parameter_mistakes
@@ -21,6 +23,10 @@ NAMES_A_FILE = ("file://", "exec:", "package:", "langfuse://", "portkey://", "he
 
 _VARIABLE = re.compile(r"\{\{-?\s*([A-Za-z_][\w.]*)\s*-?\}\}")
 _ANY_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+
+Said = tuple[tuple[str, str], ...]
+"""The messages of a prompt, each with its role and its text, which may have variables in it."""
 
 
 class NotUnderstood(Exception):
@@ -228,7 +234,7 @@ class _Import:
         left_out = sorted(self.left_out, key=lambda mistake: mistake.line or 0)
         return Imported(document, self.lines, tuple(left_out), tuple(set_aside))
 
-    def _templates(self) -> Iterator[str]:
+    def _templates(self) -> Iterator[Said]:
         given = self.value.get("prompts", [])
         for index, one in enumerate([given] if isinstance(given, str) else given if isinstance(given, list) else []):
             place: Place = ("prompts",) if isinstance(given, str) else ("prompts", index)
@@ -237,12 +243,15 @@ class _Import:
                 self._leave(place, f"must be a text, or hold one under raw, found {shown(one)}")
             elif text.startswith(NAMES_A_FILE) or (len(text.split()) == 1 and text.endswith(PROMPT_FILE)):
                 self._leave(place, f"{shown(text)} names a file; put its text here")
-            elif _is_chat(text):
-                self._leave(place, "is a chat of several messages; a prompt is one text")
+            elif (chat := _chat(text)) is not None:
+                try:
+                    yield _messages(chat)
+                except NotUnderstood as reason:
+                    self._leave(place, str(reason))
             elif wrong := text_mistake(text):
                 self.mistakes.append(self.source.mistake(place, wrong))
             else:
-                yield text
+                yield (("user", text),)
 
     def _default_test(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         test = self.value.get("defaultTest")
@@ -274,7 +283,7 @@ class _Import:
         self,
         place: Place,
         test: dict[str, Any],
-        templates: Sequence[str],
+        templates: Sequence[Said],
         base: Mapping[str, Any],
         base_facets: Sequence[dict[str, Any]],
     ) -> None:
@@ -285,7 +294,8 @@ class _Import:
         asserts = [*base_facets, *self._asserts((*place, "assert"), test)]
         for template, values in itertools.product(templates, _combinations({**base, **variables})):
             try:
-                self._add_prompt(place, test, rendered(template, values), values, asserts)
+                said = tuple((role, rendered(text, values)) for role, text in template)
+                self._add_prompt(place, test, said, values, asserts)
             except NotUnderstood as reason:
                 self._leave(place or ("prompts",), str(reason))
             if len(self.prompts) > MOST_PROMPTS:
@@ -295,15 +305,21 @@ class _Import:
         self,
         place: Place,
         test: Mapping[str, Any],
-        text: str,
+        said: Said,
         values: Mapping[str, str],
         asserts: Sequence[dict[str, Any]],
     ) -> None:
-        if wrong := text_mistake(text):
+        if wrong := next(filter(None, (text_mistake(text) for _, text in said)), None):
             self.mistakes.append(self.source.mistake(place or ("prompts",), wrong))
             return
+        _, text = said[-1]
         wording = _described(test, values) or text.strip()
-        prompt = {"id": self.ids.make(wording, text), "title": title_of(wording), "text": text.strip()}
+        whole = text if len(said) == 1 else json.dumps(said)
+        prompt: dict[str, Any] = {"id": self.ids.make(wording, whole), "title": title_of(wording)}
+        if len(said) == 1:
+            prompt["text"] = text.strip()
+        else:
+            prompt["messages"] = [{"role": role, "content": one.strip()} for role, one in said]
         facets: list[dict[str, Any]] = []
         for one in asserts:
             try:
@@ -354,14 +370,39 @@ def _raw(prompt: object) -> str | None:
     return raw if isinstance(raw, str) and "text" not in prompt else None  # type: ignore[operator]
 
 
-def _is_chat(text: str) -> bool:
-    if not text.lstrip().startswith("["):
-        return False
+def _chat(text: str) -> list[Any] | None:
+    """Return the messages of a prompt that is a chat, in JSON or in YAML; None where it is a text."""
+    begun = text.lstrip()
     try:
-        messages = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(messages, list) and any(isinstance(one, dict) and "role" in one for one in messages)
+        if begun.startswith("["):
+            messages = json.loads(text)
+        elif begun.startswith("- role:"):
+            messages = yaml.safe_load(text)
+        else:
+            return None
+    except (ValueError, RecursionError, yaml.YAMLError):
+        return None
+    chat = isinstance(messages, list) and any(isinstance(one, dict) and "role" in one for one in messages)
+    return messages if chat else None
+
+
+def _messages(chat: Sequence[Any]) -> Said:
+    """Return the roles and texts of a chat. Raises NotUnderstood."""
+    said = []
+    for place, one in enumerate(chat):
+        role, content = (one.get("role"), one.get("content")) if isinstance(one, dict) else (None, None)
+        if isinstance(content, list):
+            parts = [part.get("text") if isinstance(part, dict) else None for part in content]
+            content = "".join(map(str, parts)) if all(isinstance(part, str) for part in parts) else None
+        if role not in ("system", "user", "assistant") or (role == "system" and place):
+            message = f"is a chat with a message of role {shown(role)} in place {place + 1}"
+            raise NotUnderstood(f"{message}; a conversation has user and assistant after one of role system at most")
+        if not isinstance(content, str):
+            raise NotUnderstood(f"is a chat whose message in place {place + 1} is no text")
+        said.append((str(role), content))
+    if said[-1][0] != "user":
+        raise NotUnderstood("is a chat whose last message is not the user's: nothing is to be answered")
+    return tuple(said)
 
 
 def _described(test: Mapping[str, Any], values: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from bench.providers.openai.endpoint import EndpointProvider, Transport, transpo
 from bench.providers.protocol import Arrived, Request
 from bench.providers.registry import EndpointModel, kind_of
 from bench.runner.calibration.server import MODEL
+from bench.schema.fields import StampedBy
 from bench.schema.machine import ClientCheck
 
 
@@ -120,6 +121,7 @@ class Saw:
     prompt: str
     start_ns: int
     chunk_ns: tuple[int, ...]
+    stamped_by: StampedBy = "process"
 
 
 @dataclass(frozen=True)
@@ -182,13 +184,16 @@ def check(
     *,
     first_s: float = FIRST_S,
     gap_s: float = GAP_S,
+    kernel_stamps: bool = True,
 ) -> ClientCheck:
     """Measure the client with `streams` at once, each of which sends `requests` answered with `chunks` of text.
+
+    Without `kernel_stamps`, and where the system gives none, this process stamps; the check says who did.
 
     The error of TTFT is the client's TTFT less the server's time from the request to its first write: it holds both
     ways over loopback. The error of a gap is the gap between two arrivals less the one between the two writes.
     """
-    with reference_server(first_s, gap_s) as server, endpoint(server, transport) as provider:
+    with reference_server(first_s, gap_s) as server, endpoint(server, transport, kernel_stamps) as provider:
         done = load(asker(provider), streams, requests, chunks, spread_s=first_s + chunks * gap_s)
         return client_check(transport, streams, [saw(provider, asked) for asked in done.asked], server.log())
 
@@ -196,20 +201,29 @@ def check(
 def short_check(config: Config) -> tuple[ClientCheck, ...]:
     """Return the check for the start of a run: one stream, over each transport that reaches an endpoint of the config.
 
-    A run without endpoints checks our own connections, unless its config wants no probe either: the machine's part in
-    the error is then known. It takes about a second for each. The package is checked over plain HTTP: what TLS adds is
-    left out.
+    Our own connections are checked with the stamps of the kernel, where it gives them, and with this process's, which
+    a request has whose others cannot be believed. A run without endpoints checks them with the latter, unless its
+    config wants no probe either: the machine's part in the error is then known. It takes about a second for each. The
+    package is checked over plain HTTP: what TLS adds is left out.
     """
     addresses = {model.address for model in config.models if kind_of(model).calibratable}
     used = {transport_for(address) for address in addresses if address is not None}
+    by_kernel = [_short_check("direct")] if "direct" in used else []
     if not used and config.probe:
         used.add("direct")
-    return tuple(check(transport, 1, SHORT_REQUESTS, SHORT_CHUNKS) for transport in sorted(used))
+    by_process = [_short_check(transport, kernel_stamps=False) for transport in sorted(used)]
+    return (*(one for one in by_kernel if one.stamped_by == "kernel"), *by_process)
 
 
-def sustained(transport: Transport, streams: int, requests: int, chunks: int) -> Sustained:
+def _short_check(transport: Transport, *, kernel_stamps: bool = True) -> ClientCheck:
+    return check(transport, 1, SHORT_REQUESTS, SHORT_CHUNKS, kernel_stamps=kernel_stamps)
+
+
+def sustained(
+    transport: Transport, streams: int, requests: int, chunks: int, *, kernel_stamps: bool = True
+) -> Sustained:
     """Return what the client takes on when each of `streams` asks again at once, `requests` times."""
-    with reference_server(0.0, 0.0) as server, endpoint(server, transport) as provider:
+    with reference_server(0.0, 0.0) as server, endpoint(server, transport, kernel_stamps) as provider:
         done = load(asker(provider), streams, requests, chunks)
     answered = len(done.asked)
     return Sustained(
@@ -234,7 +248,8 @@ def client_check(transport: Transport, streams: int, answers: Sequence[Saw], wro
         gap_error_ns.extend((seen[1] - seen[0]) - (sent[1] - sent[0]) for seen, sent in pairs)
     return ClientCheck(
         transport=transport,
-        stamped_by="process",
+        # One that was not believed is one too many.
+        stamped_by="kernel" if {answer.stamped_by for answer in answers} == {"kernel"} else "process",
         streams=streams,
         ttft_error_ns=tuple(ttft_error_ns),
         gap_error_ns=tuple(gap_error_ns),
@@ -262,7 +277,8 @@ def saw(provider: EndpointProvider, asked: CalibrationRequest) -> Saw:
     decoded = provider.decode(asked.events)
     if decoded.problem is not None:
         raise decoded.problem
-    return Saw(asked.prompt, asked.start_ns, tuple(asked.stamps[piece.event] for piece in decoded.pieces))
+    chunk_ns = tuple(asked.stamps[piece.event] for piece in decoded.pieces)
+    return Saw(asked.prompt, asked.start_ns, chunk_ns, decoded.wire.stamped_by)
 
 
 def _request(prompt: str, chunks: int) -> Request:
@@ -281,10 +297,10 @@ def _request(prompt: str, chunks: int) -> Request:
 
 
 @contextmanager
-def endpoint(server: Reference, transport: Transport) -> Iterator[EndpointProvider]:
+def endpoint(server: Reference, transport: Transport, kernel_stamps: bool = True) -> Iterator[EndpointProvider]:
     """Yield a provider that is ready to ask the server."""
     settings = EndpointModel(provider="openai", name=MODEL, model=MODEL, base_url=server.base_url)
-    provider = EndpointProvider(settings, transport=transport)
+    provider = EndpointProvider(settings, transport=transport, kernel_stamps=kernel_stamps)
     provider.prepare(lambda _: None)
     try:
         yield provider

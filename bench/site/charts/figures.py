@@ -108,6 +108,10 @@ def _still(spec: Spec) -> Spec:
     # The reader's font may be wider than the one that measured the names beside an axis. Words for screen readers lie
     # beside the picture, and their like on each of its marks would be twice as long as the picture itself.
     config = spec["config"] | {"padding": spec["config"]["padding"] | {"left": NAME_RESERVE}, "aria": False}
+    # A limit makes each label be measured once more, which is most of the time: names alone reach theirs.
+    config["axis"] = config["axis"] | {"labelLimit": 0}
+    if all(layer["encoding"].get("y", {}).get("type") != "nominal" for layer in spec["layer"]):
+        del config["axisY"]
     return spec | {"width": WIDTH, "config": config}
 
 

@@ -3,7 +3,7 @@
 Colours are CSS variables, so that light and dark need no second drawing.
 """
 
-import copy
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -134,7 +134,7 @@ def trade_off(
     those of the front x and quality. `across` has the intervals of x as model, quality, low and high, and `upright`
     those of quality as model, x, low and high.
     """
-    spec = copy.deepcopy(_trade_off_kind())
+    spec: Spec = json.loads(_trade_off_kind())
     _, bars, upright_bars, points, *_ = spec["layer"]
     for layer in spec["layer"]:
         scale_encoding(layer["encoding"]["x"], x)
@@ -174,7 +174,7 @@ def history(
     low and high; `bands` number, until, low and high; `rules` value, and go across; `notes` number, label, align and
     dx, and go upright.
     """
-    spec = copy.deepcopy(_history_kind(numbers is not None))
+    spec: Spec = json.loads(_history_kind(numbers is not None))
     datasets: dict[str, Sequence[Datum]] = {"bands": bands, "rules": rules, "notes": notes, "intervals": intervals}
     datasets |= {"runs": rows, "levels": levels, "shifts": shifts}
     line, points, *labels = [layer for layer in spec["layer"] if layer["data"]["name"] == "runs"]
@@ -211,7 +211,7 @@ def blocks(rows: Sequence[Datum], x: Axis, y: Axis, marks: Mapping[str, Mark]) -
 
     Rows have block, value, side and pair.
     """
-    spec = copy.deepcopy(_blocks_kind())
+    spec: Spec = json.loads(_blocks_kind())
     _, points = spec["layer"]
     for layer in spec["layer"]:
         scale_encoding(layer["encoding"]["x"], x)
@@ -258,7 +258,7 @@ def colour_encoding(encoding: dict[str, Any], marks: Mapping[str, Mark]) -> None
 
 
 @cache
-def _trade_off_kind() -> Spec:
+def _trade_off_kind() -> str:
     along = {"axis": alt.Axis(tickCount=6, grid=True, format=",~f")}
     up: Spec = {
         "scale": alt.Scale(domain=[QUALITY.low, QUALITY.high], nice=False),
@@ -306,7 +306,7 @@ def _trade_off_kind() -> Spec:
 
 
 @cache
-def _history_kind(numbered: bool) -> Spec:
+def _history_kind(numbered: bool) -> str:
     place, until = ("number:Q", "until:Q") if numbered else ("date:T", "until:T")
     x = alt.X(place, axis=_counted()) if numbered else alt.X(place, title=None, axis=alt.Axis(tickCount=5, grid=False))
     up = {"axis": alt.Axis(tickCount=5 if numbered else 4, format=",~f")}
@@ -357,7 +357,7 @@ def _history_kind(numbered: bool) -> Spec:
 
 
 @cache
-def _blocks_kind() -> Spec:
+def _blocks_kind() -> str:
     x = alt.X("block:Q", axis=_counted())
     y = alt.Y("value:Q", axis=alt.Axis(tickCount=5, format=",~f"))
     pairs = drawn("blocks").mark_line(strokeWidth=1.2, color=SOFT, opacity=0.8).encode(x=x, y=y, detail="pair:N")
@@ -397,7 +397,8 @@ def dashed(dataset: str) -> alt.Chart:
     return drawn(dataset).mark_rule(strokeDash=[5, 4], strokeWidth=1.4, color=SOFT)
 
 
-def finished(chart: alt.LayerChart, height: int) -> Spec:
-    """Return a kind of chart as a specification that takes the width of its page."""
-    spec: Spec = chart.to_dict()
-    return spec | FRAME | {"height": height}
+def finished(chart: alt.LayerChart, height: int) -> str:
+    """Return a kind of chart as a specification that takes the width of its page, in JSON."""
+    # Its parts were validated when they were made: once more takes most of the time.
+    spec: Spec = chart.to_dict(validate=False)
+    return json.dumps(spec | FRAME | {"height": height})

@@ -122,6 +122,10 @@ def _stalling(summary: ModelSummary, here: str) -> Readings:
         _reading(summary, here, "stalls_count", f"Stalls over {LONG_GAP_MS} ms", total),
         _reading(summary, here, "shared_reads_count", "Shared reads", _shared(summary)),
     ]
+    several = summary.distributions["first_chunk_tokens_count"]
+    if several is not None:
+        small = f"median, in {form.count(several.count, 'answer')}; no part of TPOT"
+        rows.append(_reading(summary, here, "first_chunk_tokens_count", "Tokens of the first chunk", small))
     if summary.model.transport != "in-process":
         rows += [
             _reading(summary, here, "connect_s", "Connection set-up", "before the request’s start"),

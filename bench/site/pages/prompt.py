@@ -12,7 +12,7 @@ from bench.metrics.registry import metric
 from bench.report import format as form
 from bench.report.tables import Cell, CellValue, Table, count_column, name_column, number_column, table, text_column
 from bench.report.text import joined, relative, shortened
-from bench.schema.prompts import FacetRecord, PromptRecord
+from bench.schema.prompts import FacetRecord, Message, PromptRecord
 from bench.site.charts.figures import Figure
 from bench.site.charts.strips import Strip, strip_figure
 from bench.site.dataset import Board, Site, failure_text, judged, model_cells
@@ -44,7 +44,7 @@ class PromptOnBoard:
     board: Board
     run_href: str
     sentence: str
-    other_wording: str
+    other_wording: tuple[Message, ...]
     table: Table
     figure: Figure | None
     outliers: Table | None
@@ -106,7 +106,7 @@ def prompt_view(site: Site, prompt: PromptRecord) -> PromptPage:
         facets=prompt.facets,
         boards=tuple(
             # The newest wording may be another machine's: a board says where its own differs.
-            of_board(board, partial(_on_board, site, board, prompt, here), beside=prompt.text)
+            of_board(board, partial(_on_board, site, board, prompt, here), beside=prompt.transcript)
             for board in boards
         ),
         before=relative(here, prompt_page(order[place - 1])) if place else "",
@@ -211,7 +211,7 @@ def _on_board(everything: Site, board: Board, prompt: PromptRecord, here: str) -
         board=board,
         run_href=relative(here, run_page(board.result)),
         sentence=_sentence(board, prompt),
-        other_wording=own.text if own.text != prompt.text else "",
+        other_wording=own.messages if own.messages != prompt.messages else (),
         table=_model_table(site, board, prompt, here),
         figure=strip_figure(f"latency-{board.anchor}", strips, site.marks, "model", board.context),
         outliers=found,

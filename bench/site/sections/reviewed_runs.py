@@ -46,11 +46,8 @@ class ReviewedRun:
 
 def newest_reviewed(site: Site, board: Board) -> ReviewedRun | None:
     """Return the newest reviewed run of a machine and a prompt set; None without one."""
-    runs = [
-        one
-        for one in reversed(site.summaries)
-        if one.result.machine.name == board.machine and one.result.prompt_set.id == board.prompt_set
-    ]
+    of_machine = site.of_machine(board.machine).summaries
+    runs = [one for one in reversed(of_machine) if one.result.prompt_set.id == board.prompt_set]
     found = next((one for one in runs if site.raters.has(one.result)), None)
     if found is None:
         return None

@@ -7,7 +7,7 @@ from typing import Any
 from bench.analysis.ratings import prompt_scores_of
 from bench.analysis.summary import ModelSummary, RunSummary
 from bench.analysis.trust import meanwhile
-from bench.metrics.client_error import TIMES_THE_ERROR, ErrorSize, error_of
+from bench.metrics.client_error import TIMES_THE_ERROR, ErrorSize, error_of, stamped_by
 from bench.metrics.lengths import CellSummary, length_matrix
 from bench.metrics.load import level_summaries
 from bench.metrics.registry import metric
@@ -92,6 +92,9 @@ TRANSPORTS = {
 }
 """Every transport, in words."""
 
+STAMPS = {"kernel": "by the kernel", "process": "by this program"}
+"""Who stamps arrivals, in words."""
+
 VERDICTS = {"steady": "Steady", "unsteady": "Unsteady", "unknown": "Not known"}
 
 
@@ -152,6 +155,7 @@ def _client(summary: RunSummary) -> Json:
         "Client",
         [
             name_column("Transport", [Cell(transport_words(one.transport)) for one in errors]),
+            text_column("Stamped", [STAMPS[one.stamped_by] for one in errors]),
             text_column("Streams", [f"{one.streams:,}" for one in errors], True),
             number_column("TTFT p50", "s", [_error(one, lambda size: size.p50_s) for one in starts]),
             _tail_column("TTFT p99", starts),
@@ -185,6 +189,7 @@ def _starts(tried: Sequence[ModelSummary]) -> Json:
         [
             _names(tried),
             text_column("Requests carried by", [transport_words(one.model.transport) for one in tried]),
+            text_column("Stamped", [_stamped(one) for one in tried]),
             number_column("Cold load", "s", [measured(one, "cold_load_s") for one in tried], small=_loads(tried)),
             metric_column(tried, "first_request_s", "First request", compared=False),
             metric_column(tried, "e2e_s", "Latency p50", compared=False),
@@ -207,6 +212,15 @@ def _servers(tried: Sequence[ModelSummary]) -> list[Json]:
     if found.timings is not None:
         sections.append(table_section("What the servers say", found.timings, TIMINGS_SAY))
     return sections
+
+
+def _stamped(summary: ModelSummary) -> str:
+    """Return who stamped the arrivals of a model, and of how many requests others had to."""
+    clock = summary.model.stamp_clock
+    words = STAMPS[stamped_by(summary.model.samples)]
+    if clock is None or not clock.refused:
+        return words
+    return f"{words}; the kernel’s stamps of {form.count(clock.refused, 'request')} could not be believed"
 
 
 def _memory(tried: Sequence[ModelSummary]) -> Json:

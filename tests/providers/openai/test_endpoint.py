@@ -18,6 +18,7 @@ from bench.providers.protocol import Request
 from bench.providers.registry import EndpointModel
 from bench.runner.measure import MeasuredSample, measure
 from bench.runner.plan import Step
+from bench.schema.prompts import Turn
 from tests.builders import prompt
 from tests.endpoint_server import Script, chunk, endpoint, events, usage
 from tests.foundry_catalogue import ALIAS, VARIANT, catalogue
@@ -155,7 +156,9 @@ def test_an_alias_of_several_variants_must_be_told_apart() -> None:
     ):
         pass
     assert caught.value.kind == "not-found"
-    assert caught.value.message == f"{url} lists several variants of 'm': m-generic-cpu:1, m-cuda-gpu:1"
+    assert caught.value.message == (
+        f"{url} lists several variants of 'm': m-generic-cpu:1, m-cuda-gpu:1; set model to one of them"
+    )
 
 
 def test_a_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,9 +198,9 @@ def test_a_stream_that_breaks() -> None:
 
 
 def test_an_error_in_the_stream() -> None:
-    script = Script(events(chunk("Hel"), {"error": {"message": "out of memory"}}))
+    script = Script(events(chunk("Hel"), {"error": {"message": "it broke"}}))
 
-    assert failure(script) == ("endpoint-error", "the endpoint sent an error: out of memory")
+    assert failure(script) == ("endpoint-error", "the endpoint sent an error: it broke")
 
 
 def test_what_is_no_json() -> None:
@@ -319,3 +322,214 @@ def test_the_runtimes_own_web_service(tmp_path: Path, name: str, stream: bool) -
         assert answer.sample.output_tokens > 0
         assert bool(answer.sample.chunk_ns) is stream
         assert asked.identity().variant_id == VARIANT
+
+
+def asked_with(script: Script, **settings: object) -> MeasuredSample:
+    """Return the answer to a model with these settings, asked over both transports."""
+    found = None
+    transports: tuple[Transport, ...] = ("package", "direct")
+    with endpoint(script) as url:
+        model = EndpointModel.model_validate(
+            {"provider": "openai", "name": "m", "model": "m", "base_url": url, **settings}
+        )
+        for transport in transports:
+            asked = EndpointProvider(model, transport)
+            asked.prepare(lambda _: None)
+            found = measure(asked, STEP, request(), time.perf_counter_ns, time.perf_counter_ns())
+            asked.close()
+    assert found is not None
+    return found
+
+
+def test_a_request_is_what_its_config_makes_of_it() -> None:
+    script = Script(events(chunk("Hi."), chunk(finish="stop")))
+    shape = {
+        "omit": ["seed", "stream_options"],
+        "rename": {"max_tokens": "max_completion_tokens"},
+        "body": {"chat_template_kwargs": {"enable_thinking": False}, "ignore_eos": True},
+    }
+
+    answer = asked_with(script, request=shape)
+
+    assert answer.text == "Hi."
+    assert script.requests == 2 * [
+        {
+            "messages": [{"role": "user", "content": "Say hello."}],
+            "model": "m",
+            "max_completion_tokens": 32,
+            "stream": True,
+            "temperature": 0.0,
+            "chat_template_kwargs": {"enable_thinking": False},
+            "ignore_eos": True,
+        }
+    ]
+
+
+def test_a_conversation_reaches_the_endpoint() -> None:
+    script = Script(events(chunk("Hi."), chunk(finish="stop")))
+    talk = replace(
+        request(),
+        system='Be "brief".',
+        turns=(Turn(role="user", text="Hello."), Turn(role="assistant", text="Grüß Gott.")),
+    )
+    transports: tuple[Transport, ...] = ("direct", "package")
+    with endpoint(script) as url:
+        for transport in transports:
+            asked = EndpointProvider(EndpointModel(provider="openai", name="m", model="m", base_url=url), transport)
+            asked.prepare(lambda _: None)
+            measure(asked, STEP, talk, time.perf_counter_ns, 0)
+            measure(asked, STEP, request(), time.perf_counter_ns, 0)
+            asked.close()
+
+    said = [
+        {"role": "system", "content": 'Be "brief".'},
+        {"role": "user", "content": "Hello."},
+        {"role": "assistant", "content": "Grüß Gott."},
+        {"role": "user", "content": "Say hello."},
+    ]
+    assert [one["messages"] for one in script.requests] == 2 * [said, said[-1:]]
+
+
+def test_headers_are_sent_and_their_values_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUR_TENANT", "tenant-4711")
+    monkeypatch.setenv("OUR_TOKEN", "Basic b3VyczpzZWNyZXQ=")
+    body = json.dumps({"error": {"message": "tenant-4711 may not, nor Basic b3VyczpzZWNyZXQ="}}).encode()
+    script = Script(body, "application/json", status=403)
+
+    named = {"X-Tenant": "OUR_TENANT", "Authorization": "OUR_TOKEN"}
+    answer = asked_with(script, request={"headers_from": named})
+
+    assert [one["x-tenant"] for one in script.headers] == 2 * ["tenant-4711"]
+    assert [one["authorization"] for one in script.headers] == 2 * ["Basic b3VyczpzZWNyZXQ="]
+    assert answer.sample.failure is not None
+    assert "answered 403: *** may not, nor ***; " in answer.sample.failure.message
+    assert "4711" not in answer.sample.model_dump_json()
+    assert "b3Vyczpz" not in answer.sample.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        (None, "is not set; set it to the value of the header X-Key"),
+        ("k-1\n", "has a line break, which no header can hold; take it out"),
+        ("k-1\r\nX-Other: 2", "has a line break, which no header can hold; take it out"),
+        (" k-1", "has a blank at its beginning or end, which no header can hold; take it out"),
+        ("schlüssel", "has a character that is not plain ASCII, which no header can hold; take it out"),
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_the_variables_fault(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, wrong: str
+) -> None:
+    monkeypatch.delenv("OUR_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("OUR_KEY", value)
+    script = Script()
+
+    with pytest.raises(ProviderError) as caught:
+        asked_with(script, request={"headers_from": {"X-Key": "OUR_KEY"}})
+
+    assert (caught.value.kind, caught.value.message) == ("unauthorised", f"the environment variable OUR_KEY {wrong}")
+    if value is not None:
+        with pytest.raises(ProviderError) as caught:
+            asked_with(script, api_key_env="OUR_KEY")
+        assert caught.value.message == f"the environment variable OUR_KEY {wrong}"
+    assert script.requests == []
+
+
+def test_a_refused_parameter_is_told_with_the_line_to_write() -> None:
+    body = json.dumps({"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]}).encode()
+    script = Script(body, "application/json", status=422)
+    for shape, advice in (
+        ({}, "write request: {omit: [seed]} under this model in the config"),
+        ({"rename": {"top_p": "p"}}, "write request: {omit: [seed]} under this model in the config"),
+        ({"omit": ["seed"], "body": {"seed": 1}}, "take seed out of request.body of this model"),
+    ):
+        failed = asked_with(script, request=shape).sample.failure
+        assert failed is not None
+        assert failed.kind == "bad-request"
+        assert failed.message.endswith(f"answered 422: body.seed: Extra inputs are not permitted; {advice}")
+
+
+def test_a_stream_that_says_only_that_it_is_over_is_whole() -> None:
+    answer = measured(Script(events(chunk("Hel"), chunk("lo."))))
+
+    assert answer.sample.failure is None
+    assert answer.text == "Hello."
+    assert answer.sample.finish_reason is None
+
+
+def test_a_whole_answer_without_a_finish_reason_is_good() -> None:
+    document = {"choices": [{"message": {"content": "Hello."}}]}
+
+    answer = measured(Script(json.dumps(document).encode(), "application/json"), stream=False)
+
+    assert answer.sample.failure is None
+    assert answer.text == "Hello."
+
+
+SPENT = "raise max_output_tokens, or have the model think less"
+
+
+@pytest.mark.parametrize(
+    ("documents", "message"),
+    [
+        (
+            [chunk(reasoning_content="Hm, "), chunk(finish="length"), usage(9, 32)],
+            f"all of the 32 output tokens went into thinking (finish reason length); {SPENT}",
+        ),
+        (
+            [chunk("<think>Hm, "), chunk("so", finish="length")],
+            f"all of the 32 output tokens went into thinking (finish reason length); {SPENT}",
+        ),
+        ([chunk("<think>Hm, "), usage(9, 32)], f"all of the 32 output tokens went into thinking; {SPENT}"),
+        (
+            [chunk(finish="length"), usage(9, 32)],
+            "all of the 32 output tokens were spent without a word of answer, as by thinking unseen "
+            f"(finish reason length); {SPENT}",
+        ),
+        (
+            [chunk("<think>Hm.</think>", finish="stop")],
+            "the model thought, and then gave no answer (finish reason stop)",
+        ),
+        ([chunk(finish="stop"), usage(9, 1)], "the answer has no text (finish reason stop)"),
+    ],
+)
+def test_a_limit_that_was_spent_on_thinking_says_so(documents: list[object], message: str) -> None:
+    assert failure(Script(events(*documents))) == ("empty", message)
+
+
+def test_a_first_event_of_several_tokens_is_no_tokens_time() -> None:
+    # Ten tokens at once, then one by one: nine gaps of 1 ms, and not eighteen tokens in them.
+    texts = ["one two three four five ", *(["six "] * 9)]
+    whole = events(*map(chunk, texts), chunk(finish="stop"), usage(9, 19))
+
+    sample = measured(Script(whole)).sample
+
+    assert sample.first_chunk_tokens == 10
+
+
+@pytest.mark.parametrize("name", ["org/model-7b", "My Model 7B", r"C:\models\m.gguf", "/models/m.gguf", "größe"])
+def test_an_id_with_slashes_or_blanks_is_asked_for_as_it_is(name: str) -> None:
+    script = Script(events(chunk("Hi."), chunk(finish="stop")), models=[name, "other"])
+
+    assert measured(script, model=name).text == "Hi."
+    assert script.requests[0]["model"] == name
+
+
+def test_the_row_says_what_answered() -> None:
+    document = {"choices": [{"delta": {"content": "Hi."}, "finish_reason": "stop"}]}
+    script = Script(events(document), models=["Phi-3.5-mini-instruct-generic-cpu", "phi-4"])
+    with endpoint(script) as url, provider(url, "phi-3.5-mini") as asked:
+        measure(asked, STEP, request(), lambda: 0, 0)
+
+        assert script.requests[0]["model"] == "Phi-3.5-mini-instruct-generic-cpu"
+        assert asked.identity().variant_id == "Phi-3.5-mini-instruct-generic-cpu"
+
+
+def test_a_model_that_is_not_listed_is_not_asked() -> None:
+    script = Script(models=["llama3-coder"])
+    with endpoint(script) as url, pytest.raises(ProviderError) as caught, provider(url, "llama3"):
+        pass
+
+    assert caught.value.kind == "not-found"
+    assert caught.value.message.startswith(f"{url} lists no model 'llama3'; it has llama3-coder; set model to ")

@@ -423,7 +423,9 @@ def told(message: str, **more: object) -> bytes:
         (413, {}, b"", "too-large", "answered 413; shorten the prompt, "),
         (429, {"Retry-After": "0"}, b"", "rate-limited", "answered 429; it asks to wait 0 s; lower the load, "),
         (429, {}, told("slow down"), "rate-limited", "answered 429: slow down; lower the load, "),
-        (500, {}, told("out of memory"), "server-error", "answered 500: out of memory; "),
+        (500, {}, told("it broke"), "server-error", "answered 500: it broke; look into "),
+        (500, {}, told("out of memory"), "out-of-memory", "answered 500: out of memory; stop other models "),
+        (400, {}, told("unknown key", param="seed"), "bad-request", "write request: {omit: [seed]} under this model"),
         (502, {}, b"<html><title>Bad Gateway</title>x</html>", "bad-gateway", "answered 502: Bad Gateway; "),
         (503, {"Retry-After": "7"}, b"", "unavailable", "answered 503; it asks to wait 7 s; "),
         (504, {}, b"", "server-timeout", "answered 504; "),
@@ -448,7 +450,7 @@ def test_a_status(status: int, fields: dict[str, str], body: bytes, kind: str, s
 
 
 def test_a_status_whose_body_never_ends() -> None:
-    endless = answer(500, told("out of memory"), {"Content-Length": "100000"})
+    endless = answer(500, told("it broke"), {"Content-Length": "100000"})
 
     def act(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(endless)
@@ -488,7 +490,8 @@ def test_invalid_utf_8_is_shown_as_such() -> None:
 @pytest.mark.parametrize(
     ("odd", "kind"),
     [
-        ({"error": {"message": "out of memory"}}, "endpoint-error"),
+        ({"error": {"message": "it broke"}}, "endpoint-error"),
+        ({"error": {"message": "out of memory"}}, "out-of-memory"),
         ({"choices": [{"delta": {}, "finish_reason": "content_filter"}]}, "content-filter"),
     ],
 )
@@ -533,7 +536,7 @@ def test_nothing_at_all() -> None:
         (json.dumps(WHOLE).encode(), "not-sse"),
         (b"<html><title>Log in</title></html>", "not-sse"),
         (b"Hello.", "not-sse"),
-        (json.dumps({"error": "out of memory"}).encode(), "endpoint-error"),
+        (json.dumps({"error": "it broke"}).encode(), "endpoint-error"),
     ],
 )
 def test_no_event_stream(body: bytes, kind: str) -> None:
@@ -542,7 +545,7 @@ def test_no_event_stream(body: bytes, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("body", "kind"),
-    [(b"<html></html>", "decode"), (HEL + LO, "decode"), (b"", "decode"), (told("out of memory"), "endpoint-error")],
+    [(b"<html></html>", "decode"), (HEL + LO, "decode"), (b"", "decode"), (told("it broke"), "endpoint-error")],
 )
 def test_a_whole_answer_that_is_none(body: bytes, kind: str) -> None:
     assert failure(measured(says(answer(200, body)), replace(request(), stream=False)))[0] == kind
@@ -715,7 +718,8 @@ FAULTS: list[tuple[Act, str | None]] = [
     (says(answer(502, b"<html><title>Bad Gateway</title></html>")), "bad-gateway"),
     (says(b"220 mail.invalid ESMTP\r\n\r\n"), "not-http"),
     (streams(HEL, b"data: {oops\n\n"), "decode"),
-    (streams(HEL, events({"error": {"message": "out of memory"}})), "endpoint-error"),
+    (streams(HEL, events({"error": {"message": "it broke"}})), "endpoint-error"),
+    (streams(HEL, events({"error": {"message": "CUDA error: out of memory"}})), "out-of-memory"),
     (streams(events({"choices": []})), "no-choices"),
     (streams(events(chunk(finish="stop"))), "empty"),
     (streams(HEL, LO), None),

@@ -8,8 +8,10 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from bench.providers.openai import kernel_stamps
 from bench.providers.openai.http import Connections, Exchange, NotHttp, ResponseBytes
 from bench.providers.protocol import Request
+from tests.kernel_stamps import given
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 CHUNKED = HEAD + (b"5\r\nhello\r\n1;name=value\r\n \r\nA\r\nworld\r\n\r\nx\r\n0\r\nTrailer: 1\r\n\r\n")
@@ -107,6 +109,19 @@ def test_what_is_no_http(sent: bytes) -> None:
         fed(sent)
 
 
+@pytest.fixture(params=["kernel", "process"])
+def stamped_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have the kernel stamp what comes, where it does that, or refuse to."""
+    if request.param == "process":
+        monkeypatch.setattr(kernel_stamps, "SO_TIMESTAMPNS", 9999)
+    elif not given():
+        pytest.skip("this system does not stamp what TCP brings")
+    return str(request.param)
+
+
+either_stamps = pytest.mark.usefixtures("stamped_by")
+
+
 def request(**limits: float) -> Request:
     return Request(
         text="",
@@ -161,6 +176,7 @@ def bodies(asked: Exchange) -> bytes:
     return b"".join(arrived.event for arrived in asked.arrived if isinstance(arrived.event, bytes))
 
 
+@either_stamps
 def test_a_connection_is_used_again_and_its_set_up_counted_once() -> None:
     with answering([MEASURED], [CHUNKED], [MEASURED]) as connections:
         wires = []
@@ -174,7 +190,7 @@ def test_a_connection_is_used_again_and_its_set_up_counted_once() -> None:
     assert all(wire.sent_at_ns is not None for wire in wires)
 
 
-def test_every_read_has_its_stamp() -> None:
+def test_every_read_has_its_stamp(stamped_by: str) -> None:
     body = CHUNKED.removeprefix(HEAD)
     with answering([HEAD, 0.2, body[:10], 0.2, body[10:]]) as connections:
         before_ns = time.perf_counter_ns()
@@ -184,12 +200,14 @@ def test_every_read_has_its_stamp() -> None:
     first, second = asked.arrived
     assert asked.head is not None
     assert asked.head.status == 200
+    assert asked.wire.stamped_by == stamped_by
     assert asked.wire.sent_at_ns is not None
     assert before_ns < asked.wire.sent_at_ns < first.at_ns < second.at_ns
     assert second.at_ns - first.at_ns > 30_000_000
     assert (first.event, second.event) == (b"hello", b" world\r\n\r\nx")
 
 
+@either_stamps
 def test_a_chunk_that_ends_with_an_empty_line_ends_nothing() -> None:
     parts = [BY_LINES[at : at + 13] for at in range(len(HEAD), len(BY_LINES), 13)]
     with answering([HEAD, *(part for piece in parts for part in (0.2, piece))]) as connections:
@@ -200,6 +218,7 @@ def test_a_chunk_that_ends_with_an_empty_line_ends_nothing() -> None:
     assert [arrived.event for arrived in asked.arrived] == [b"data\r\n\r\n"] * 3 + [b""]
 
 
+@either_stamps
 @pytest.mark.parametrize(
     ("parts", "limits", "kind", "kept"),
     [
@@ -222,6 +241,7 @@ def test_limits(parts: list[bytes | float], limits: dict[str, float], kind: str,
     assert bodies(asked) == kept
 
 
+@either_stamps
 def test_a_byte_now_and_then_does_not_outlast_the_limit() -> None:
     drip = [part for _ in range(100) for part in (b"1\r\nx\r\n", 0.02)]
     with answering([HEAD, *drip]) as connections:
@@ -233,6 +253,7 @@ def test_a_byte_now_and_then_does_not_outlast_the_limit() -> None:
     assert bodies(asked).startswith(b"xxx")
 
 
+@either_stamps
 def test_an_answer_before_the_whole_request_was_sent() -> None:
     refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlong"
     with answering([refusal]) as connections:

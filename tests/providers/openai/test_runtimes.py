@@ -53,7 +53,7 @@ LM_STUDIO = {"/lmstudio-greeting": {"lmstudio": True}}
 )
 def test_a_runtime_is_recognised_with_its_version(script: Script, runtime: tuple[str, str | None]) -> None:
     with endpoint(script) as url:
-        found = recognised(url, asker(""))
+        found = recognised(url, asker({}))
 
     assert (found.name, found.version) == runtime
 
@@ -62,13 +62,13 @@ def test_of_a_runtime_that_its_list_tells_only_its_own_page_is_asked_for() -> No
     script = Script(owner="vllm", pages=VLLM)
 
     with endpoint(script) as url:
-        recognised(url, asker(""))
+        recognised(url, asker({}))
 
     assert script.paths == ["/v1/models", "/version"]
 
 
 def test_where_nobody_answers_the_runtime_is_unknown() -> None:
-    assert recognised("http://127.0.0.1:9/v1", asker("")) == Runtime(name="unknown", version=None)
+    assert recognised("http://127.0.0.1:9/v1", asker({})) == Runtime(name="unknown", version=None)
 
 
 def test_the_runtime_is_told_by_an_answer_where_no_page_tells_it() -> None:

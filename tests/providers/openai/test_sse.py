@@ -37,6 +37,7 @@ def test_a_stream() -> None:
         tokens_source="usage",
         finish_reason="stop",
         model="m-variant:2",
+        whole=True,
     )
 
 
@@ -223,9 +224,9 @@ def test_tools_and_no_text() -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"error": {"message": "out of memory", "code": 500}}, "the endpoint sent an error: out of memory"),
-        ({"error": "out of\nmemory"}, "the endpoint sent an error: out of memory"),
-        ({"object": "error", "message": "out of memory"}, "the endpoint sent an error: out of memory"),
+        ({"error": {"message": "it broke", "code": 500}}, "the endpoint sent an error: it broke"),
+        ({"error": "it\nbroke"}, "the endpoint sent an error: it broke"),
+        ({"object": "error", "message": "it broke"}, "the endpoint sent an error: it broke"),
         ({"error": {"code": 500}}, "the endpoint sent an error: it does not say which"),
         ({"error": "bad key sk-abc123"}, "the endpoint sent an error: bad key ***"),
     ],
@@ -378,6 +379,7 @@ def test_a_body() -> None:
         tokens_source="usage",
         finish_reason="stop",
         model="m",
+        whole=True,
     )
 
 
@@ -385,3 +387,164 @@ def test_a_stream_of_one_whole_message() -> None:
     body = event({"choices": [{"message": {"content": "Hello."}, "finish_reason": "stop"}]})
 
     assert decoded_stream([body]).pieces == (Piece("Hello.", 0),)
+
+
+TYPED = [
+    ([{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo."}], "", "Hello."),
+    (["Hel", {"type": "output_text", "text": "lo."}], "", "Hello."),
+    ({"type": "text", "text": "Hello."}, "", "Hello."),
+    ([{"type": "text", "text": {"value": "Hello.", "annotations": []}}], "", "Hello."),
+    ([{"type": "refusal", "refusal": "No."}], "", "No."),
+    (
+        [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "Yes."}],
+        "Hm.",
+        "Yes.",
+    ),
+    ([{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}, "Yes."], "Hm.", "Yes."),
+    ([{"type": "reasoning_text", "text": "Hm."}], "Hm.", ""),
+    ([{"type": "image_url", "image_url": {"url": "x"}}, 3, None, {}, []], "", ""),
+    ([[[[[[[[["too deep"]]]]]]]]], "", ""),
+    ([], "", ""),
+]
+
+
+@pytest.mark.parametrize(("content", "thought", "answer"), TYPED)
+def test_content_may_be_a_list_of_typed_parts(content: object, thought: str, answer: str) -> None:
+    delta = {"choices": [{"delta": {"content": content}, "finish_reason": "stop"}]}
+    message = {"choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
+
+    for decoded in (decoded_stream([event(delta)]), decoded_body(json.dumps(message).encode())):
+        assert decoded.problem is None
+        assert "".join(piece.text for piece in decoded.pieces if piece.reasoning) == thought
+        assert "".join(piece.text for piece in decoded.pieces if not piece.reasoning) == answer
+
+
+@pytest.mark.parametrize(
+    ("body", "whole"),
+    [
+        (events(chunk("a")), True),
+        (events(chunk("a"), usage(9, 1)), True),
+        (events(chunk("a", finish="stop")), True),
+        (events(chunk("a"), done=False), False),
+        (events(chunk("a"), usage(9, 1), done=False), False),
+        (events(chunk("a")).removesuffix(b"\n\n"), True),
+        (events(chunk("a"), done=False) + b"data: [DO", False),
+    ],
+)
+def test_done_says_that_an_answer_is_whole(body: bytes, whole: bool) -> None:
+    for reads in ([body], cut(body, 1)):
+        decoded = decoded_stream(reads)
+        assert (text(decoded), decoded.whole) == ("a", whole)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"message": "it broke"},
+        {"detail": "it broke"},
+        {"detail": [{"msg": "it broke"}]},
+        {"code": 500, "msg": "it broke"},
+        {"choices": [], "message": "it broke"},
+        {"choices": [{"error": {"code": 502, "message": "it broke"}}]},
+        {"choices": [{"delta": {"content": ""}, "finish_reason": "error", "error": "it broke"}]},
+        {"error": {"error": {"message": "it broke"}}},
+        {"type": "error", "error": {"type": "overloaded", "message": "it broke"}},
+    ],
+)
+def test_an_error_inside_a_good_status_is_an_error_in_every_form(document: dict[str, Any]) -> None:
+    said = ("endpoint-error", "the endpoint sent an error: it broke")
+
+    assert problem(decoded_stream([event(document)])) == said
+    assert problem(decoded_stream([events(document)])) == said
+    assert problem(decoded_body(json.dumps(document).encode())) == said
+
+
+def test_an_error_may_be_all_that_a_finish_reason_says() -> None:
+    decoded = decoded_stream([events(chunk("a"), chunk(finish="error"))])
+
+    assert problem(decoded) == ("endpoint-error", "the endpoint ended the answer with an error; look into its log")
+    assert text(decoded) == "a"
+
+
+def test_an_address_that_nothing_answers_at_is_told_as_that() -> None:
+    document = {"error": "Unexpected endpoint or method. (POST /chat/completions)"}
+
+    assert problem(decoded_stream([json.dumps(document).encode()])) == (
+        "endpoint-error",
+        "the endpoint sent an error: Unexpected endpoint or method. (POST /chat/completions); "
+        "check base_url: it usually ends in /v1",
+    )
+
+
+@pytest.mark.parametrize("said", ["CUDA error: out of memory", "model requires more system memory (5.6 GiB)"])
+def test_want_of_memory_is_told_as_that(said: str) -> None:
+    message = f"the endpoint sent an error: {said}; stop other models or take a smaller variant"
+    for document in ({"error": {"message": said}}, {"choices": [{"error": said}]}, {"detail": said}):
+        assert problem(decoded_stream([event(document)])) == ("out-of-memory", message)
+        assert problem(decoded_body(json.dumps(document).encode())) == ("out-of-memory", message)
+
+
+def first(texts: list[str], output: int | None, *more: dict[str, Any]) -> int | None:
+    """Return the tokens of the first chunk; `more` is what the first events say beside their texts."""
+    documents = [chunk(each) | extra for each, extra in zip(texts, [*more, *[{}] * len(texts)], strict=False)]
+    last = [] if output is None else [usage(9, output)]
+    return decoded_stream([events(*documents, chunk(finish="stop"), *last)]).first_chunk_tokens
+
+
+ONE, TEN = "word ", "word " * 10
+
+
+@pytest.mark.parametrize("tokens", [4, 5, 10, 40])
+@pytest.mark.parametrize("later", [4, 20])
+@pytest.mark.parametrize("ended", [0, 1])
+def test_tokens_of_a_first_chunk_follow_from_the_later_ones(tokens: int, later: int, ended: int) -> None:
+    # An end token without a text cannot be told from the others: it is one of the first chunk's.
+    assert first([ONE * tokens, *[ONE] * later], tokens + later + ended) == tokens + ended
+
+
+@pytest.mark.parametrize(
+    ("texts", "output"),
+    [
+        ([ONE] * 20, 20),
+        # An end token that was counted, and a character of three tokens.
+        ([ONE] * 20, 21),
+        ([*[ONE] * 19, "\N{PARTY POPPER}"], 22),
+        # Every chunk has several, so the first one's share cannot be known.
+        ([ONE * 3] * 10, 30),
+        ([TEN, *[ONE * 2] * 20], 50),
+        # What was thought and not sent is in the count.
+        ([ONE] * 20, 500),
+        # A long first word, and a count that leaves nothing for it.
+        (["Unfortunately, ", *[ONE] * 20], 22),
+        ([TEN, *[ONE] * 20], 21),
+        ([TEN, *[ONE] * 20], None),
+        # Too few to know how long a token's text is.
+        ([TEN, *[ONE] * 3], 13),
+        ([TEN], 10),
+        ([], 0),
+    ],
+)
+def test_what_cannot_be_known_of_a_first_chunk_is_not_guessed(texts: list[str], output: int | None) -> None:
+    assert first(texts, output) is None
+
+
+def test_a_server_that_counts_as_it_goes_is_believed() -> None:
+    def usages(*counts: int) -> list[dict[str, Any]]:
+        return [{"usage": {"prompt_tokens": 9, "completion_tokens": count}} for count in counts]
+
+    texts = [ONE * 3, ONE, ONE]
+    assert first(texts, 5, *usages(3, 4)) == 3
+    assert first(texts, 5, *({"timings": {"predicted_n": count}} for count in (3, 4))) == 3
+    # A single token, or the count of the whole answer with each event, says nothing more.
+    assert first([ONE] * 3, 3, *usages(1, 2)) is None
+    assert first([ONE] * 3, 3, *usages(3, 3)) is None
+    assert first(texts, None, *usages(3, 4)) == 3
+
+
+def test_tokens_that_are_listed_are_counted() -> None:
+    def listed(text: str, tokens: int) -> dict[str, Any]:
+        logprobs = {"content": [{"token": "x", "logprob": 0.0}] * tokens}
+        return {"choices": [{"delta": {"content": text}, "finish_reason": None, "logprobs": logprobs}]}
+
+    assert first([ONE] * 3, 5, listed(ONE * 3, 3), listed(ONE, 1)) == 3
+    assert first([ONE] * 3, 3, listed(ONE, 1), listed(ONE, 1)) is None

@@ -275,7 +275,7 @@ def test_what_is_not_understood_is_told_with_its_place(tmp_path: Path) -> None:
     content = """prompts:
   - "Hi {{who}}"
   - file://prompt.txt
-  - '[{"role": "user", "content": "Hi"}]'
+  - '[{"role": "user", "content": "Hi"}, {"role": "tool", "content": "Ho"}]'
   - "{% if who %}Hi{% endif %}"
   - 5
 tests:
@@ -298,7 +298,8 @@ tests:
 """
     assert left_out(tmp_path, "p.yaml", content) == [
         '3: prompts[1]: "file://prompt.txt" names a file; put its text here',
-        "4: prompts[2]: is a chat of several messages; a prompt is one text",
+        '4: prompts[2]: is a chat with a message of role "tool" in place 2; '
+        "a conversation has user and assistant after one of role system at most",
         "6: prompts[4]: must be a text, or hold one under raw, found 5",
         '8: tests[0]: "{% if who %}" is more than a variable',
         "9: tests[0].threshold: is not understood",
@@ -317,6 +318,105 @@ tests:
         '22: tests[1]: "{% if who %}" is more than a variable',
         '23: tests[2]: must hold vars and assert, found "file://tests.csv"; put the test here',
     ]
+
+
+CHAT = """prompts:
+  - '[{"role": "system", "content": "Speak {{tongue}}."},
+      {"role": "user", "content": [{"type": "text", "text": "Hi."}]},
+      {"role": "assistant", "content": "Hallo."}, {"role": "user", "content": "And {{what}}?"}]'
+  - |
+    - role: user
+      content: Just {{what}}?
+tests:
+  - vars: {tongue: German, what: now}
+    assert: [{type: icontains, value: jetzt}]
+"""
+
+
+def test_a_chat_of_promptfoo_is_a_conversation(tmp_path: Path) -> None:
+    chat, single = loaded(tmp_path, "p.yaml", CHAT)
+
+    assert (chat.system, chat.text) == ("Speak German.", "And now?")
+    assert [(turn.role, turn.text) for turn in chat.turns] == [("user", "Hi."), ("assistant", "Hallo.")]
+    assert facets_of(chat) == facets_of(single)
+    assert (single.system, single.turns, single.text) == (None, (), "Just now?")
+
+
+@pytest.mark.parametrize(
+    ("chat", "reason"),
+    [
+        (
+            [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}],
+            "is a chat whose last message is not the user's: nothing is to be answered",
+        ),
+        (
+            [{"role": "user", "content": "Hi"}, {"role": "system", "content": "Ho"}],
+            'is a chat with a message of role "system" in place 2; '
+            "a conversation has user and assistant after one of role system at most",
+        ),
+        (
+            [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
+            "is a chat whose message in place 1 is no text",
+        ),
+    ],
+)
+def test_a_chat_that_is_no_conversation_is_told(chat: object, reason: str, tmp_path: Path) -> None:
+    content = json.dumps({"prompts": ["Hi", json.dumps(chat)], "tests": [{}]})
+
+    assert left_out(tmp_path, "p.json", content) == [f"1: prompts[1]: {reason}"]
+
+
+def test_json_may_hold_conversations(tmp_path: Path) -> None:
+    said = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hallo."}]
+    entries = [
+        {"messages": [{"role": "system", "content": "Be brief."}, *said, {"role": "user", "content": "And now?"}]},
+        {"messages": [{"role": "user", "content": "And now?"}]},
+        {"prompt": "And now?", "system": "Be brief."},
+        {"prompt": "And now?"},
+    ]
+
+    found = loaded(tmp_path, "p.jsonl", "\n".join(map(json.dumps, entries)))
+
+    assert [(one.system, len(one.turns), one.text) for one in found] == [
+        ("Be brief.", 2, "And now?"),
+        (None, 0, "And now?"),
+        ("Be brief.", 0, "And now?"),
+        (None, 0, "And now?"),
+    ]
+    assert len({one.id for one in found}) == 4
+    # An id of one message hangs on its wording alone.
+    assert found[3].id == "and-now" or found[3].id.startswith("and-now-")
+    assert loaded(tmp_path, "q.jsonl", '{"prompt": "And now?"}')[0].id == "and-now"
+
+
+def test_csv_may_hold_system_prompts_and_no_messages(tmp_path: Path) -> None:
+    (one,) = loaded(tmp_path, "p.csv", "prompt,system\nHi.,Be brief.\n")
+
+    assert (one.system, one.text) == ("Be brief.", "Hi.")
+    assert left_out(tmp_path, "q.csv", "prompt,messages\nHi.,x\n") == ["1: messages: is not understood"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "mistake"),
+    [
+        ({"messages": "Hi."}, "[0].messages: must be a list of messages, each with role and content"),
+        ({"messages": []}, "[0].messages: must be a list of messages, each with role and content"),
+        (
+            {"messages": [{"role": "user", "content": "Hi"}], "text": "Hi"},
+            "[0]: has both 'text' and 'messages'; keep one",
+        ),
+        (
+            {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]},
+            "prompts[0].messages[1].role: the last message is what is answered: of role user, found 'assistant'",
+        ),
+        (
+            {"messages": [{"role": "tool", "content": "Hi"}]},
+            "prompts[0].messages[0].role: must be 'system', 'user' or 'assistant', found \"tool\"",
+        ),
+    ],
+)
+def test_a_conversation_that_is_none_is_a_mistake(entry: object, mistake: str, tmp_path: Path) -> None:
+    assert mistakes_of(tmp_path, "p.json", json.dumps([entry])) == [f":1: {mistake}"]
 
 
 def test_promptfoo_without_tests_is_its_prompts(tmp_path: Path) -> None:
@@ -350,6 +450,7 @@ def test_mistakes_of_promptfoo(content: str, mistakes: list[str], tmp_path: Path
     ("name", "content"),
     [
         ("p.yaml", PROMPTFOO),
+        ("p.yaml", CHAT),
         ("p.csv", 'prompt,title\n"Two\nlines: #1","It\'s: ""quoted"""\n- dash,\n'),
         ("p.json", json.dumps(["yes", "2026-05-03", "a\n\n  b ", "\U0001f600", " x: y", "*a", "&b", "12"])),
     ],

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from bench.config.settings import digest
 from bench.errors import ConfigError
 from bench.quality.checks.registry import CHECKS, grade_answer
 from bench.quality.prompts.prompt_set import PROMPT_DIR, load_prompt_set, single_prompt
-from bench.schema.prompts import PromptRecord, PromptSetRecord
+from bench.schema.prompts import PromptRecord, PromptSetRecord, Turn
 
 ANSWERS: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(
     (Path(__file__).parents[2] / "fixtures" / "answers.yaml").read_text(encoding="utf-8")
@@ -169,7 +170,7 @@ def test_an_unknown_key_of_a_prompt(tmp_path: Path) -> None:
 
     assert mistakes_of(tmp_path, text) == [
         ":3: prompts[0].facet: is not a known key; did you mean 'facets'? "
-        "(known keys: category, facets, id, max_output_tokens, text, title)"
+        "(known keys: category, facets, id, max_output_tokens, messages, system, text, title)"
     ]
 
 
@@ -279,3 +280,133 @@ def test_a_set_that_does_not_ship() -> None:
         "defualt: prompts: no such prompt set. Name a file, or one that ships: "
         "default, extraction, json, safety, smoke, summarisation, workshop"
     )
+
+
+TALK = """id: own
+system: Be brief.
+prompts:
+  - id: single
+    title: Single
+    text: Hello?
+  - id: own
+    title: Own
+    system: Be kind.
+    text: Hello?
+  - id: none
+    title: None
+    system: null
+    text: Hello?
+  - id: talk
+    title: Talk
+    messages:
+      - {role: user, content: "Hello. "}
+      - {role: assistant, content: Hi.}
+      - {role: user, content: "And now?"}
+  - id: led
+    title: Led
+    messages:
+      - {role: system, content: Be grave.}
+      - {role: user, content: "And now?"}
+"""
+
+
+def loaded(folder: Path, text: str) -> PromptSetRecord:
+    path = folder / "prompts.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_prompt_set(str(path))
+
+
+def test_a_system_prompt_and_messages_of_several_turns(tmp_path: Path) -> None:
+    prompts = loaded(tmp_path, TALK).prompts
+
+    assert [(one.id, one.system, [*one.turns], one.text) for one in prompts] == [
+        ("single", "Be brief.", [], "Hello?"),
+        ("own", "Be kind.", [], "Hello?"),
+        ("none", None, [], "Hello?"),
+        ("talk", "Be brief.", [Turn(role="user", text="Hello."), Turn(role="assistant", text="Hi.")], "And now?"),
+        ("led", "Be grave.", [], "And now?"),
+    ]
+    assert prompts[2].transcript == "Hello?"
+    assert prompts[3].transcript == "System: Be brief.\n\nUser: Hello.\n\nAssistant: Hi.\n\nUser: And now?"
+
+
+def test_one_message_is_the_same_set_however_it_is_written(tmp_path: Path) -> None:
+    plain = loaded(tmp_path, "id: own\nprompts:\n  - {id: a, title: A, text: Hello.}\n")
+    chat = "id: own\nprompts:\n  - {id: a, title: A, messages: [{role: user, content: Hello.}]}\n"
+
+    assert loaded(tmp_path, chat) == plain
+    # As a version that knew no other form had it.
+    document: dict[str, Any] = {
+        "id": "a",
+        "title": "A",
+        "category": "general",
+        "text": "Hello.",
+        "max_output_tokens": None,
+        "facets": [],
+    }
+    assert plain.sha256 == digest([document])
+    assert loaded(tmp_path, "system: Be brief.\n" + chat).sha256 != plain.sha256
+
+
+@pytest.mark.parametrize(
+    ("prompt", "mistake"),
+    [
+        ("{id: a, title: A}", "4: prompts[0]: needs text, or messages of a conversation"),
+        (
+            "{id: a, title: A, text: Hi, messages: [{role: user, content: Hi}]}",
+            "4: prompts[0]: has both text and messages; keep one",
+        ),
+        ("{id: a, title: A, messages: []}", "4: prompts[0].messages: must have at least 1 entry, found []"),
+        (
+            "{id: a, title: A, messages: [{role: user, content: I}, {role: system, content: S}, "
+            "{role: user, content: I}]}",
+            "4: prompts[0].messages[1]: only the first message can be of role system",
+        ),
+        (
+            "{id: a, title: A, system: S, messages: [{role: system, content: Hi}, {role: user, content: Ho}]}",
+            "4: prompts[0].messages[0]: the prompt has a system prompt under system as well; keep one",
+        ),
+        (
+            "{id: a, title: A, messages: [{role: user, content: Hi}, {role: assistant, content: Ho}]}",
+            "4: prompts[0].messages[1].role: the last message is what is answered: of role user, found 'assistant'",
+        ),
+        (
+            "{id: a, title: A, messages: [{role: human, content: Hi}]}",
+            "4: prompts[0].messages[0].role: must be 'system', 'user' or 'assistant', found \"human\"",
+        ),
+        (
+            "{id: a, title: A, messages: [{role: user, content: ' '}]}",
+            "4: prompts[0].messages[0].content: must not be empty",
+        ),
+        ("{id: a, title: A, system: ' ', text: Hi}", "4: prompts[0].system: must not be empty"),
+        ("{id: a, title: A, text: ' '}", "4: prompts[0].text: must not be empty"),
+        (
+            "{id: a, title: A, messages: [{role: user, content: Hi, name: x}]}",
+            "4: prompts[0].messages[0].name: is not a known key (known keys: content, role)",
+        ),
+    ],
+)
+def test_a_conversation_that_is_none_is_a_mistake(tmp_path: Path, prompt: str, mistake: str) -> None:
+    assert mistakes_of(tmp_path, f"id: own\ntitle: Own\nprompts:\n  - {prompt}\n") == [f":{mistake}"]
+
+
+def test_all_of_a_conversation_is_what_an_answer_must_keep_to(tmp_path: Path) -> None:
+    text = """id: own
+system: The room is 12.
+prompts:
+  - id: talk
+    title: Talk
+    messages:
+      - {role: user, content: "Ada comes on 21 May."}
+      - {role: assistant, content: Good.}
+      - {role: user, content: "Who comes?"}
+    facets:
+      - {id: f, says: It invents nothing., check: faithful}
+      - {id: g, says: It keeps to what came after., check: faithful, after: "Good."}
+"""
+    (prompt,) = loaded(tmp_path, text).prompts
+
+    kept, after = grade_answer(prompt, "On 21 May Ada comes to room 12.")
+
+    assert (kept.credit, after.credit) == (1.0, 0.0)
+    assert grade_answer(prompt, "On 22 May Ada comes.")[0].credit == 0.0

@@ -17,11 +17,15 @@ FACETS: list[dict[str, Any]] = [facet for block in BLOCKS if isinstance(block, l
 ROWS = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", PAGE, re.MULTILINE))
 
 
-def test_the_set_on_the_page_loads(tmp_path: Path) -> None:
-    path = tmp_path / "support.yaml"
-    path.write_text(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0], encoding="utf-8")
+def test_the_sets_on_the_page_load(tmp_path: Path) -> None:
+    sets = [block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if block.startswith("id:")]
+    found = []
+    for number, text in enumerate(sets):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text, encoding="utf-8")
+        found += [(one.id, len(one.messages)) for one in load_prompt_set(str(path)).prompts]
 
-    assert [prompt.id for prompt in load_prompt_set(str(path)).prompts] == ["refund-window"]
+    assert found == [("refund-window", 1), ("opening-hours", 4)]
 
 
 def test_every_check_has_an_example() -> None:

@@ -46,7 +46,8 @@ def short(**settings: Any) -> dict[str, Any]:
 
 @contextmanager
 def asking(url: str, transport: Transport = "direct") -> Iterator[EndpointProvider]:
-    provider = EndpointProvider(EndpointModel(provider="openai", name="m", model="m", base_url=url), transport)
+    model = EndpointModel(provider="openai", name="m", model="m", base_url=url, unlisted=True)
+    provider = EndpointProvider(model, transport)
     provider.prepare(lambda _: None)
     try:
         yield provider
