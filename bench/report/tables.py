@@ -206,9 +206,10 @@ def _best(measured: Sequence[CellValue], better: Better | None, scale: form.Scal
     values = [one.value for one in known if one.value is not None]
     if better is None or len(values) < 2 or min(values) == max(values):
         return [False] * len(measured)
-    ranks = {one.rank for one in known}
-    if ranks != {None}:
-        best_ranks = [one.rank == 1 and ranks != {1} for one in measured]
+    if any(one.rank is not None for one in known):
+        # What has no rank stands beside nothing, and alone none is the best.
+        ranks = [one.rank for one in known if one.rank is not None]
+        best_ranks = [one.rank == 1 and len(ranks) > 1 and set(ranks) != {1} for one in measured]
         return [there and first for there, first in zip(compared, best_ranks, strict=True)]
     best = form.quantity(min(values) if better == "lower" else max(values), scale)
     return [there and form.quantity(one.value, scale) == best for one, there in zip(measured, compared, strict=True)]

@@ -7,6 +7,7 @@ from bench.analysis.summary import ModelSummary, summarise
 from bench.metrics.prompt_cache import ALL, SOME, WITHHELD
 from bench.report.export import rows
 from bench.report.markdown import benchmark_report
+from bench.report.tables import CellValue, number_column
 from bench.report.terminal import RunDisplay
 from bench.schema.model_run import ModelRun, PromptCacheMode, Runtime
 from bench.schema.sample import Sample, ServerTimings
@@ -134,6 +135,14 @@ def test_a_ttft_out_of_a_cache_is_marked_and_never_the_best() -> None:
     assert [kind for kind, _, _ in kinds(READ)] == ["value", "value"]
     # Of those that were read, HERE is the quickest; those that were kept stand apart.
     assert [cell.best for cell in metric_column(RUN.models, "ttft_s", "TTFT").cells] == [False] * 4 + [True]
+
+
+def test_one_that_is_ranked_alone_is_not_the_best() -> None:
+    alone = [CellValue(1.0, rank=1), CellValue(0.5), CellValue(0.4, kind="coarse")]
+    first = [CellValue(1.0, rank=1), CellValue(2.0, rank=2), CellValue(0.5)]
+
+    assert [cell.best for cell in number_column("TTFT", "s", alone, "lower").cells] == [False, False, False]
+    assert [cell.best for cell in number_column("TTFT", "s", first, "lower").cells] == [True, False, False]
 
 
 def test_the_reasons_for_doubt_name_the_prompt_cache() -> None:

@@ -300,7 +300,7 @@ def _sentence(summary: ModelSummary) -> str:
     if speed is not None:
         parts.append(f"writes {form.with_unit(speed, 'tokens/s')}")
     first, latency = summary.value("ttft_s"), summary.value("e2e_s")
-    if first is not None:
+    if first is not None and summary.prompt_cache.doubt is None:
         parts.append(f"starts after {form.with_unit(first, 's')}")
     if latency is not None:
         parts.append(f"is done after {form.with_unit(latency, 's')}")
