@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +14,8 @@ class Script:
     """What the server answers to a chat request, and the requests that it got.
 
     `answer` makes the body from a request's last message; without it the body is always the same. A request with one of
-    the parameters in `refuses` gets a 400 that names it.
+    the parameters in `refuses` gets a 400 that names it. `pages` has what stands beside /v1 by path, `paths` what was
+    asked for there, `owner` who owns the models.
     """
 
     body: bytes = b""
@@ -24,6 +25,10 @@ class Script:
     models: Sequence[str] = ("m",)
     cut_off: bool = False
     answer: Callable[[str], bytes] | None = None
+    pages: Mapping[str, object] = field(default_factory=dict)
+    server: str = "a test"
+    owner: str | None = None
+    paths: list[str] = field(default_factory=list)
     refuses: Sequence[str] = ()
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -54,8 +59,16 @@ def endpoint(script: Script) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            document = {"object": "list", "data": [{"id": name, "object": "model"} for name in script.models]}
-            self._send(200, "application/json", json.dumps(document).encode(), missing=0)
+            script.paths.append(self.path)
+            owned = {"owned_by": script.owner} if script.owner is not None else {}
+            entries = [{"id": name, "object": "model"} | owned for name in script.models]
+            pages = {"/v1/models": {"object": "list", "data": entries}} | dict(script.pages)
+            found = pages.get(self.path, {"error": "there is no such page"})
+            body = found if isinstance(found, bytes) else json.dumps(found).encode()
+            self._send(200 if self.path in pages else 404, "application/json", body, missing=0)
+
+        def version_string(self) -> str:
+            return script.server
 
         def do_POST(self) -> None:
             script.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))

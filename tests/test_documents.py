@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from bench.analysis.agreement import STATED_AGREEMENT
 from bench.analysis.changes import FALSE_CONFIRMED, FALSE_SUSPECTED
+from bench.analysis.cross_check import APART
 from bench.analysis.measurements import STRETCHES
 from bench.analysis.recommend import MARGIN
 from bench.analysis.run_noise import RUNS_NEEDED
@@ -22,9 +23,11 @@ from bench.config.settings import (
     Timeouts,
 )
 from bench.metrics.client_error import TIMES_THE_ERROR
+from bench.metrics.prompt_cache import AS_A_RULE, CHANCE, COLD_SHARE, FASTER, WARM_SHARE
 from bench.models.build import BYTES_PER_WEIGHT, EXPANDED_BYTES_PER_WEIGHT
 from bench.models.download import WINDOW_S, Patience
 from bench.models.verify import AGAIN, PAIRS
+from bench.providers.openai.server_process import WAIT_SHARE
 from bench.providers.openai.sse import ALIKE, FEWEST_TOKENS, LATER_CHUNKS
 from bench.providers.registry import SENT
 from bench.quality.checks.language import FEWEST_HITS, FEWEST_WORDS
@@ -90,6 +93,13 @@ WRITTEN = (
     ("docs/models.md", "up to {} bytes for each weight", joined([f"{size:g}" for size in BYTES_PER_WEIGHT.values()])),
     ("docs/models.md", "and {} more while a GGUF", EXPANDED_BYTES_PER_WEIGHT),
     ("docs/models.md", "--precision {}`", ",".join(BYTES_PER_WEIGHT)),
+    ("docs/prompt-caches.md", "With at most {} of its tokens from there", tight(form.share(COLD_SHARE))),
+    ("docs/prompt-caches.md", "from {} on it was kept", tight(form.share(WARM_SHARE))),
+    ("docs/prompt-caches.md", "As a rule means in {} of", tight(form.share(AS_A_RULE))),
+    ("docs/prompt-caches.md", "would do it in {} of such runs at most", tight(form.share(CHANCE))),
+    ("docs/prompt-caches.md", "took {} times as long as the median", form.short(FASTER)),
+    ("docs/prompt-caches.md", "that are more than {} apart are marked", tight(form.share(APART))),
+    ("docs/prompt-caches.md", "looked for every {} of the time", tight(form.share(WAIT_SHARE))),
     ("docs/measuring.md", "only if it comes to {} or more", FEWEST_TOKENS),
     ("docs/measuring.md", "at least {} chunks came later", LATER_CHUNKS),
     ("docs/measuring.md", "and below {}, where an end token", FEWEST_TOKENS),

@@ -15,6 +15,7 @@ from bench.analysis.history import kept
 from bench.analysis.summary import Kept, ModelSummary, RunSummary
 from bench.analysis.trust import Steadiness
 from bench.metrics.client_error import ClientError
+from bench.metrics.prompt_cache import PromptCacheFinding
 from bench.schema.machine import Machine
 from bench.schema.model_run import ModelRun
 from bench.schema.prompts import PromptSetRecord
@@ -50,6 +51,7 @@ class _StoredModel:
     failure_kinds: dict[str, int]
     undefined: dict[str, str]
     client_error: ClientError | None
+    prompt_cache: PromptCacheFinding
     kept: Kept
 
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from bench.analysis.summary import oldest_first
 from bench.schema.fields import ByIdentity
-from bench.schema.model_run import ModelRun
+from bench.schema.model_run import ModelRun, PromptCacheMode
 from bench.schema.result import Result
 from bench.store.revisions import Named
 
@@ -36,7 +36,7 @@ class Context(NamedTuple):
 
     `generation` is JSON with sorted keys, without what is null: an older run's config may not know the key. `load` is
     a level of load in words, or ONE_STREAM; either may end in IN_TURNS. `request` is JSON as well: what the config
-    leaves out of this model's requests or adds to them.
+    leaves out of this model's requests or adds to them. `prompt_cache` is how that of the runtime was kept.
     """
 
     machine: str
@@ -47,6 +47,7 @@ class Context(NamedTuple):
     generation: str
     load: str = ONE_STREAM
     request: str = "{}"
+    prompt_cache: PromptCacheMode = "as-is"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,10 @@ CONDITIONS: Final = (
     Condition("config.model.request.omit", "request.omit", breaks="request"),
     Condition("config.model.request.body.", "request.body.{}", breaks="request"),
     Condition("load", "load", breaks="load"),
+    Condition("model.prompt_cache", "prompt cache", breaks="prompt_cache"),
     Condition("machine.versions.", "{}"),
+    Condition("model.runtime.name", "runtime"),
+    Condition("model.runtime.version", "version of the runtime"),
     Condition("model.variant_id", "variant"),
     Condition("model.variant_version", "model version"),
     Condition("model.precision", "precision"),
@@ -121,6 +125,7 @@ def context_key(result: Result, model: ModelRun, load: str = ONE_STREAM) -> Cont
         generation=_generation(ByIdentity(result.config.resolved)),
         load=load if result.run.pairing is None else f"{load}, {IN_TURNS}",
         request=json.dumps(_request(result.config.resolved, model.name), sort_keys=True),
+        prompt_cache=model.prompt_cache,
     )
 
 
@@ -205,6 +210,7 @@ MODEL_FIELDS: Final = (
     "device",
     "execution_provider",
     "transport",
+    "prompt_cache",
     "parameters",
     "precision",
     "licence",
@@ -250,6 +256,8 @@ def _fields(result: Result, models: set[str]) -> Iterator[tuple[str, str]]:
         if model.name in models:
             for field in MODEL_FIELDS:
                 yield from _flat(f"models.{model.name}.{field}", getattr(model, field))
+            if model.runtime is not None:
+                yield from _flat(f"models.{model.name}.runtime", model.runtime.model_dump())
             yield f"models.{model.name}.stamped_by", "process" if model.stamp_clock is None else "kernel"
     yield from _flat("prompt_set.id", result.prompt_set.id)
     yield from _flat("prompt_set.sha256", result.prompt_set.sha256)

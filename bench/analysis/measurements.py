@@ -132,6 +132,8 @@ def measure(result: Result, model: ModelRun, stratum: Stratum, metric_id: str) -
     if stratum.level is not None:
         return _at_level(model, stratum, metric, statistic)
     model = narrowed(model, stratum)
+    if metric.withheld is not None and metric.withheld(model) is not None:
+        return Measurement(metric, statistic, "requests", {})
     if metric.of_samples:
         return Measurement(metric, statistic, "requests", _requests(result, model, metric))
     if metric.id == "throughput_tokens_per_s":

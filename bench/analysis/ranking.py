@@ -12,7 +12,7 @@ t for few prompts. In simulated leaderboards of 3 to 10 models that are alike, o
 pair apart; without the correction it was 10 to 74%.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import log, log1p
@@ -21,6 +21,7 @@ from typing import Final
 from bench.analysis.intervals import Estimate, estimate
 from bench.analysis.measurements import WHOLE, Measurement, measure
 from bench.analysis.paired_bootstrap import NO_RATIO, PairedChange, change, scale_of
+from bench.metrics.prompt_cache import PromptCacheFinding, finding
 from bench.metrics.registry import split_metric_id
 from bench.schema.model_run import ModelRun
 from bench.schema.result import Result
@@ -28,6 +29,8 @@ from bench.stats.equivalence import FLOOR, SCORE_FLOOR
 
 LEVEL: Final = 0.95
 """Share of leaderboards of models that are alike in which no pair is told apart."""
+
+WARM_AMONG_COLD: Final = "its prompts came out of a prompt cache, and those of the others were read"
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ def ranks(
     Two models are compared prompt by prompt (`bench.analysis.paired_bootstrap`). One is really better where the
     difference is no chance, larger than `floor` (a score: than `score_floor` points), and their values over all prompts
     differ the same way. Without an interval models are tied, except in a metric with one reading a run: there the floor
-    decides alone. Raises ValueError for runs of different prompt sets or with a model twice, KeyError for an unknown
-    metric.
+    decides alone. A TTFT that a prompt cache spoilt has no rank, nor has a warm one beside cold ones. Raises ValueError
+    for runs of different prompt sets or with a model twice, KeyError for an unknown metric.
     """
     metric, _ = split_metric_id(metric_id)
     models = [(result, model) for result in results for model in result.models]
@@ -79,6 +82,9 @@ def ranks(
         for result, model, found in estimated
         if found.value is not None
     ]
+    known = {model.name: finding(model) for _, model, found in estimated if found.value is not None}
+    told_apart = told_apart_by_cache(metric_id, known)
+    entrants = [one for one in entrants if one.name not in told_apart]
     entrants.sort(key=lambda one: one.value if metric.better == "lower" else -one.value)
     pairs = [_pair(first, second, seed) for first, second in combinations(entrants, 2)]
     apart = _apart(pairs, score_floor if metric.in_points else log1p(floor))
@@ -89,7 +95,26 @@ def ranks(
         for _, model, found in estimated
         if found.value is None
     ]
+    unranked += [
+        Ranked(model.name, found, None, None, (), told_apart[model.name])
+        for _, model, found in estimated
+        if found.value is not None and model.name in told_apart
+    ]
     return (*ranked, *unranked)
+
+
+def told_apart_by_cache(metric_id: str, findings: Mapping[str, PromptCacheFinding]) -> dict[str, str]:
+    """Return why models do not stand beside the others in a metric that a prompt cache makes shorter, by name.
+
+    `findings` has those that have a value. With a warm prompt cache they only stand beside each other.
+    """
+    if not split_metric_id(metric_id)[0].of_prefill:
+        return {}
+    why = {name: found.doubt for name, found in findings.items() if found.doubt is not None}
+    warm = [name for name, found in findings.items() if found.state == "warm" and name not in why]
+    if len(warm) < len(findings) - len(why):
+        why |= dict.fromkeys(warm, WARM_AMONG_COLD)
+    return why
 
 
 @dataclass(frozen=True, eq=False)

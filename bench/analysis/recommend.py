@@ -8,6 +8,7 @@ from bench.analysis.contexts import context_key
 from bench.analysis.intervals import Estimate, estimate
 from bench.analysis.licences import LicenceClass, commercial_use
 from bench.analysis.summary import model_value, oldest_first
+from bench.metrics.prompt_cache import finding
 from bench.metrics.registry import split_metric_id
 from bench.metrics.timing import good_samples
 from bench.schema.model_run import ModelRun
@@ -98,9 +99,9 @@ def candidates(
     """Return the newest run of each model on a machine that compares with the newest run there.
 
     That is the newest run of the prompt set of this id, or of any without one; runs with other prompts or generation
-    parameters do not compare. Runs in turns with another config, and those of test instruments alone, only count where
-    there is no other run. Test instruments are candidates only where `instruments` asks for them. Raises ValueError
-    where there is no run at all.
+    parameters, or a warm prompt cache beside others, do not compare. Runs in turns with another config, and those of
+    test instruments alone, only count where there is no other run. Test instruments are candidates only where
+    `instruments` asks for them. Raises ValueError where there is no run at all.
     """
     here = [result for result in oldest_first(results) if result.machine.name == machine]
     asked = [result for result in here if prompts in (None, result.prompt_set.id)]
@@ -109,11 +110,15 @@ def candidates(
     alone = [result for result in asked if result.run.pairing is None] or asked
     if not instruments:
         alone = [one for one in alone if not all(model.instrument for model in one.models)] or alone
+    # Of a model that was measured with a warm cache and without, the newest run says which is meant.
+    warm = {model.prompt_cache == "warm" for model in alone[-1].models}
     found = {
         model.name: (result, model)
         for result in alone
         for model in result.models
-        if good_samples(model) and _conditions(result, model) == _conditions(alone[-1], model)
+        if good_samples(model)
+        and _conditions(result, model) == _conditions(alone[-1], model)
+        and (model.prompt_cache == "warm") in warm
     }
     left = {name for name, (_, model) in found.items() if model.instrument and not instruments}
     others: dict[str, dict[str, None]] = {}
@@ -170,7 +175,9 @@ def _finding(result: Result, model: ModelRun, limit: Limit, seed: int) -> LimitF
     if found.value is None:
         return LimitFinding(limit.metric_id, "may", found, found.why)
     low, high = found.value, found.value
-    why = None
+    why = finding(model).doubt if selected.of_prefill else None
+    if why is not None:
+        return LimitFinding(limit.metric_id, "may", found, why)
     if found.interval is not None:
         low, high = found.interval.low, found.interval.high
     elif limit.metric_id not in EXACT:

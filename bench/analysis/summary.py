@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bench.analysis.trust import Steadiness, steadiness
 from bench.metrics.client_error import ClientError, client_error
 from bench.metrics.load import LevelKey, Limits
+from bench.metrics.prompt_cache import PromptCacheFinding, finding
 from bench.metrics.registry import NOT_STREAMED, Metric, measured_in, metric, split_metric_id
 from bench.metrics.scores import mean_score, prompt_scores, score_why
 from bench.metrics.timing import (
@@ -53,7 +54,8 @@ class ModelSummary:
     has a value. `values` has each metric of the model as a whole by id. `prompt_scores` has each prompt of the set, in
     its order. `failure_kinds` counts the failed samples by kind, most frequent first. `score_why` says which prompts
     the score leaves out. `undefined` says for each metric without a value why it has none. `client_error` is the
-    client's own error in front of this model, where there is one. `kept` stands in for the samples of a run that was
+    client's own error in front of this model, where there is one, `prompt_cache` what a prompt cache did to its
+    requests. `kept` stands in for the samples of a run that was
     condensed (`bench.analysis.condensed`): its `model` and `result` have none.
     """
 
@@ -69,6 +71,7 @@ class ModelSummary:
     failure_kinds: dict[str, int]
     undefined: dict[str, str]
     client_error: ClientError | None
+    prompt_cache: PromptCacheFinding
     kept: Kept | None = None
 
     def value(self, metric_id: str) -> float | None:
@@ -132,6 +135,7 @@ def summarise_model(result: Result, model: ModelRun) -> ModelSummary:
         failure_kinds=dict(kinds.most_common()),
         undefined={one.id: why_none(result, model, one) for one in missing},
         client_error=client_error(result, model),
+        prompt_cache=finding(model),
     )
 
 
@@ -152,6 +156,8 @@ def why_none(result: Result, model: ModelRun, selected: Metric) -> str:
         return NO_CLIENT
     if selected.since_version > 1 and measured_before_version_2(model) and good_samples(model):
         return NOT_YET
+    if selected.withheld is not None and (why := selected.withheld(model)) is not None:
+        return why
     if selected.recorded is not None:
         return model.unmeasured.get(selected.recorded, selected.undefined)
     if selected.why_none is not None:
@@ -179,6 +185,8 @@ def prompt_distributions(result: Result, model: ModelRun, metric_id: str) -> dic
     if not selected.of_samples or "prompt" not in selected.strata:
         raise KeyError(f"{metric_id!r} is not a metric of samples")
     arrays = sample_arrays(model)
+    if selected.withheld is not None and selected.withheld(model) is not None:
+        return {prompt.id: None for prompt in result.prompt_set.prompts}
     by_prompt = selected.sample_values(model.samples).by_prompt(arrays.prompts)
     of_each = ((prompt.id, by_prompt.get(prompt.id, ())) for prompt in result.prompt_set.prompts)
     return {prompt_id: distribution(values, selected.scope) for prompt_id, values in of_each}
@@ -189,6 +197,8 @@ def _of_model(result: Result, model: ModelRun, selected: Metric) -> float | None
 
 
 def _distribution(model: ModelRun, selected: Metric) -> Distribution | None:
+    if selected.withheld is not None and selected.withheld(model) is not None:
+        return None
     return distribution(selected.sample_values(model.samples).values, selected.scope)
 
 

@@ -25,6 +25,7 @@ from bench.schema.fields import (
     MOST_WATTS,
     Settings,
 )
+from bench.schema.model_run import PromptCacheMode
 
 Streams = Annotated[int, Field(ge=1, le=MOST_STREAMS)]
 Rate = Annotated[float, Field(gt=0, le=MOST_RATE_PER_S)]
@@ -195,6 +196,7 @@ class Config(Settings):
     """One run: which models answer which prompts, how often and how.
 
     `loads` is the number of cold loads, each in a fresh process; `probe` times a fixed piece of work around each model.
+    `prompt_cache` says whether measured requests may find their prompt in a cache of the runtime.
     The prompts are asked one after the other; `load` and `lengths` come after them, where they are given.
     """
 
@@ -205,6 +207,7 @@ class Config(Settings):
     warmup: int = Field(1, ge=0, le=1_000)
     loads: int = Field(1, ge=1, le=100)
     probe: bool = True
+    prompt_cache: PromptCacheMode = "cold"
     stream: bool = True
     order_seed: int = Field(42, ge=0, le=MOST_EXACT)
     machine: str | None = Field(None, pattern=MACHINE_PATTERN, max_length=60)
@@ -239,7 +242,8 @@ def load_config(path: Path) -> Config:
     folder = path.resolve().parent
     entries = [(place, one) for place, model in enumerate(config.models) for one in _for_each_device(model)]
     _check_names(source, entries)
-    models = tuple(_with_paths(model, folder) for _, model in entries)
+    _check_limits(source, config)
+    models = tuple(model.beside(folder) for _, model in entries)
     foundry = config.foundry
     if foundry.cache_dir is not None:
         foundry = foundry.model_copy(update={"cache_dir": (folder / foundry.cache_dir.expanduser()).resolve()})
@@ -253,7 +257,7 @@ def resolved(config: Config) -> dict[str, Any]:
     """Return the config as plain JSON values for a result file: no path of this machine, no default left out."""
     document: dict[str, Any] = config.model_dump(mode="json", by_alias=True)
     for entry, model in zip(document["models"], config.models, strict=True):
-        entry |= {key: path.name for key, path in _paths(model)}
+        entry |= model.portable()
         # What nobody else says of a model comes after what its kind has of its own.
         entry["declared"] = entry.pop("declared")
     if document["foundry"]["cache_dir"]:
@@ -292,10 +296,13 @@ def _check_names(source: SourceFile, entries: Sequence[tuple[int, Any]]) -> None
         raise ConfigError(source.path, mistakes)
 
 
-def _with_paths(model: ModelSettings, folder: Path) -> ModelSettings:
-    updates = {key: (folder / path.expanduser()).resolve() for key, path in _paths(model)}
-    return model.model_copy(update=updates)
-
-
-def _paths(model: ModelSettings) -> list[tuple[str, Path]]:
-    return [(key, value) for key, value in model if isinstance(value, Path)]
+def _check_limits(source: SourceFile, config: Config) -> None:
+    """Refuse a server that may take longer to be ready than any model may to load."""
+    mistakes = []
+    for index, model in enumerate(config.models):
+        limit_s, most_s = model.load_limit_s, config.timeouts.load_s
+        if limit_s is not None and limit_s > most_s:
+            message = f"must be at most timeouts.load_s, which is {most_s:g}, found {limit_s:g}; raise that as well"
+            mistakes.append(source.mistake(("models", index, "server", "timeout_s"), message))
+    if mistakes:
+        raise ConfigError(source.path, mistakes)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from bench.metrics import resources, timing
+from bench.metrics import prompt_cache, resources, timing
 from bench.metrics.sample_arrays import SampleArrays, SampleValues
 from bench.metrics.scores import mean_score, prompt_scores, score_why
 from bench.metrics.timing import NO_TPOT, REQUESTS_DUE_NEEDED, STALL
@@ -71,6 +71,8 @@ class Metric:
     `windowed` marks a number a second of a level's window, which each part of the window has as well. `from_send` is
     the metric that it stands for where a schedule asks: the same, counted from the send.
 
+    `of_prefill` marks what a prompt cache makes shorter, and nothing else. `withheld` says of a model why its requests
+    have no value that could be shown, None where they have.
     `of_client` marks what only a client does, `from_energy` what is an estimate where the energy is one.
     `resolvable_from` is which error of the client limits it. `in_points` marks what changes by so much, and not by a
     share of itself. `varies` is whether the machine's state moves it from run to run; `assumed_noise` stands for that
@@ -105,6 +107,8 @@ class Metric:
     why_level: Callable[["LevelSummary"], str] | None = None
     windowed: bool = False
     from_send: str | None = None
+    of_prefill: bool = False
+    withheld: Callable[[ModelRun], str | None] | None = None
     of_client: bool = False
     from_energy: bool = False
     resolvable_from: Literal["ttft", "gap"] | None = None
@@ -191,6 +195,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         level_definition="Sending a measured request to the first chunk of its text.",
         level_undefined=NOT_STREAMED,
         needs_stream=True,
+        of_prefill=True,
         of_arrays=timing.first_text_s,
         resolvable_from="ttft",
         compared={"whole": ("",), "level": ("", "p95")},
@@ -214,6 +219,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         needs_schedule=True,
         of_sample=lambda sample: timing.from_schedule(timing.ttft_s(sample), sample),
         from_send="ttft_s",
+        of_prefill=True,
         resolvable_from="ttft",
         exported={
             "level": {
@@ -231,6 +237,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="Request start to the first chunk of the answer itself; reasoning text does not count.",
         undefined="no sample has answer text apart from reasoning",
         needs_stream=True,
+        of_prefill=True,
         of_arrays=timing.first_output_s,
         resolvable_from="ttft",
         exported={"whole": {"ttfo_p50_s": "p50"}},
@@ -396,6 +403,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="Prompt tokens / TTFT.",
         undefined="nobody counted the prompt tokens",
         needs_stream=True,
+        of_prefill=True,
+        withheld=prompt_cache.no_prefill,
         of_arrays=timing.prefill_speed,
         exported={
             "whole": {"prefill_p50_tokens_per_s": "p50"},
@@ -567,6 +576,42 @@ METRICS: Final[tuple[Metric, ...]] = (
         compared={"whole": ("",)},
         watched={"whole": ("",)},
         exported={"whole": {"cold_load_s": ""}},
+    ),
+    Metric(
+        id="cold_ttft_s",
+        label="TTFT of prompts that are read",
+        symbol="TTFT cold",
+        unit="s",
+        definition="The median TTFT of the requests whose prompt did not come out of a prompt cache.",
+        undefined="no request is known to have had its prompt read",
+        needs_stream=True,
+        of_model=lambda _, model: prompt_cache.finding(model).cold_ttft_s,
+        resolvable_from="ttft",
+        exported={"whole": {"cold_ttft_p50_s": ""}},
+    ),
+    Metric(
+        id="warm_ttft_s",
+        label="TTFT of prompts that are kept",
+        symbol="TTFT warm",
+        unit="s",
+        definition="The median TTFT of the requests whose prompt came out of a prompt cache.",
+        undefined="no request is known to have had its prompt from a cache",
+        needs_stream=True,
+        of_model=lambda _, model: prompt_cache.finding(model).warm_ttft_s,
+        resolvable_from="ttft",
+        exported={"whole": {"warm_ttft_p50_s": ""}},
+    ),
+    Metric(
+        id="cached_share",
+        label="Prompt tokens out of a cache",
+        symbol="Cached",
+        unit="share",
+        better=None,
+        definition="Prompt tokens that came out of a prompt cache / prompt tokens, over the good samples of which the "
+        "runtime says both.",
+        undefined="the runtime does not say what came out of its prompt cache",
+        of_model=lambda _, model: prompt_cache.finding(model).share,
+        exported={"whole": {"cached_share": ""}},
     ),
     Metric(
         id="first_request_s",

@@ -18,6 +18,7 @@ from bench.providers.openai.client import client, secrets_of
 from bench.providers.openai.failures import failure
 from bench.providers.openai.listed import fitting
 from bench.providers.openai.request import LIMIT, LONGER_NAME, as_line
+from bench.providers.openai.served import model_file
 from bench.providers.registry import EndpointModel, FoundryModel, ModelSettings, kind_of
 from bench.runner.child import Job
 from bench.runner.measure import MeasuredSample
@@ -31,6 +32,7 @@ Check = Literal[
     "catalogue",
     "cache",
     "directory",
+    "file",
     "memory",
     "disk",
     "endpoint",
@@ -103,7 +105,7 @@ def verify(config: Config) -> Iterator[VerifiedModel]:
     """Look at each model of a config in its order. Nothing is downloaded, and no model stays in memory."""
     shelf = _Shelf(config)
     for model in config.models:
-        if isinstance(model, EndpointModel):
+        if isinstance(model, EndpointModel) and not model.is_started:
             try:
                 secrets = secrets_of(model)
             except ProviderError as error:
@@ -112,7 +114,7 @@ def verify(config: Config) -> Iterator[VerifiedModel]:
             with client(model.address, secrets, config.timeouts.connect_s) as asking:
                 yield VerifiedModel(model.name, tuple(_of_endpoint(model, config, asking)))
         else:
-            before = _on_disk(model, config, shelf) if isinstance(model, FoundryModel) else []
+            before = _before_asking(model, config, shelf)
             yield VerifiedModel(model.name, (*before, *_asked_after(before, model, config)))
 
 
@@ -162,6 +164,19 @@ class _Shelf:
             except UsageError as error:
                 self._why = str(error)
         return self._why if self._listed is None else self._listed
+
+
+def _before_asking(model: ModelSettings, config: Config, shelf: _Shelf) -> list[Finding]:
+    if isinstance(model, FoundryModel):
+        return _on_disk(model, config, shelf)
+    if isinstance(model, EndpointModel) and model.model_file is not None:
+        # Its server is started for the test chat.
+        try:
+            found = model_file(model.model_file)
+        except ProviderError as error:
+            return [_told("file", error.message)]
+        return [Finding("file", "ok", f"there is {model.model_file.name}"), _memory(found.footprint_bytes)]
+    return []
 
 
 def _on_disk(model: FoundryModel, config: Config, shelf: _Shelf) -> list[Finding]:

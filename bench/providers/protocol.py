@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 from bench.errors import ProviderError
 from bench.schema.fields import StampedBy
 from bench.schema.machine import StampClock
-from bench.schema.model_run import Runtime
+from bench.schema.model_run import PromptCacheMode, Runtime
 from bench.schema.prompts import Turn
 from bench.schema.sample import ServerTimings
 
@@ -76,8 +76,9 @@ class Decoded:
     """The events of one answer, decoded: its pieces of text in order, none of them empty, and what was counted.
 
     `problem` is what was wrong with the answer, if something was; the pieces before it are kept. `model` is who
-    answered, where an endpoint says it. `whole` says that nothing is missing though no reason tells why it ended, and
-    `streamed` is False for an answer that came as one, whatever was asked for. `cached_prompt_tokens`,
+    answered, where an endpoint says it, `fingerprint` what it says of the software. `whole` says that nothing is
+    missing though no reason tells why it ended, and `streamed` is False for an answer that came as one, whatever was
+    asked for. `cached_prompt_tokens`,
     `first_chunk_tokens` and `server` are as in a sample.
     """
 
@@ -94,6 +95,7 @@ class Decoded:
     server: ServerTimings | None = None
     whole: bool = False
     streamed: bool = True
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Identity:
     execution_provider: str | None = None
     runtime: Runtime | None = None
     transport: Literal["in-process", "direct", "package"] = "in-process"
-    prompt_cache: Literal["cold", "warm", "as-is"] = "as-is"
+    prompt_cache: PromptCacheMode = "as-is"
     prompt_cache_by: str | None = None
     stamp_clock: StampClock | None = None
     instrument: bool = False

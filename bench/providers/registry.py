@@ -16,10 +16,15 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
 from bench.providers.protocol import Provider
+from bench.providers.server_settings import ServerSettings
 from bench.schema.fields import MOST_EXACT, MOST_TOKENS, FreeJson, Settings
+from bench.schema.model_run import PromptCacheMode
 
 DEFAULT_ENDPOINT = "http://localhost:5273/v1"
 """Where a Foundry Local service listens if nobody says otherwise."""
+
+STARTED_ENDPOINT = "http://127.0.0.1/v1"
+"""Where a server is asked that a config starts, before it has a port."""
 
 APP_NAME = "benchledger"
 """What the Foundry Local runtime knows us by; it names its folder in the user's home after it."""
@@ -68,6 +73,33 @@ class ModelSettings(Settings):
     def at(self, endpoint: str) -> Self:
         """Return the model at an endpoint, where its kind has one and its config names none."""
         return self
+
+    @property
+    def is_started(self) -> bool:
+        """Whether a process is started that holds this model alone, wherever others of its kind are held."""
+        return False
+
+    @property
+    def load_limit_s(self) -> float | None:
+        """How long its load may take, in seconds, where that is said of it alone."""
+        return None
+
+    def prompt_cache_in(self, config_mode: PromptCacheMode) -> PromptCacheMode | None:
+        """Return how the prompt cache of its runtime is to be kept; None for a kind that has none to tell."""
+        return None
+
+    def with_prompt_cache(self, config_mode: PromptCacheMode) -> Self:
+        """Return the model with that said, where its kind has a prompt cache."""
+        return self
+
+    def beside(self, folder: Path) -> Self:
+        """Return the model with what its config names beside itself found in the folder of that."""
+        paths = {key: (folder / path.expanduser()).resolve() for key, path in self if isinstance(path, Path)}
+        return self.model_copy(update=paths)
+
+    def portable(self) -> dict[str, Any]:
+        """Return the values that a result file has in place of those which name folders of this machine."""
+        return {key: path.name for key, path in self if isinstance(path, Path)}
 
 
 class FoundryModel(ModelSettings):
@@ -208,6 +240,8 @@ class EndpointModel(ModelSettings):
 
     Without `base_url` the environment's FOUNDRY_LOCAL_ENDPOINT is asked, else a Foundry Local service on this machine.
     A name that the endpoint does not list is asked for only where `unlisted` says that it takes others.
+    `prompt_cache` is for this model alone; None: as for the others of its config. A `server` is started for the model,
+    and asked at a port of its own; `model_file` is what it is given to serve, a file or a directory beside the config.
     """
 
     provider: Literal["openai"]
@@ -216,12 +250,23 @@ class EndpointModel(ModelSettings):
     api_key_env: str | None = Field(None, pattern=VARIABLE)
     unlisted: bool = False
     request: RequestSettings = RequestSettings()
+    prompt_cache: PromptCacheMode | None = None
+    server: ServerSettings | None = None
+    model_file: Path | None = Field(None, strict=False)
 
     @model_validator(mode="before")
     @classmethod
     def _name_from_model(cls, value: Any) -> Any:
         if isinstance(value, dict) and "name" not in value and value.get("model"):
             return {**value, "name": _as_name(str(value["model"]))}
+        return value
+
+    # The last of these comes first.
+    @model_validator(mode="before")
+    @classmethod
+    def _model_from_its_file(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "model" not in value and isinstance(value.get("model_file"), str):
+            return {**value, "model": Path(value["model_file"]).name}
         return value
 
     @field_validator("model")
@@ -244,6 +289,14 @@ class EndpointModel(ModelSettings):
     def _is_a_url_without_secrets(cls, url: str | None) -> str | None:
         return None if url is None else endpoint_url(url)
 
+    @model_validator(mode="after")
+    def _has_one_server(self) -> Self:
+        if self.server is not None and self.base_url is not None:
+            raise ValueError("server is started at an address of its own; take base_url out, or server")
+        if self.server is None and self.model_file is not None:
+            raise ValueError("model_file is for a server that is started; give server as well, or take model_file out")
+        return self
+
     @property
     def requested(self) -> str:
         """The model's name at the endpoint."""
@@ -251,8 +304,18 @@ class EndpointModel(ModelSettings):
 
     @property
     def address(self) -> str:
-        """The endpoint's base URL."""
-        return self.base_url or DEFAULT_ENDPOINT
+        """The endpoint's base URL, without the port that a server gets when it is started."""
+        return STARTED_ENDPOINT if self.server is not None else self.base_url or DEFAULT_ENDPOINT
+
+    @property
+    def is_started(self) -> bool:
+        """Whether its server is started for it."""
+        return self.server is not None
+
+    @property
+    def load_limit_s(self) -> float | None:
+        """How long its server may take to be ready, in seconds, where one is started."""
+        return None if self.server is None else self.server.timeout_s
 
     @property
     def header_variables(self) -> Mapping[str, str]:
@@ -260,8 +323,26 @@ class EndpointModel(ModelSettings):
         return {f"request.headers_from.{name}": variable for name, variable in self.request.headers_from.items()}
 
     def at(self, endpoint: str) -> Self:
-        """Return the model at an endpoint, where its config names none."""
-        return self if self.base_url is not None else self.model_copy(update={"base_url": endpoint})
+        """Return the model at an endpoint, where its config names none and starts none."""
+        named = self.base_url is not None or self.server is not None
+        return self if named else self.model_copy(update={"base_url": endpoint})
+
+    def beside(self, folder: Path) -> Self:
+        """Return the model with its file, and the program of its server, found in the folder of its config."""
+        found = super().beside(folder)
+        return found if found.server is None else found.model_copy(update={"server": found.server.beside(folder)})
+
+    def portable(self) -> dict[str, Any]:
+        """Return what a result file has of its file and its server."""
+        return super().portable() | ({} if self.server is None else {"server": self.server.portable()})
+
+    def prompt_cache_in(self, config_mode: PromptCacheMode) -> PromptCacheMode:
+        """Return how its prompt cache is to be kept: as it says, else as its config does."""
+        return self.prompt_cache or config_mode
+
+    def with_prompt_cache(self, config_mode: PromptCacheMode) -> Self:
+        """Return the model with that said."""
+        return self.model_copy(update={"prompt_cache": self.prompt_cache_in(config_mode)})
 
 
 class CustomModel(ModelSettings):
@@ -355,7 +436,8 @@ class Kind(Generic[M]):
     memory is watched: our own child, the one that listens at the model's address, or none. With `streams` it tells of
     an answer while it grows; without, it is asked for whole answers whatever the config wants. `calibratable` says
     that it is reached over a transport whose client error can be measured. `key` is the setting that names the
-    variable with a key, and `by_name` the one that a mere name stands for; None where there is none.
+    variable with a key, and `by_name` the one that a mere name stands for; None where there is none. `started` makes
+    the way to a model whose process is started for it: neither `remote` nor `process` is said of that.
     """
 
     name: str
@@ -367,6 +449,7 @@ class Kind(Generic[M]):
     calibratable: bool
     key: str | None
     by_name: str | None
+    started: Callable[[M, float, Callable[[int], None]], Provider] | None = None
 
 
 def _foundry(model: FoundryModel, runtime: FoundryRuntime, connect_s: float) -> Provider:
@@ -379,6 +462,12 @@ def _endpoint(model: EndpointModel, runtime: FoundryRuntime, connect_s: float) -
     from bench.providers.openai.endpoint import EndpointProvider
 
     return EndpointProvider(model, connect_s=connect_s)
+
+
+def _served(model: EndpointModel, connect_s: float, on_started: Callable[[int], None]) -> Provider:
+    from bench.providers.openai.served import ServedProvider
+
+    return ServedProvider(model, connect_s, on_started)
 
 
 def _custom(model: CustomModel, runtime: FoundryRuntime, connect_s: float) -> Provider:
@@ -409,6 +498,7 @@ KINDS: tuple[Kind[Any], ...] = (
         calibratable=True,
         key="api_key_env",
         by_name="model",
+        started=_served,
     ),
     Kind(
         name="custom",
@@ -430,9 +520,22 @@ def kind_of(model: ModelSettings) -> Kind[Any]:
     return next(kind for kind in KINDS if kind.name == model.provider)
 
 
-def provider_for(model: ModelSettings, runtime: FoundryRuntime, connect_s: float) -> Provider:
-    """Return the provider of a model; nothing is started yet. `connect_s` is the limit on its first connection."""
-    return kind_of(model).provider(model, runtime, connect_s)
+def remote_of(model: ModelSettings) -> str | None:
+    """Return why load and memory of a model are not this machine's to measure, or None where they are."""
+    return None if model.is_started else kind_of(model).remote
+
+
+def provider_for(
+    model: ModelSettings, runtime: FoundryRuntime, connect_s: float, on_started: Callable[[int], None]
+) -> Provider:
+    """Return the provider of a model; nothing is started yet. `connect_s` is the limit on its first connection.
+
+    `on_started` gets the id of the process that is started for the model, where one is.
+    """
+    kind = kind_of(model)
+    if model.is_started and kind.started is not None:
+        return kind.started(model, connect_s, on_started)
+    return kind.provider(model, runtime, connect_s)
 
 
 def named_model(name: str, *, remote: bool) -> ModelSettings:

@@ -221,6 +221,10 @@ RUN_FACTS: Final[dict[str, Callable[[RunSummary, ModelSummary], Value]]] = {
     "instrument": lambda run, one: one.model.instrument,
     "commercial_use": lambda run, one: commercial_use(one.model.licence).use,
     "transport": lambda run, one: one.model.transport,
+    "runtime": lambda run, one: None if one.model.runtime is None else one.model.runtime.name,
+    "runtime_version": lambda run, one: None if one.model.runtime is None else one.model.runtime.version,
+    "prompt_cache": lambda run, one: one.model.prompt_cache,
+    "prompt_cache_doubt": lambda run, one: one.prompt_cache.doubt,
     "run_status": lambda run, one: run.result.run.status,
     "resumed": lambda run, one: len(run.result.run.resumed_utc),
     "steadiness": lambda run, one: run.steadiness.verdict,
@@ -252,6 +256,7 @@ WHAT_COLUMNS: Final = (
     "device",
     "execution_provider",
     "transport",
+    "prompt_cache",
     "run_status",
     "steadiness",
 )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bench.analysis.ranking import told_apart_by_cache
 from bench.analysis.summary import ModelSummary, RunSummary, summarise
 from bench.metrics.client_error import resolvable
 from bench.metrics.registry import metric
@@ -141,6 +142,9 @@ class _Best:
 def _best(summaries: Sequence[ModelSummary], metric_id: str, scale: float) -> _Best | None:
     # A model that never answered must not win as the smallest.
     answered = [summary for summary in summaries if summary.good_samples and not summary.model.instrument]
+    caches = {one.model.name: one.prompt_cache for one in answered if one.value(metric_id) is not None}
+    apart = told_apart_by_cache(metric_id, caches)
+    answered = [one for one in answered if one.model.name not in apart]
     known = [(value, one.model.name) for one in answered if (value := one.value(metric_id)) is not None]
     if len(known) < MODELS_TO_COMPARE:
         return None
@@ -175,6 +179,8 @@ def _care(run: RunSummary) -> list[str]:
     if run.steadiness.verdict == "unsteady":
         notes.append(f"The machine was unsteady: {escaped('; '.join(map(reason_words, run.steadiness.reasons)))}.")
     for summary in run.models:
+        if summary.prompt_cache.doubt is not None:
+            notes.append(f"**{escaped(summary.model.name)}**, TTFT: {escaped(summary.prompt_cache.doubt)}.")
         for column in REPORT_COLUMNS:
             value = summary.value(column.metric_id)
             if value is not None and not resolvable(column.metric_id, value, summary.client_error):

@@ -27,11 +27,11 @@ WORDS: dict[CellKind, str] = {
 class CellValue:
     """A value in its base unit, or the kind of thing that it is missing for and why.
 
-    What is 'absent' cannot be, as a connection to a model in the same process. A 'coarse' value is there,
-    but too small for the client to be told apart: it is never the best. `small` is a word that belongs to the value
-    wherever it is shown, `unit` its base unit. `interval_why` says what its interval is about,
-    or why there is none. `rank` is the value's rank, where values are ranked. What is not `eligible`, as a test
-    instrument's, is never the best.
+    What is 'absent' cannot be, as a connection to a model in the same process. A 'coarse' value is there, but not to be
+    compared, as one that is too small for the client or comes out of a prompt cache: it is never the best. `small` is
+    a word that belongs to the value wherever it is shown, `unit` its base unit. `interval_why` says what its interval
+    is about, or why there is none. `rank` is the value's rank, where values are ranked. What is not `eligible`, as a
+    test instrument's, is never the best.
     """
 
     value: float | None

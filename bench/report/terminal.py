@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import product
+from itertools import accumulate, product
 from pathlib import Path
 from typing import TextIO
 
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColu
 from rich.table import Column, Table
 from rich.text import Text
 
+from bench.analysis.cross_check import cross_checks
 from bench.analysis.summary import ModelSummary, summarise
 from bench.config.settings import Config
 from bench.metrics.lengths import CellSummary, length_matrix
@@ -23,9 +24,10 @@ from bench.metrics.registry import metric
 from bench.metrics.saturation import Knee, knee
 from bench.metrics.timing import NANOSECONDS_PER_SECOND
 from bench.providers.openai.endpoint import Transport
-from bench.report.format import count, duration, number, quantity, scale, whole
+from bench.report.format import count, duration, number, quantity, scale, whole, with_unit
 from bench.runner.calibration.client_check import check, sustained
 from bench.runner.messages import Underway
+from bench.runner.plan import warmup_requests
 from bench.runner.run import RunProgress as Standing
 from bench.schema.fields import StampedBy
 from bench.schema.model_run import INSTRUMENT
@@ -194,12 +196,16 @@ class RunDisplay:
     @contextmanager
     def running(self, config: Config, prompt_set: PromptSetRecord) -> Iterator[Callable[[Standing], None]]:
         """Show progress while the block runs: a bar in a terminal, a line now and then elsewhere."""
-        requests = config.warmup + config.rounds * len(prompt_set.prompts)
-        total = requests * len(config.models)
+        prompts = len(prompt_set.prompts)
+        of_each = [warmup_requests(config, model, prompts) + config.rounds * prompts for model in config.models]
         names = [model.name for model in config.models]
+        # How many requests are over when a model begins, and when it ends.
+        before = dict(zip(names, accumulate(of_each, initial=0), strict=False))
+        after = dict(zip(names, accumulate(of_each), strict=True))
+        total = sum(of_each)
         parts = (
             count(len(names), "model"),
-            count(len(prompt_set.prompts), "prompt"),
+            count(prompts, "prompt"),
             count(config.rounds, "round"),
             count(config.warmup, "warm-up request"),
             *_beyond(config),
@@ -215,9 +221,9 @@ class RunDisplay:
 
                 def update(standing: Standing) -> None:
                     nonlocal shown
-                    done = names.index(standing.model) * requests + standing.done
+                    done = before[standing.model] + standing.done
                     if standing.stage in ENDS:
-                        done = (names.index(standing.model) + 1) * requests
+                        done = after[standing.model]
                     bar.update(task, completed=done, description=_doing(standing, config))
                     under_way = standing.under_way if standing.stage not in ENDS else None
                     if under_way is None:
@@ -235,7 +241,7 @@ class RunDisplay:
         def line(standing: Standing) -> None:
             nonlocal last_s, began
             now_s = time.monotonic()
-            done = names.index(standing.model) * requests + standing.done
+            done = before[standing.model] + standing.done
             if began is None and standing.stage == "answering":
                 # What an interrupted run had done before says nothing of the pace.
                 began = now_s, done
@@ -267,6 +273,9 @@ class RunDisplay:
             table.add_row(Text(one.model.name), *cells, f"{one.good_samples}/{asked}")
         self._output.print(table)
         self._instruments(result)
+        for one in summaries:
+            for line in _doubts(one):
+                self._output.print(Text(line, style="yellow"))
         for more in level_tables(result):
             self._output.print(more)
         for one in summaries:
@@ -343,6 +352,22 @@ def _done(standing: Standing) -> str:
         return f"{whole(under_way.done)}/{whole(under_way.total)}"
     pace = "" if under_way.answers_per_s is None else f", {number(under_way.answers_per_s)}/s"
     return f"{count(under_way.answers, 'good answer')}{pace}, {whole(under_way.done)} of {whole(under_way.total)} s"
+
+
+def _doubts(summary: ModelSummary) -> list[str]:
+    """Return what must be known of a model's TTFT, and where its server's own timings are apart from ours."""
+    name, doubt = summary.model.name, summary.prompt_cache.doubt
+    lines = []
+    if doubt is not None:
+        both = (("read", summary.value("cold_ttft_s")), ("kept", summary.value("warm_ttft_s")))
+        known = ", ".join(f"{words} {with_unit(value, 's')}" for words, value in both if value is not None)
+        lines.append(f"{name}: {doubt}; TTFT p50 {known}" if known else f"{name}: {doubt}")
+    for one in cross_checks(summary.model):
+        if one.differs:
+            part = "reading the prompt" if one.part == "prompt" else "writing the answer"
+            ours, theirs = with_unit(one.ours_s, "s"), with_unit(one.theirs_s, "s")
+            lines.append(f"{name}: {part} took {theirs} as the server says, {ours} as we saw it")
+    return lines
 
 
 def _failures(summary: ModelSummary) -> list[str]:

@@ -4,7 +4,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,7 +14,7 @@ import psutil
 from bench.config.settings import Config
 from bench.errors import DeviceMissing, ProviderError
 from bench.providers.protocol import Provider, failed
-from bench.providers.registry import ModelSettings, kind_of, provider_for
+from bench.providers.registry import ModelSettings, kind_of, provider_for, remote_of
 from bench.runner import messages
 from bench.runner.attached import end_with_parent, print_to
 from bench.runner.load.lengths import Repeat, measure_lengths
@@ -23,7 +23,10 @@ from bench.runner.load.streams import measure_level
 from bench.runner.measure import measure
 from bench.runner.plan import Step, request_for
 from bench.schema.prompts import PromptRecord
-from bench.schema.sample import Failure
+from bench.schema.sample import Failure, Sample
+
+ENDED = ("died",)
+"""Kinds of failure of a request after which there is no model any more."""
 
 
 def resident_bytes() -> int:
@@ -110,7 +113,12 @@ def _hold(job: Job, reports: Connection) -> None:
     kind = kind_of(job.model)
     # What cannot tell of an answer while it grows is not asked to.
     config = job.config if kind.streams else job.config.model_copy(update={"stream": False})
-    provider = provider_for(job.model, config.foundry, config.timeouts.connect_s)
+    model = job.model.with_prompt_cache(config.prompt_cache)
+
+    def on_started(pid: int) -> None:
+        reports.send(messages.ServerStarted(pid))
+
+    provider = provider_for(model, config.foundry, config.timeouts.connect_s, on_started)
     try:
         provider.prepare(lambda percent: reports.send(messages.Downloading(percent)))
         reports.send(messages.Prepared())
@@ -119,11 +127,13 @@ def _hold(job: Job, reports: Connection) -> None:
         provider.load()
         loaded_ns = time.perf_counter_ns()
         identity = provider.identity()
-        tell(messages.Loaded(identity, kind.remote, loaded_ns - start_ns, before_bytes, resident_bytes()))
+        tell(messages.Loaded(identity, remote_of(model), loaded_ns - start_ns, before_bytes, resident_bytes()))
         origin_ns = time.perf_counter_ns() - job.offset_ns
         for step in job.steps:
             request = request_for(step.prompt, config)
-            tell(measure(provider, step, request, time.perf_counter_ns, origin_ns))
+            measured = measure(provider, step, request, time.perf_counter_ns, origin_ns)
+            tell(measured)
+            _end_with_the_model((measured.sample,))
         if job.beyond is not None:
             tell(messages.PromptsDone(peak_resident_bytes()))
             _go_beyond(provider, config, job.beyond, origin_ns, tell, remote=kind.remote is not None)
@@ -146,9 +156,18 @@ def _go_beyond(
         context_length = provider.identity().context_length or beyond.context_length
         for cell in measure_lengths(provider, config, context_length, beyond.repeats, clock, origin_ns, tell):
             tell(cell)
+            _end_with_the_model(cell.cell.samples)
     if config.load is not None:
         levels = list(beyond.reached)
         while (level := next_level(config.load, levels)) is not None:
             measured = measure_level(provider, level, config, beyond.prompts, clock, origin_ns, tell, remote=remote)
             levels.append(reached(measured.level))
             tell(measured)
+            _end_with_the_model(measured.level.samples)
+
+
+def _end_with_the_model(samples: Sequence[Sample]) -> None:
+    """Raise ProviderError where the process has ended that was started for the model: no request can go well then."""
+    ended = next((one.failure for one in samples if one.failure is not None and one.failure.kind in ENDED), None)
+    if ended is not None:
+        raise ProviderError(ended.kind, ended.message)

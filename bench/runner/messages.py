@@ -38,6 +38,13 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class ServerStarted:
+    """A server was started for the model, in a process of its own: it holds the model."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
 class Loaded:
     """The model is ready. `remote` is the reason why load and memory are not measured, or None."""
 
@@ -109,6 +116,7 @@ class NotThere:
 Report = (
     Downloading
     | Prepared
+    | ServerStarted
     | Loaded
     | MeasuredSample
     | PromptsDone

@@ -7,6 +7,7 @@ from typing import Literal
 
 from bench.config.settings import Config
 from bench.providers.protocol import Request
+from bench.providers.registry import ModelSettings
 from bench.schema.prompts import PromptRecord
 
 
@@ -17,6 +18,11 @@ class Step:
     position: int
     round: int
     prompt: PromptRecord
+
+
+def warmup_requests(config: Config, model: ModelSettings, prompts: int) -> int:
+    """Return how many requests come before a model is measured: each prompt at least once for a warm prompt cache."""
+    return max(config.warmup, prompts) if model.prompt_cache_in(config.prompt_cache) == "warm" else config.warmup
 
 
 def plan(prompts: Sequence[PromptRecord], rounds: int, warmup: int, seed: int) -> tuple[Step, ...]:

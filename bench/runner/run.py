@@ -21,8 +21,17 @@ from bench.runner.machine.gpu import GpuMemory
 from bench.runner.machine.memory import Sampler, holder_of, resident_bytes_of, sampling, unique_bytes
 from bench.runner.machine.steadiness import Watch, probe, watching
 from bench.runner.measure import MeasuredSample
-from bench.runner.messages import CellMeasured, LevelMeasured, Loaded, PromptsDone, Report, Seen, Underway
-from bench.runner.plan import Step, plan
+from bench.runner.messages import (
+    CellMeasured,
+    LevelMeasured,
+    Loaded,
+    PromptsDone,
+    Report,
+    Seen,
+    ServerStarted,
+    Underway,
+)
+from bench.runner.plan import Step, plan, warmup_requests
 from bench.runner.supervise import Heard, supervise
 from bench.schema.machine import Probe
 from bench.schema.model_run import MEASURED_FIELDS, ModelRun
@@ -60,6 +69,7 @@ class Observer:
         self._watch: Watch | None = None
         self._sampler: Sampler | None = None
         self._no_sampler = LOST
+        # The process behind an endpoint of this machine, or of the server that was started for the model.
         self._holder_pid: int | None = None
         self._loaded_bytes: int | None = None
         self._unique_bytes: int | None = None
@@ -85,12 +95,14 @@ class Observer:
         starts = report is None and self._sampler is None and not heard.ended
         if starts and heard.pid is not None and self._kind.process == "child":
             self._sampler = self._open.enter_context(sampling(heard.pid))
+        if isinstance(report, ServerStarted):
+            # At once: the peak can be that of the load.
+            self._watch_family(report.pid)
         if isinstance(report, Loaded):
             self._model_is_there(heard, report)
         if isinstance(report, MeasuredSample) and self._holder_pid is not None and self._loaded_bytes is None:
             # An endpoint may load its model when it is first asked. It rests while this is read.
-            self._loaded_bytes = resident_bytes_of(self._holder_pid, family=True)
-            self._unique_bytes = unique_bytes(self._holder_pid, family=True)
+            self._read_family()
         if isinstance(report, MeasuredSample):
             # Energy is that of the measured requests: the warm-up's ends where they begin.
             if report.sample.round == 0:
@@ -125,7 +137,7 @@ class Observer:
         loaded = heard.loaded
         if loaded is None:
             return Seen(machine_watch=machine_watch)
-        here = loaded.remote is None
+        here = loaded.remote is None and self._holder_pid is None
         unread = self._no_sampler if self._sampler is None else "the system does not tell, or not to this user"
         peak_bytes, peak_reason = self._peak(loaded, own_peak_bytes)
         gpu = self._sampler.gpu_peak() if self._sampler is not None else GpuMemory(None, self._no_sampler)
@@ -151,7 +163,7 @@ class Observer:
 
     def _peak(self, loaded: Loaded, own_bytes: int | None) -> tuple[int | None, str | None]:
         peaks = [self._sampler.peak_bytes() if self._sampler is not None else None]
-        if loaded.remote is None:
+        if loaded.remote is None and self._holder_pid is None:
             # Readings can miss a peak that the system itself has noted.
             peaks.append(own_bytes)
         peak = max((one for one in peaks if one is not None), default=None)
@@ -181,8 +193,11 @@ class Observer:
 
     def _model_is_there(self, heard: Heard, loaded: Loaded) -> None:
         self._start = self._power.meter.read()
-        if loaded.remote is None:
+        if loaded.remote is None and self._holder_pid is None:
             self._unique_bytes = unique_bytes(heard.pid) if heard.pid is not None else None
+            return
+        if loaded.remote is None:
+            self._read_family()
             return
         self._no_sampler = loaded.remote
         if self._kind.process == "listener" and self._model.address is not None:
@@ -190,8 +205,16 @@ class Observer:
             if holder.pid is None:
                 self._no_sampler = holder.reason or loaded.remote
             else:
-                self._holder_pid = holder.pid
-                self._sampler = self._open.enter_context(sampling(holder.pid, family=True))
+                self._watch_family(holder.pid)
+
+    def _watch_family(self, pid: int) -> None:
+        self._holder_pid = pid
+        self._sampler = self._open.enter_context(sampling(pid, family=True))
+
+    def _read_family(self) -> None:
+        assert self._holder_pid is not None
+        self._loaded_bytes = resident_bytes_of(self._holder_pid, family=True)
+        self._unique_bytes = unique_bytes(self._holder_pid, family=True)
 
 
 NEVER_LOADED = "the model was never loaded"
@@ -336,7 +359,8 @@ def unfinished_models(config: Config, kept: Recovered) -> dict[str, ModelRun]:
 
 def _one(under_way: _Run, model: ModelSettings) -> ModelRun:
     config, kept = under_way.config, under_way.kept
-    steps = plan(under_way.prompt_set.prompts, config.rounds, config.warmup, config.order_seed)
+    prompts = under_way.prompt_set.prompts
+    steps = plan(prompts, config.rounds, warmup_requests(config, model, len(prompts)), config.order_seed)
     answered = {one.sample.position for one in kept.samples.get(model.name, []) if one.sample.round > 0}
     left = tuple(step for step in steps if step.round == 0 or step.position not in answered)
     with Observer(config, model, under_way.power, resumed=bool(answered)) as observer:

@@ -4,12 +4,16 @@ import multiprocessing
 import signal
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import psutil
+
 from bench.config.settings import Config
+from bench.providers.openai.server_guard import await_end
 from bench.providers.protocol import Identity
 from bench.runner import messages
 from bench.runner.child import Job, serve
@@ -26,6 +30,7 @@ class Heard:
     """What one child has reported so far: how many samples, and the last of them, but not every report."""
 
     pid: int | None = None
+    server_pid: int | None = None
     stage: str = "preparing"
     percent: float | None = None
     answered: int = 0
@@ -90,7 +95,15 @@ def supervise(job: Job, on_report: OnReport) -> Heard:
                 process.kill()
             process.join()
             here.close()
+            _await_server(heard.server_pid)
     return heard
+
+
+def _await_server(pid: int | None) -> None:
+    """Wait until a server has ended: what guards it does that once the child is gone, and it would disturb the next."""
+    if pid is not None:
+        with suppress(psutil.NoSuchProcess):
+            await_end([psutil.Process(pid)], GRACE_S)
 
 
 def _listen(
@@ -125,6 +138,8 @@ def _take(report: messages.Report, heard: Heard) -> None:
             heard.percent = report.percent
         case messages.Prepared():
             heard.stage = "loading"
+        case messages.ServerStarted():
+            heard.server_pid = report.pid
         case messages.Loaded():
             heard.loaded = report
             heard.stage = "answering"

@@ -16,6 +16,9 @@ OWN_SESSION = "a session of its own for each request"
 """What keeps a model in this machine's Foundry Local runtime from finding a prompt in a cache."""
 
 
+PromptCacheMode = Literal["cold", "warm", "as-is"]
+"""How the prompt cache of a runtime was kept while it was measured."""
+
 INSTRUMENT = "test instrument, do not ship"
 """What is said of a model whose card marks it as an instrument, wherever it is named."""
 
@@ -45,7 +48,7 @@ class ModelRun(Record):
     transport: Literal["in-process", "direct", "package"] | None = Field(
         description="what carried requests: the runtime in this process, our own HTTP, or the openai package's"
     )
-    prompt_cache: Literal["cold", "warm", "as-is"] = Field(
+    prompt_cache: PromptCacheMode = Field(
         description="cold: no measured request found its prompt in a cache; warm: each did; as-is: left to the runtime"
     )
     prompt_cache_by: str | None = Field(description="what sees to that, or why nothing can; null where nobody asked")

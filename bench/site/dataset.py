@@ -7,6 +7,7 @@ from functools import cached_property
 from bench.analysis.changes import Shifts, shifts
 from bench.analysis.condensed import condensed
 from bench.analysis.contexts import context_key
+from bench.analysis.ranking import told_apart_by_cache
 from bench.analysis.summary import ModelSummary, RunSummary, summarise
 from bench.metrics.client_error import TIMES_THE_ERROR, resolvable, smallest_resolvable_s
 from bench.metrics.registry import metric
@@ -335,7 +336,7 @@ def measured(summary: ModelSummary, metric_id: str) -> CellValue:
 
 
 def judged(summary: ModelSummary, metric_id: str, value: float) -> CellValue:
-    """Return a value of a metric with what must be said beside it: not resolvable, or an estimate."""
+    """Return a value of a metric with what must be said beside it: not resolvable, out of a cache, or an estimate."""
     chosen = metric(metric_id.partition(".")[0])
     plain = CellValue(
         value,
@@ -346,6 +347,10 @@ def judged(summary: ModelSummary, metric_id: str, value: float) -> CellValue:
         limit = form.with_unit(smallest_resolvable_s(metric_id, summary.client_error), "s")
         why = f"below {limit}, which is {form.in_words(TIMES_THE_ERROR)} times the client’s own error on this machine"
         return replace(plain, kind="coarse", why=why, small="not resolvable")
+    if chosen.of_prefill and summary.prompt_cache.doubt is not None:
+        return replace(plain, kind="coarse", why=summary.prompt_cache.doubt, small="prompt cache")
+    if chosen.of_prefill and summary.prompt_cache.state == "warm":
+        return replace(plain, small="warm")
     if chosen.from_energy and is_estimate(summary.model):
         why = "estimated from a wattage that the config states, not measured"
         return replace(plain, why=why, small="estimate")
@@ -355,7 +360,12 @@ def judged(summary: ModelSummary, metric_id: str, value: float) -> CellValue:
 def metric_column(summaries: Sequence[ModelSummary], metric_id: str, label: str, compared: bool = True) -> Column:
     """Return the column of one metric, a row for each model, with the best marked where they can be compared."""
     chosen = metric(metric_id.partition(".")[0])
-    values = [measured(summary, metric_id) for summary in summaries]
+    known = {one.model.name: one.prompt_cache for one in summaries if one.value(metric_id) is not None}
+    apart = told_apart_by_cache(metric_id, known)
+    values = [
+        replace(shown, eligible=False) if one.model.name in apart else shown
+        for one, shown in ((summary, measured(summary, metric_id)) for summary in summaries)
+    ]
     unit = currency(summaries) if chosen.unit == "money" else chosen.unit
     column = number_column(label, unit, values, chosen.better if compared else None)
     return replace(column, explained=metric_page(chosen.id))

@@ -14,6 +14,9 @@ DATA = f"{REPORT}/data"
 PARTS = f"{DATA}/parts"
 """Folder of the parts of pages that are loaded on demand."""
 
+CACHES_PAGE = "prompt-caches.html"
+"""The page of the guide on prompt caches and servers."""
+
 
 def metric_page(metric_id: str) -> str:
     """Return the address of a metric's definition, from the site's root."""

@@ -20,6 +20,7 @@ from bench.analysis.summary import oldest_first, summarise
 from bench.metrics.load import LevelKey
 from bench.schema.load import LoadLevel
 from bench.schema.machine import Accelerator, StampClock
+from bench.schema.model_run import Runtime
 from bench.schema.result import Pairing, Result
 from tests import builders
 from tests.builders import model_run, result, samples
@@ -179,6 +180,7 @@ CONTEXT = Context(
         ({"execution_provider": "CUDA"}, ("execution provider", "not stated", "CUDA")),
         ({"prompt_set_sha256": "6" * 64}, ("prompts", "5" * 12, "6" * 12)),
         ({"load": "closed loop, 4 streams"}, ("load", "one stream", "closed loop, 4 streams")),
+        ({"prompt_cache": "warm"}, ("prompt cache", "as-is", "warm")),
         (
             {"generation": '{"generation": {"seed": 2, "top_p": null}, "stream": true}'},
             ("generation seed", "1", "2"),
@@ -260,6 +262,8 @@ def test_what_breaks_a_context_and_what_is_noted_are_fields_of_a_run() -> None:
             "parameters": 1,
             "precision": "int4",
             "transport": "direct",
+            "prompt_cache": "warm",
+            "runtime": Runtime(name="llama.cpp", version="b1"),
             "stamp_clock": StampClock(readings=2, drift_ns=0, refused=0),
         },
         config=builders.config(

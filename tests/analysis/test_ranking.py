@@ -183,3 +183,38 @@ def test_the_seed_fixes_the_ranks() -> None:
     run: Result = result([timed(f"m{number}", 1 + number / 20, 0.1, number) for number in range(4)])
 
     assert ranks([run], "e2e_s", seed=1) == ranks([run], "e2e_s", seed=1)
+
+
+def counted(name: str, level_s: float, cached: int, seed: int, **fields: Any) -> ModelRun:
+    """Return such a model whose runtime says how many of the 10 tokens of each prompt came out of its cache."""
+    made = timed(name, level_s, 0.02, seed, provider="openai", transport="direct", **fields)
+    told = {"prompt_tokens": 10, "cached_prompt_tokens": cached}
+    return made.model_copy(update={"samples": tuple(one.model_copy(update=told) for one in made.samples)})
+
+
+def test_a_cold_and_a_warm_ttft_are_not_ranked_together() -> None:
+    run = result(
+        [
+            counted("cold", 2.0, 0, 1, prompt_cache="cold"),
+            counted("colder", 4.0, 0, 2, prompt_cache="cold"),
+            counted("warm", 0.1, 9, 3, prompt_cache="warm"),
+            counted("left", 0.2, 9, 4, prompt_cache="as-is"),
+        ]
+    )
+
+    found = {one.model: (one.rank, one.why) for one in ranks([run], "ttft_s", seed=1)}
+
+    assert found == {
+        "cold": (1, None),
+        "colder": (2, None),
+        "warm": (None, "its prompts came out of a prompt cache, and those of the others were read"),
+        "left": (None, "the prompts came out of the runtime’s prompt cache, as it counts"),
+    }
+    # What a cache does not make shorter alone is ranked as ever.
+    assert None not in {one.rank for one in ranks([run], "decode_tokens_per_s", seed=1)}
+
+
+def test_warm_ones_among_themselves_have_ranks() -> None:
+    run = result([counted(name, level_s, 9, 1, prompt_cache="warm") for name, level_s in (("a", 0.1), ("b", 0.2))])
+
+    assert [(one.model, one.rank) for one in ranks([run], "ttft_s", seed=1)] == [("a", 1), ("b", 2)]

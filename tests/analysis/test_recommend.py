@@ -292,3 +292,30 @@ def test_an_empty_ledger_says_what_to_do(tmp_path: Path) -> None:
 
     assert done.exit_code == 2
     assert "there is no result; make the first run with: bench run" in done.output
+
+
+def cached(name: str, tokens: int, mode: str) -> ModelRun:
+    """Return such a model whose runtime says how many of the 10 tokens of each prompt came out of its cache."""
+    made = model(name).model_copy(update={"provider": "openai", "transport": "direct", "prompt_cache": mode})
+    told = {"prompt_tokens": 10, "cached_prompt_tokens": tokens}
+    return made.model_copy(update={"samples": tuple(one.model_copy(update=told) for one in made.samples)})
+
+
+def test_a_ttft_out_of_a_prompt_cache_meets_no_limit_for_certain() -> None:
+    result = run([cached("read", 0, "cold"), cached("kept", 9, "as-is"), cached("asked", 9, "warm")])
+    limit = Limit("ttft_s.p95", 0.15)
+
+    assert verdicts(result, limit) == {"read": "meets", "asked": "meets", "kept": "may"}
+    (kept,) = [
+        one for one in choices(candidates([result], "laptop").entries, [limit], None, "speed") if one.verdict == "may"
+    ]
+    assert kept.findings[0].why == "the prompts came out of the runtime’s prompt cache, as it counts"
+
+
+def test_a_run_with_a_warm_prompt_cache_stands_beside_no_other() -> None:
+    later = builders.STARTED_UTC + timedelta(hours=1)
+    cold = run([cached("one", 0, "cold"), cached("two", 0, "cold")])
+    warm = run([cached("two", 9, "warm")], started_utc=later)
+
+    assert [one.name for _, one in candidates([cold, warm], "laptop").entries] == ["two"]
+    assert [one.prompt_cache for _, one in candidates([cold], "laptop").entries] == ["cold", "cold"]

@@ -130,7 +130,8 @@ timeouts: fast
         f"{path}:4: models[1]: a foundry model needs exactly one of alias, variant and path, found alias and path",
         f'{path}:5: models[2]: provider must be one of {", ".join(settings.PROVIDERS)}, found "ollama"',
         f"{path}:6: roundz: is not a known key; did you mean 'rounds'? (known keys: energy, foundry, gate, generation, "
-        "lengths, load, loads, machine, models, order_seed, probe, prompts, rounds, stream, timeouts, title, warmup)",
+        "lengths, load, loads, machine, models, order_seed, probe, prompt_cache, prompts, rounds, stream, timeouts, "
+        "title, warmup)",
         f'{path}:7: rounds: must be a whole number, found "three"',
         f"{path}:8: warmup: must be at least 0, found -1",
         f"{path}:10: generation.temperature: must be a finite number, found NaN",

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from bench.cli import main
 from tests.endpoint_server import Script, chunk, endpoint, events
 from tests.foundry_downloads import downloads
+from tests.gguf_files import write_gguf
+from tests.served_models import served
 
 SMALLEST = Path(__file__).parents[2] / "bench" / "reference" / "models" / "ledger-xs-fp32"
 
@@ -112,6 +114,35 @@ def test_an_endpoint_that_is_not_there_is_said_once(tmp_path: Path) -> None:
     (unreached, answers) = found["m"]
     assert unreached[:3] == ("endpoint", "fail", "http://127.0.0.1:9/v1 refuses the connection")
     assert answers == ("answers", "untried", "not asked: see above", "")
+
+
+@pytest.mark.slow
+def test_a_server_is_started_for_the_test_chat_once_its_model_s_file_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    whole = served(name="whole", model_file=str(write_gguf(tmp_path / "whole.gguf")))
+    (tmp_path / "cut.gguf").write_bytes((tmp_path / "whole.gguf").read_bytes()[:-10])
+    cut = served(name="cut", model_file=str(tmp_path / "cut.gguf"))
+
+    code, found = verified(tmp_path / "own.json", models=[whole, cut])
+
+    assert code == 1
+    assert [finding[:3] for finding in found["whole"]] == [
+        ("file", "ok", "there is whole.gguf"),
+        ("memory", "ok", found["whole"][1][2]),
+        ("answers", "ok", "to a test chat as whole.gguf"),
+        ("streams", "ok", found["whole"][3][2]),
+        ("usage", "ok", found["whole"][4][2]),
+        ("prompt cache", "ok", "cache_prompt is false in each request"),
+    ]
+    assert found["cut"][0] == (
+        "file",
+        "fail",
+        "the model file 'cut.gguf' is cut short: it has 950 of the 960 bytes that its header tells of",
+        "fetch it again",
+    )
+    assert found["cut"][1][:2] == ("answers", "untried")
 
 
 def test_what_is_worth_knowing_stops_no_run(tmp_path: Path) -> None:

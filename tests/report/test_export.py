@@ -65,6 +65,13 @@ def test_a_row_by_hand() -> None:
         "licence": "MIT",
         "commercial_use": "yes",
         "transport": "in-process",
+        "runtime": None,
+        "runtime_version": None,
+        "prompt_cache": "cold",
+        "prompt_cache_doubt": None,
+        "cold_ttft_p50_s": 1.0,
+        "warm_ttft_p50_s": None,
+        "cached_share": None,
         "run_status": "complete",
         "resumed": 0,
         "steadiness": "unknown",
@@ -114,6 +121,8 @@ def test_a_row_by_hand() -> None:
             "latency_p95_s: 3 samples; a p95 needs 20; "
             "sent_p50_s: no client stands before a model in the same process; "
             "sent_share: no client stands before a model in the same process; "
+            "warm_ttft_p50_s: no request is known to have had its prompt from a cache; "
+            "cached_share: the runtime does not say what came out of its prompt cache; "
             "gpu_memory_peak_bytes: not measured; "
             "connect_s: no client stands before a model in the same process; "
             "energy_per_answer_j: not measured; energy_per_1000_tokens_j: not measured; "

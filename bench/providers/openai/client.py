@@ -28,6 +28,11 @@ class Secrets:
     key: str
     headers: Mapping[str, str]
 
+    @property
+    def sent(self) -> dict[str, str]:
+        """What goes with a request: the key, where there is one, and the headers."""
+        return ({"Authorization": f"Bearer {self.key}"} if self.key else {}) | dict(self.headers)
+
     def hidden(self, text: str) -> str:
         """Return a text without their values."""
         for value in sorted((self.key, *self.headers.values()), key=len, reverse=True):

@@ -6,6 +6,7 @@ which have the system stamp each read, or stamp it before anything is parsed; TL
 
 import json
 import time
+import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -29,6 +30,7 @@ from bench.providers.openai.failures import AS_IT_SAYS, failure, proxy_of, statu
 from bench.providers.openai.http import Connections, Exchange
 from bench.providers.openai.listed import resolved
 from bench.providers.openai.request import body, line_to_write
+from bench.providers.openai.runtimes import SALT, UNKNOWN, asker, by_fingerprint, cache_mode, recognised
 from bench.providers.openai.sse import decoded_body, decoded_stream
 from bench.providers.protocol import Arrived, Clock, Decoded, Identity, Request, Wire
 from bench.providers.registry import EndpointModel
@@ -85,6 +87,8 @@ class EndpointProvider:
         self._listed = False
         self._answered_as: str | None = None
         self._templates: dict[tuple[object, ...], Template] = {}
+        self._runtime = UNKNOWN
+        self._cache = cache_mode(model.prompt_cache or "cold", UNKNOWN)
         self._by_environment = transport is None
         self._transport = transport or transport_for(self._base_url)
         self._connections: Connections | None = None
@@ -115,6 +119,8 @@ class EndpointProvider:
             raise self._cleaned(failure(error, self._base_url)) from error
         self._model = resolved(self._model, ids, self._base_url, unlisted=self._settings.unlisted)
         self._listed = self._model in ids
+        self._runtime = recognised(self._base_url, asker(self._secrets.sent, environment=self._by_environment))
+        self._cache = cache_mode(self._settings.prompt_cache or "cold", self._runtime, self._settings.request.body)
 
     def load(self) -> None:
         """Do nothing: the endpoint loads its models when it wants to."""
@@ -125,6 +131,9 @@ class EndpointProvider:
         declared = self._settings.declared
         return Identity(
             transport=self._transport,
+            runtime=self._runtime,
+            prompt_cache=self._cache.mode,
+            prompt_cache_by=self._cache.by,
             stamp_clock=self._connections.stamp_clock if self._connections is not None else None,
             variant_id=self._answered_as or (self._model if self._listed else None),
             footprint_bytes=declared.footprint_bytes,
@@ -148,10 +157,11 @@ class EndpointProvider:
         built = self._templates.get(shape)
         if built is None:
             built = self._templates[shape] = template(self._builder, self._body, request)
-        return built.message(AS_JSON(request.text).encode("utf-8"))
+        message = built.message(AS_JSON(request.text).encode("utf-8"))
+        return message.replace(SALT.encode(), _salt().encode()) if SALT in self._cache.body.values() else message
 
     def _body(self, request: Request) -> dict[str, Any]:
-        return body(self._model, request, self._settings.request)
+        return body(self._model, request, self._settings.request, self._cache.body)
 
     def _direct(self, exchange: Exchange, request: Request) -> Iterator[object]:
         problem = exchange.perform()
@@ -171,8 +181,9 @@ class EndpointProvider:
 
     def _packaged(self, request: Request, clock: Clock) -> Iterator[object]:
         opening: Opening | None = Opening(Wire(None, None), request.stream)
+        salted = {key: _salt() if value == SALT else value for key, value in self._body(request).items()}
         try:
-            asked = PackagedExchange(self._client, self._body(request), request, self._base_url, clock)
+            asked = PackagedExchange(self._client, salted, request, self._base_url, clock)
             for event in asked.events():
                 if opening is not None:
                     yield Arrived(event.at_ns, opening)
@@ -193,6 +204,9 @@ class EndpointProvider:
             return Decoded((), None, None, "none", None, problem, None, opening.wire)
         decoded = decoded_stream(reads) if opening.streamed else decoded_body(b"".join(reads))
         self._answered_as = decoded.model or self._answered_as
+        if self._runtime == UNKNOWN and decoded.fingerprint is not None:
+            # A gateway shows no page of what is behind it.
+            self._runtime = by_fingerprint(decoded.fingerprint) or UNKNOWN
         told = None if decoded.problem is None else self._cleaned(decoded.problem)
         return replace(decoded, problem=told, wire=opening.wire)
 
@@ -221,13 +235,17 @@ class EndpointProvider:
         if error.kind == "bad-request" and said != line:
             # The address comes before what was said, and may have the same words in it.
             told = said.partition(" answered ")[2]
-            line = said + (line_to_write(told, self._settings.request) or AS_IT_SAYS)
+            line = said + (line_to_write(told, self._settings.request) or self._cache.line_to_write(told) or AS_IT_SAYS)
         return ProviderError(error.kind, line[:MESSAGE_CHARACTERS])
 
 
 def transport_for(base_url: str) -> Transport:
     """Return what carries requests to a URL: TLS, and a proxy that the environment names, are the package's."""
     return "direct" if base_url.startswith("http://") and proxy_of(base_url) is None else "package"
+
+
+def _salt() -> str:
+    return uuid.uuid4().hex
 
 
 def _unpacked(reads: Sequence[bytes], encoding: str) -> list[bytes]:

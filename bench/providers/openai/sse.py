@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from bench.errors import ProviderError
 from bench.providers.openai.failures import CHECK_URL, page_title, plain, told_by
+from bench.providers.openai.server_view import cached_tokens, server_timings
 from bench.providers.protocol import Decoded, Piece, failed
 from bench.providers.thinking import told_apart
 from bench.schema.fields import MOST_TOKENS
@@ -102,6 +103,7 @@ class _Answer:
 
     pieces: list[Piece] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, Any] = field(default_factory=dict)
     finish: str | None = None
     model: str | None = None
     problem: ProviderError | None = None
@@ -115,6 +117,7 @@ class _Answer:
         """Take in one document; `holder` is the key under which a choice has its text."""
         # Some servers send the usage so far with every chunk, some null with all but the last.
         self.usage = _mapping(document.get("usage")) or self.usage
+        self.timings = _mapping(document.get("timings")) or self.timings
         # Cleaned once, at the end: the same name comes with every chunk.
         self.model = _string(document.get("model")) or self.model
         self.last = document
@@ -142,6 +145,7 @@ class _Answer:
     def decoded(self) -> Decoded:
         """Return the answer, with what is wrong with it as a whole."""
         prompt, output = _counts(self.usage, self.pieces)
+        told = self.last | {"usage": self.usage, "timings": self.timings}
         return Decoded(
             pieces=told_apart(self.pieces),
             prompt_tokens=prompt,
@@ -150,6 +154,9 @@ class _Answer:
             finish_reason=_word(self.finish),
             problem=self.problem or self._shortcoming(),
             model=_word(self.model),
+            cached_prompt_tokens=cached_tokens(told, prompt),
+            server=server_timings(told),
+            fingerprint=_word(_string(self.last.get("system_fingerprint"))),
             first_chunk_tokens=first_chunk_tokens(self.pieces, output, self.counts),
             whole=self.whole,
         )

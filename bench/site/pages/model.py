@@ -43,7 +43,8 @@ from bench.site.sections.load_levels import UnderLoad, under_load
 from bench.site.sections.outlier_tables import Unlike, unlike_of_model
 from bench.site.sections.repeats import Repeats, model_repeats
 from bench.site.sections.reviewed_runs import EarlierReview, RaterNote, earlier_review, rater_notes
-from bench.site.urls import metric_page, model_page, prompt_page, run_page
+from bench.site.sections.served_by import MODES, PARTS, checks, runtime_words
+from bench.site.urls import CACHES_PAGE, metric_page, model_page, prompt_page, run_page
 from bench.stats.distribution import VALUES_NEEDED
 
 
@@ -69,7 +70,8 @@ class Readings:
 
 def at_work(summary: ModelSummary, here: str) -> tuple[Readings, ...]:
     """Return what the page of a model, `here`, says of one run beside its latencies."""
-    return (_starting(summary, here), _stalling(summary, here), _taking(summary, here))
+    served = () if summary.model.transport == "in-process" else (_serving(summary, here),)
+    return (_starting(summary, here), _stalling(summary, here), _taking(summary, here), *served)
 
 
 def _starting(summary: ModelSummary, here: str) -> Readings:
@@ -155,6 +157,26 @@ def _taking(summary: ModelSummary, here: str) -> Readings:
         _reading(summary, here, "cost_per_1000_answers", "Cost of 1,000 answers", ""),
     ]
     return Readings("Memory, energy, cost", "What it takes from the machine while it is loaded.", tuple(rows))
+
+
+def _serving(summary: ModelSummary, here: str) -> Readings:
+    guide = relative(here, CACHES_PAGE)
+    rows = [
+        CostReading("Served by", runtime_words(summary.model), "", "value", guide),
+        CostReading("Prompt cache", MODES[summary.model.prompt_cache], _cache_small(summary), "value", guide),
+        _reading(summary, here, "cached_share", "Prompt tokens out of it", ""),
+        _reading(summary, here, "cold_ttft_s", "TTFT, prompt read", "median"),
+        _reading(summary, here, "warm_ttft_s", "TTFT, prompt kept", "median"),
+    ]
+    for check, ours in checks(summary):
+        text = form.with_unit(check.theirs_s, "s")
+        kind: CellKind = "coarse" if check.differs else "value"
+        rows.append(CostReading(f"{PARTS[check.part]}, as it says", text, ours, kind, guide))
+    return Readings("What serves it", "And what that says itself of prompts and times.", tuple(rows))
+
+
+def _cache_small(summary: ModelSummary) -> str:
+    return " · ".join(part for part in (summary.model.prompt_cache_by, summary.prompt_cache.doubt) if part)
 
 
 def _reading(summary: ModelSummary, here: str, metric_id: str, label: str, small: str) -> CostReading:
@@ -448,7 +470,7 @@ def _failures(summary: ModelSummary) -> Table | None:
     return table(
         f"Failures of {summary.model.name}",
         [
-            name_column("CellKind", [Cell(kind) for kind, _ in counted]),
+            name_column("Kind", [Cell(kind) for kind, _ in counted]),
             text_column("Message", [message for _, message in counted]),
             count_column("Samples", [len(prompts) for prompts in counted.values()]),
             text_column("Prompts", [", ".join(dict.fromkeys(prompts)) for prompts in counted.values()]),
@@ -597,6 +619,7 @@ def _facts(summary: ModelSummary) -> tuple[Fact, ...]:
         Fact("Resolved to", _or_not_stated(model.variant_id)),
         Fact("Version", _or_not_stated(model.variant_version)),
         Fact("Provider", model.provider),
+        *([Fact("Served by", runtime_words(model))] if model.runtime is not None else []),
         Fact("Device", " · ".join(part for part in (model.device, model.execution_provider) if part) or "not stated"),
         Fact("Publisher", _or_not_stated(model.publisher)),
         _measured_fact("Licence", model.licence, why.get("licence"), web_address(model.licence_url) or ""),

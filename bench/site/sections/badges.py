@@ -78,6 +78,7 @@ def caveats(summary: RunSummary) -> tuple[str, ...]:
     if summary.steadiness.verdict == "unsteady":
         found += [f"the machine was unsteady ({reason_words(reason)})" for reason in summary.steadiness.reasons]
     for one in tried:
+        found += _prompt_cache(one)
         found += _not_resolvable(one)
         found += _shared_reads(one)
         found += _busy_client(one)
@@ -114,6 +115,15 @@ def _not_resolvable(one: ModelSummary) -> list[str]:
             shown = form.with_unit(value, "s")
             found.append(f"{one.model.name}: the median {name} ({shown}) is not resolvable below {limit}")
     return found
+
+
+def _prompt_cache(one: ModelSummary) -> list[str]:
+    if one.prompt_cache.doubt is not None:
+        return [f"{one.model.name}: {one.prompt_cache.doubt}; its time to first token is not that of reading them"]
+    if one.prompt_cache.state == "unknown" and one.good_samples and one.model.transport != "in-process":
+        why = one.model.prompt_cache_by or "the config leaves it to the runtime"
+        return [f"{one.model.name}: nobody can tell whether its prompts came out of a cache ({why})"]
+    return []
 
 
 def _shared_reads(one: ModelSummary) -> list[str]:

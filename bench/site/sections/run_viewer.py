@@ -40,6 +40,7 @@ from bench.site.sections.level_tables import CLOSED_VIEWER_COLUMNS, FROM_SCHEDUL
 from bench.site.sections.load_levels import closed_sentence, rates_sentence
 from bench.site.sections.raters import RaterScores, RunRaters
 from bench.site.sections.reviewed_runs import rater_notes
+from bench.site.sections.served_by import CACHES_SAY, TIMINGS_SAY, served_by
 from bench.stats.distribution import Distribution
 
 Json = dict[str, Any]
@@ -104,6 +105,7 @@ def machine_sections(summary: RunSummary) -> list[Json]:
         *_steadiness(summary, tried),
         _client(summary),
         _starts(tried),
+        *_servers(tried),
         _memory(tried),
         _energy(tried),
     ]
@@ -200,6 +202,16 @@ def _starts(tried: Sequence[ModelSummary]) -> Json:
         ],
     )
     return table_section("Loads and requests", shown)
+
+
+def _servers(tried: Sequence[ModelSummary]) -> list[Json]:
+    found = served_by(tried)
+    sections = []
+    if found.caches is not None:
+        sections.append(table_section("Servers and prompt caches", found.caches, CACHES_SAY))
+    if found.timings is not None:
+        sections.append(table_section("What the servers say", found.timings, TIMINGS_SAY))
+    return sections
 
 
 def _stamped(summary: ModelSummary) -> str:
