@@ -29,6 +29,7 @@ class Script:
     server: str = "a test"
     owner: str | None = None
     paths: list[str] = field(default_factory=list)
+    asked: list[dict[str, str]] = field(default_factory=list)
     refuses: Sequence[str] = ()
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -60,6 +61,7 @@ def endpoint(script: Script) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             script.paths.append(self.path)
+            script.asked.append({key.lower(): value for key, value in self.headers.items()})
             owned = {"owned_by": script.owner} if script.owner is not None else {}
             entries = [{"id": name, "object": "model"} | owned for name in script.models]
             pages = {"/v1/models": {"object": "list", "data": entries}} | dict(script.pages)

@@ -342,6 +342,13 @@ def test_what_is_neither_a_config_nor_an_alias(tmp_path: Path, run_path: Path) -
     assert file.stderr.startswith("bench: nowhere.yaml: no such config. Name a file, or one that ships: ")
 
 
+def test_a_judge_may_keep_what_its_questions_begin_with_unless_its_config_says_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "cold.yaml").write_text("models: [a]\nprompt_cache: cold\n")
+
+    assert judge_config("judge-endpoint", {}).prompt_cache == "as-is"
+    assert judge_config(str(tmp_path / "cold.yaml"), {}).prompt_cache == "cold"
+
+
 def test_an_alias_is_of_the_catalogue_or_of_the_endpoint_that_is_named() -> None:
     local = judge_config("qwen2.5-14b", {"BENCH_MODELS": "other", "BENCH_ROUNDS": "nonsense"})
     remote = judge_config("qwen2.5-14b", {"FOUNDRY_LOCAL_ENDPOINT": "http://127.0.0.1:9/v1"})

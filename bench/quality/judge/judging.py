@@ -392,6 +392,9 @@ def judge_config(name: str, variables: Mapping[str, str]) -> Config:
         found = ", ".join(one.name for one in config.models)
         message = f"a judge is exactly one model, found {len(config.models)} ({found}); keep one of them"
         raise ConfigError(path, [Mistake(None, "models", message)])
+    if "prompt_cache" not in config.model_fields_set:
+        # A judge is not timed: what all of its questions begin with need not be read anew each time.
+        config = config.model_copy(update={"prompt_cache": "as-is"})
     return overridden(config, given).config
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bench.errors import ProviderError
 from bench.providers.openai.endpoint import EndpointProvider, Transport
 from bench.providers.openai.runtimes import RUNTIMES, asker, recognised
 from bench.providers.protocol import Identity
@@ -121,6 +122,45 @@ def test_vllm_gets_another_salt_in_each_request(transport: Transport) -> None:
     assert len(set(salts)) == 3
     assert all(re.fullmatch(r"[0-9a-f]{32}", salt) for salt in salts)
     assert (identity.prompt_cache, identity.prompt_cache_by) == ("cold", "cache_salt is another one in each request")
+
+
+def test_a_config_s_own_key_of_a_request_comes_before_ours_and_the_file_says_so() -> None:
+    script = Script(ANSWER, owner="llamacpp", pages=LLAMA)
+    with endpoint(script) as url:
+        document = {"provider": "openai", "model": "m", "base_url": url, "request": {"body": {"cache_prompt": True}}}
+        provider = EndpointProvider(EndpointModel.model_validate(document))
+        provider.prepare(lambda _: None)
+        list(provider.stream(request(), time.perf_counter_ns))
+        identity = provider.identity()
+        provider.close()
+
+    assert script.requests[0]["cache_prompt"] is True
+    assert (identity.prompt_cache, identity.prompt_cache_by) == (
+        "as-is",
+        "request.body in the config says cache_prompt",
+    )
+
+
+def test_a_server_that_refuses_what_is_said_of_its_cache_gets_a_line_to_write() -> None:
+    script = Script(ANSWER, owner="vllm", pages=VLLM, refuses=["cache_salt"])
+    with endpoint(script) as url:
+        settings = EndpointModel(provider="openai", name="m", model="m", base_url=url)
+        provider = EndpointProvider(settings)
+        provider.prepare(lambda _: None)
+        with pytest.raises(ProviderError) as caught:
+            list(provider.stream(request(), time.perf_counter_ns))
+        provider.close()
+
+    assert caught.value.message.endswith("; write prompt_cache: as-is under this model in the config")
+
+
+def test_the_key_and_the_headers_of_a_model_go_with_the_questions_of_what_serves_it() -> None:
+    script = Script(owner="vllm", pages=VLLM)
+
+    with endpoint(script) as url:
+        recognised(url, asker({"Authorization": "Bearer k", "X-Team": "t"}))
+
+    assert [(asked["authorization"], asked["x-team"]) for asked in script.asked] == [("Bearer k", "t")] * 2
 
 
 @pytest.mark.parametrize(
