@@ -98,11 +98,13 @@ def _alone(project: Path) -> Iterator[None]:
 
 
 def _build(results_dir: Path, project: Path) -> None:
-    from bench.site.manifest import inputs_key, known_build, note_build
-    from bench.site.project import place_data, shipped_folder
-    from bench.site.urls import DATA
-    from bench.store.cache import Cache
-
+    try:
+        from bench.site.manifest import inputs_key, known_build, note_build
+        from bench.site.project import place_data, shipped_folder
+        from bench.site.urls import DATA
+        from bench.store.cache import Cache
+    except ModuleNotFoundError as error:
+        raise UsageError(MISSING.format(error.name)) from error
     cache = Cache(project / CACHE)
     folders = (project, shipped_folder())
     parts = [folder / part for folder in folders for part in ("mkdocs.yml", "docs", "site_templates")]

@@ -55,18 +55,13 @@ def json_text(rows: Sequence[Row]) -> str:
 
 def json_lines(rows: Iterable[Row]) -> str:
     """Return rows as a JSON list of objects, each on a line of its own: smaller than `json_text`, and soon made."""
-    return json_list([json_items(rows)])
+    items = json_items(rows)
+    return f"[\n{items}\n]\n" if items else "[]\n"
 
 
 def json_items(rows: Iterable[Row]) -> str:
     """Return rows as items of a JSON list, each on a line of its own."""
     return ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for row in rows)
-
-
-def json_list(items: Iterable[str]) -> str:
-    """Return the JSON list of what `json_items` made; nothing becomes of what is empty."""
-    lines = ",\n".join(filter(None, items))
-    return f"[\n{lines}\n]\n" if lines else "[]\n"
 
 
 def markdown_text(headers: Mapping[str, str], words: Collection[str], rows: Sequence[Row]) -> str:

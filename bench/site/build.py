@@ -24,7 +24,6 @@ from bench.report.export import (
     csv_lines,
     csv_text,
     json_lines,
-    json_list,
     score_rows,
 )
 from bench.report.text import anchor, finalise, relative, run_key, title
@@ -182,8 +181,9 @@ def _written(
         path = docs_dir / page.address
         written.add(write_if_new(path.with_name(f"{path.stem}.md"), _rendered(environment, press, page).encode()))
         pages += 1
-    for name, content in press.files.items():
-        written.add(write_if_new(docs_dir / name, content))
+        while press.files:
+            name, content = press.files.popitem()
+            written.add(write_if_new(docs_dir / name, content))
     for name, content in _data_files(site, index):
         written.add(write_if_new(docs_dir / DATA / name, content))
     written |= {docs_dir / DATA / name for one in index.runs for name in one.files}
@@ -306,10 +306,13 @@ def _data_files(site: Site, index: RunIndex) -> Iterator[tuple[str, bytes]]:
     if not site.summaries:
         return
     for of, columns in ALL_COLUMNS.items():
-        exports = [one.exports[of] for one in index.runs]
         name = {"models": "runs"}.get(of, of)
-        yield f"{name}.csv", (csv_lines([columns]) + "".join(lines for lines, _ in exports)).encode()
-        yield f"{name}.json", json_list(items for _, items in exports).encode()
+        yield f"{name}.csv", csv_lines([columns]).encode() + b"".join(one.exports[of][0] for one in index.runs)
+        items = [one.exports[of][1] for one in index.runs if one.exports[of][1]]
+        if items:
+            items[0] = b"[\n" + items[0]
+            items[-1] += b"\n]\n"
+        yield f"{name}.json", b",\n".join(items) or b"[]\n"
     for name, text in score_files(site):
         yield name, text.encode()
     for summary in site.summaries:

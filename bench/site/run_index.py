@@ -37,7 +37,7 @@ FILES_AT_ONCE: Final = 4
 Digests = dict[str, str]
 """Name of a file -> the SHA-256 of what it holds."""
 
-Exports = dict[Of, tuple[str, str]]
+Exports = dict[Of, tuple[bytes, bytes]]
 """What rows are of -> those of one run as lines of CSV, and as items of a JSON list."""
 
 
@@ -165,7 +165,7 @@ def _body(result: Result, data_dir: Path, data: bytes | None = None) -> bytes:
     return json.dumps(beside).encode() + b"\n" + to_bytes(summary)
 
 
-def _exports(summary: RunSummary) -> Exports:
+def _exports(summary: RunSummary) -> dict[Of, tuple[str, str]]:
     made = {of: rows([summary], of) for of in ALL_COLUMNS}
     return {of: (csv_lines([*row.values()] for row in found), json_items(found)) for of, found in made.items()}
 
@@ -181,7 +181,8 @@ def _indexed(body: bytes, place: str, key: str) -> IndexedRun | Refused | None:
         beside = json.loads(head)
         if "refused" in beside:
             return Refused(place, beside["refused"])
-        return IndexedRun(key, restored(rest), beside["exports"], beside["files"])
+        exports: Exports = {of: (lines.encode(), items.encode()) for of, (lines, items) in beside["exports"].items()}
+        return IndexedRun(key, restored(rest), exports, beside["files"])
     except (ValueError, KeyError, TypeError, NotCondensed):
         return None
 
@@ -201,7 +202,7 @@ def write_if_new(path: Path, content: bytes) -> Path:
     if path.is_dir():
         shutil.rmtree(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_file() or path.read_bytes() != content:
+    if not path.is_file() or path.stat().st_size != len(content) or path.read_bytes() != content:
         path.write_bytes(content)
     return path
 
