@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("-m", "--model", default="tiny.gguf")
     parser.add_argument("--load-s", type=float, default=0.0)
     parser.add_argument("--memory-mb", type=int, default=0)
+    parser.add_argument("--lazy", action="store_true", help="be another runtime, which loads when it is first asked")
     parser.add_argument("--children", type=Path, help="start children that outlive it, and write their ids here")
     asked = parser.parse_args()
     if asked.children is not None:
@@ -61,7 +62,8 @@ class Server(ThreadingHTTPServer):
 
     def load(self) -> None:
         """Take as long, and as much memory, as was asked for."""
-        time.sleep(self.asked.load_s)
+        if not self.asked.lazy:
+            time.sleep(self.asked.load_s)
         self.weights = b"w" * (self.asked.memory_mb * 2**20)
         self.ready = self.asked.mode != "never"
 
@@ -78,6 +80,9 @@ class Handler(BaseHTTPRequestHandler):
             "/v1/models": {"object": "list", "data": [{"id": self._name, "object": "model"}]},
             "/props": {"default_generation_settings": {"n_ctx": 512}, "build_info": "b1-abcdef0"},
         }
+        if self.server.asked.lazy:
+            entry = {"id": self._name, "object": "model", "owned_by": "library"}
+            pages = {"/v1/models": {"data": [entry]}, "/api/version": {"version": "0.12.3"}}
         if not self.server.ready:
             self._send(503, json.dumps({"error": {"message": "Loading model"}}))
         elif self.path in pages:
@@ -93,6 +98,8 @@ class Handler(BaseHTTPRequestHandler):
         cached = len(words) - 1 if asked.get("cache_prompt", True) and prompt in self.server.seen else 0
         self.server.seen.add(prompt)
         self.server.chats += 1
+        if self.server.asked.lazy and self.server.chats == 1:
+            time.sleep(self.server.asked.load_s)
         time.sleep(WORD_S * (len(words) - cached))
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -137,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def version_string(self) -> str:
         """Return what the Server header says."""
-        return "llama.cpp"
+        return "a test" if self.server.asked.lazy else "llama.cpp"
 
     def log_message(self, *message: object) -> None:
         """Log nothing."""

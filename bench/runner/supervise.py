@@ -30,7 +30,7 @@ class Heard:
     """What one child has reported so far: how many samples, and the last of them, but not every report."""
 
     pid: int | None = None
-    server_pid: int | None = None
+    server: psutil.Process | None = None
     stage: str = "preparing"
     percent: float | None = None
     answered: int = 0
@@ -95,15 +95,10 @@ def supervise(job: Job, on_report: OnReport) -> Heard:
                 process.kill()
             process.join()
             here.close()
-            _await_server(heard.server_pid)
+            if heard.server is not None:
+                # What guards it ends it once the child is gone; until then it would disturb the next measurement.
+                await_end([heard.server], GRACE_S)
     return heard
-
-
-def _await_server(pid: int | None) -> None:
-    """Wait until a server has ended: what guards it does that once the child is gone, and it would disturb the next."""
-    if pid is not None:
-        with suppress(psutil.NoSuchProcess):
-            await_end([psutil.Process(pid)], GRACE_S)
 
 
 def _listen(
@@ -139,7 +134,9 @@ def _take(report: messages.Report, heard: Heard) -> None:
         case messages.Prepared():
             heard.stage = "loading"
         case messages.ServerStarted():
-            heard.server_pid = report.pid
+            # Taken hold of while it runs: its number may be another's later.
+            with suppress(psutil.NoSuchProcess):
+                heard.server = psutil.Process(report.pid)
         case messages.Loaded():
             heard.loaded = report
             heard.stage = "answering"

@@ -60,7 +60,7 @@ def _belongs(process: psutil.Process, pids: Collection[int], mark: str) -> bool:
 def _runs(process: psutil.Process) -> bool:
     try:
         # What has ended stays in the system's list until its parent, or whoever stands in for that, takes note of it.
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 

@@ -150,7 +150,8 @@ class ServerProcess:
         assert self._guard.stdin is not None
         # There is nothing left to guard, and nothing to wait for.
         self._guard.kill()
-        self._guard.stdin.close()
+        with suppress(OSError):
+            self._guard.stdin.close()
         self._guard.wait()
         self._file.close()
         if not self._keeps_log:
@@ -178,8 +179,12 @@ class ServerProcess:
             advice = "correct server.command"
             raise ProviderError("load", f"{self._program} cannot be started: {error.strerror}; {advice}") from error
         assert self._guard.stdin is not None
-        self._guard.stdin.write(b"%d\n" % self._process.pid)
-        self._guard.stdin.flush()
+        try:
+            self._guard.stdin.write(b"%d\n" % self._process.pid)
+            self._guard.stdin.flush()
+        except OSError as error:
+            message = f"the process that guards {self._program} has ended: it could be left behind; run again"
+            raise ProviderError("load", message) from error
 
     def _ready(self) -> Said | None:
         """Wait until it is ready and return what it says then; None where it has ended before."""

@@ -63,6 +63,17 @@ def test_a_load_lasts_until_the_server_is_ready() -> None:
         assert time.monotonic() - start_s > 0.2
 
 
+def test_the_load_of_a_runtime_that_loads_when_it_is_asked_has_a_first_token_in_it() -> None:
+    start_s = time.monotonic()
+
+    with ready([], "--lazy", "--load-s", 0.2, ready="/api/version", model="tiny.gguf") as asked:
+        assert time.monotonic() - start_s > 0.2
+        identity = asked.identity()
+
+    assert identity.runtime == Runtime(name="Ollama", version="0.12.3")
+    assert identity.prompt_cache_by == "Ollama has no way to leave its prompt cache aside"
+
+
 def test_the_model_s_file_tells_what_the_model_is(tmp_path: Path) -> None:
     file = write_gguf(tmp_path / "small.gguf")
 
