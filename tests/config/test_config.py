@@ -200,7 +200,8 @@ def test_a_config_that_is_not_there(name: str) -> None:
 
     assert str(caught.value) == (
         f"{name}: no such config. "
-        "Name a file, or one that ships: default, endpoint, foundry-cpu, judge, judge-endpoint, load, summarisation"
+        "Name a file, or one that ships: default, endpoint, foundry-cpu, judge, judge-endpoint, load, smollm2, "
+        "summarisation"
     )
 
 
