@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from queue import SimpleQueue
 
 from bench.providers.protocol import Clock
@@ -203,10 +202,18 @@ class Receiver:
                 self._keep(inbox, read, at_ns, last)
             else:
                 ends = [found.end() for found in _EVENT_END.finditer(read)]
-                for begin, end in pairwise(dict.fromkeys((0, *ends, len(read)))):
+                begin = 0
+                for end in dict.fromkeys((*ends, len(read))):
                     part, stamped, _, _ = receive(end - begin, self._room, socket.MSG_DONTWAIT)
-                    # What came meanwhile may have been put to the last segment, which then has its stamp.
-                    self._keep(inbox, part, at_ns, min(stamped, last, key=_order))
+                    begin = end
+                    if _order(stamped) < _order(last):
+                        self._keep(inbox, part, at_ns, stamped)
+                        continue
+                    # The last segment is reached. What came meanwhile may be in it by now, and have changed its stamp.
+                    self._keep(inbox, part, at_ns, last)
+                    if begin < len(read):
+                        self._keep(inbox, inbox.connection.recv(len(read) - begin, socket.MSG_DONTWAIT), at_ns, last)
+                    break
         except BlockingIOError:
             return
         except OSError as error:
