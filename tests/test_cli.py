@@ -315,7 +315,7 @@ def test_calibration_measures_the_client_on_this_machine() -> None:
 
     assert table.exit_code == 0, table.output
     stamps = ["kernel", "process"] if given() else ["process"]
-    assert re.findall(r"^\s+2\s+(\w+)\s+0\.\d+\s", table.stdout, re.MULTILINE) == stamps
+    assert re.findall(r"^\s+2\s+(\w+)\s+[\d,.]+\s", table.stdout, re.MULTILINE) == stamps
     rows = json.loads(as_json.stdout)
     assert [row["stamped_by"] for row in rows] == stamps
     for row in rows:

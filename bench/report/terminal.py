@@ -384,10 +384,10 @@ def _failures(summary: ModelSummary) -> list[str]:
 
 
 CALIBRATION_COLUMNS = (
-    ("ttft_error_p50_s", "TTFT p50"),
-    ("ttft_error_p99_s", "TTFT p99"),
-    ("gap_error_p50_s", "gap p50"),
-    ("gap_error_p99_s", "gap p99"),
+    ("ttft_error_p50_s", "TTFT\np50"),
+    ("ttft_error_p99_s", "TTFT\np99"),
+    ("gap_error_p50_s", "gap\np50"),
+    ("gap_error_p99_s", "gap\np99"),
 )
 
 
@@ -399,14 +399,13 @@ def show_calibration(rows: Iterable[ClientErrorRow], quiet: bool) -> tuple[Clien
         for row in rows:
             progress.print(Text(f"{count(row.streams, 'stream')} measured, stamped by the {row.stamped_by}"))
             measured.append(row)
-    table = Table(
-        box=box.SIMPLE_HEAD, title=Text("Error of this program's client on this machine"), title_justify="left"
-    )
+    unit = scale("s", [1e-6])
+    title = f"Error of this program's client on this machine, in {unit.unit}"
+    table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left")
     table.add_column("streams", justify="right", no_wrap=True)
-    table.add_column("stamped by", no_wrap=True)
-    unit = scale("s", [0.001])
+    table.add_column("stamped\nby", no_wrap=True)
     for _, label in CALIBRATION_COLUMNS:
-        table.add_column(f"{label}\n{unit.unit}", justify="right", no_wrap=True)
+        table.add_column(label, justify="right", no_wrap=True)
     table.add_column("sustained\nrequests/s", justify="right", no_wrap=True)
     table.add_column("per second\nof CPU", justify="right", no_wrap=True)
     for row in measured:

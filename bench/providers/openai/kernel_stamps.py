@@ -5,6 +5,7 @@ so that each is taken in soon, and looks before it takes: a read over several se
 alone, so what waits is read event by event.
 """
 
+import ctypes
 import os
 import re
 import select
@@ -15,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from queue import SimpleQueue
 
 from bench.providers.protocol import Clock
@@ -40,13 +40,11 @@ NANOSECONDS_PER_SECOND = 1_000_000_000
 TRIES = 20
 """How often that is tried: the nearest readings count."""
 
-_TIMESPEC = struct.Struct("@ll")
+_STAMP = struct.Struct("@Niill")
+"""What comes beside the bytes: its length, its level and kind, then seconds and nanoseconds."""
 
 _EVENT_END = re.compile(rb"\n\r?\n(?:\r\n)?")
 """The empty line after an event, with the line break of its chunk, or after the head of an answer."""
-
-Messages = list[tuple[int, int, bytes]]
-"""What `recvmsg` returns beside the bytes: the stamp."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,8 @@ def drift_ns(before: ClockDistance, after: ClockDistance) -> int | None:
 class Inbox:
     """What a connection brought since it is watched: its reads, when this process had each, and the system's stamps.
 
-    Who waits is `told` of each read that is `awaited`, of the end of the connection, and of an `error`.
+    Those are of the wall clock; None where the system gave none. Who waits is `told` of each read that is `awaited`, of
+    the end of the connection, and of an `error`.
     """
 
     connection: socket.socket
@@ -90,7 +89,7 @@ class Inbox:
     awaited: Callable[[bytes], bool]
     reads: list[bytes] = field(default_factory=list)
     process_ns: list[int] = field(default_factory=list)
-    stamped: list[Messages] = field(default_factory=list)
+    wall_ns: list[int | None] = field(default_factory=list)
     error: OSError | None = None
     told: "SimpleQueue[None]" = field(default_factory=SimpleQueue)
 
@@ -103,13 +102,12 @@ def kernel_stamps_ns(inbox: Inbox, count: int, distance: ClockDistance, begin_ns
     """
     stamps_ns: list[int] = []
     latest_ns = begin_ns
-    for read, had_ns, messages in zip(inbox.reads[:count], inbox.process_ns, inbox.stamped, strict=False):
+    for read, had_ns, wall_ns in zip(inbox.reads[:count], inbox.process_ns, inbox.wall_ns, strict=False):
         at_ns = had_ns
         if read:
-            if not _is_stamp(messages):
+            if wall_ns is None:
                 return None
-            seconds, nanoseconds = _TIMESPEC.unpack(messages[0][2])
-            at_ns = seconds * NANOSECONDS_PER_SECOND + nanoseconds - distance.ahead_ns
+            at_ns = wall_ns - distance.ahead_ns
         if not latest_ns <= at_ns <= had_ns + STEADY_NS:
             return None
         stamps_ns.append(at_ns)
@@ -117,19 +115,76 @@ def kernel_stamps_ns(inbox: Inbox, count: int, distance: ClockDistance, begin_ns
     return stamps_ns
 
 
-def _order(stamped: Messages) -> tuple[int, ...]:
-    return _TIMESPEC.unpack(stamped[0][2]) if _is_stamp(stamped) else ()
-
-
-def _is_stamp(stamped: Messages) -> bool:
-    return len(stamped) == 1 and len(stamped[0][2]) == _TIMESPEC.size
-
-
 def stamp(connection: socket.socket) -> None:
     """Have the system stamp what a connection brings. Raises OSError where it refuses."""
     if sys.platform != "linux":
         raise OSError("only Linux stamps what TCP brings")
     connection.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+
+
+class _Vector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint32),
+        ("vectors", ctypes.POINTER(_Vector)),
+        ("vectors_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class Reader:
+    """Reads without waiting, and without letting other threads run.
+
+    Python's own `recvmsg` does let them, and a thread that reads for many would wait for one of them after each read.
+    """
+
+    def __init__(self) -> None:
+        self._recvmsg = ctypes.PyDLL(None, use_errno=True).recvmsg
+        self._recvmsg.argtypes = (ctypes.c_int, ctypes.POINTER(_Header), ctypes.c_int)
+        self._recvmsg.restype = ctypes.c_ssize_t
+        self._bytes = ctypes.create_string_buffer(READ_BYTES)
+        self._view = memoryview(self._bytes)
+        self._control = ctypes.create_string_buffer(_STAMP.size)
+        self._vector = _Vector(ctypes.addressof(self._bytes), READ_BYTES)
+        self._header = _Header(
+            vectors=ctypes.pointer(self._vector), vectors_count=1, control=ctypes.addressof(self._control)
+        )
+
+    def look(self, number: int) -> tuple[bytes, int | None]:
+        """Return what waits on a connection, and leave it there; with its stamp, None without one.
+
+        Raises BlockingIOError where nothing does, and OSError for a connection that is broken.
+        """
+        count = self._call(number, READ_BYTES, socket.MSG_PEEK)
+        return self._view[:count].tobytes(), self._stamp()
+
+    def take(self, number: int, count: int) -> int | None:
+        """Let go of so many bytes that were looked at, and return the stamp that they have now."""
+        self._call(number, count, socket.MSG_TRUNC)
+        return self._stamp()
+
+    def _call(self, number: int, count: int, flags: int) -> int:
+        self._vector.length = count
+        self._header.control_length = _STAMP.size
+        got = int(self._recvmsg(number, self._header, flags | socket.MSG_DONTWAIT))
+        if got < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+        return got
+
+    def _stamp(self) -> int | None:
+        if self._header.control_length < _STAMP.size:
+            return None
+        _, level, kind, seconds, nanoseconds = _STAMP.unpack(self._control)
+        if (level, kind) != (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            return None
+        return int(seconds * NANOSECONDS_PER_SECOND + nanoseconds)
 
 
 class Receiver:
@@ -141,14 +196,13 @@ class Receiver:
         self._keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             stamp(self._keeper)
-            self._room = socket.CMSG_SPACE(_TIMESPEC.size)
             self._epoll = select.epoll()
         except OSError:
             self._keeper.close()
             raise
         self._inboxes: dict[int, Inbox] = {}
         self._lock = threading.Lock()
-        self._buffer = bytearray(READ_BYTES)
+        self._reader = Reader()
         self._stop = os.eventfd(0)
         self._epoll.register(self._stop, select.EPOLLIN)
         self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
@@ -163,7 +217,8 @@ class Receiver:
 
     def let_go(self, inbox: Inbox) -> None:
         """Leave a connection alone, while it is still open."""
-        self._leave(inbox.connection.fileno(), inbox)
+        with self._lock:
+            self._leave(inbox.connection.fileno())
 
     def close(self) -> None:
         """End the thread. Nothing may be watched any more."""
@@ -174,39 +229,43 @@ class Receiver:
         self._keeper.close()
 
     def _run(self) -> None:
-        poll, inboxes = self._epoll.poll, self._inboxes
+        poll, inboxes, lock, take = self._epoll.poll, self._inboxes, self._lock, self._take
         while True:
             for number, _ in poll():
-                inbox = inboxes.get(number)
-                if inbox is not None:
-                    self._take(number, inbox)
-                elif number == self._stop:
-                    return
+                # Nobody closes a connection meanwhile: its number could be another's then.
+                with lock:
+                    inbox = inboxes.get(number)
+                    if inbox is not None:
+                        take(number, inbox)
+                    elif number == self._stop:
+                        return
 
-    def _leave(self, number: int, inbox: Inbox) -> None:
-        with self._lock:
-            # One that ended was left alone already, and its number may be another's by now.
-            if self._inboxes.get(number) is inbox:
-                del self._inboxes[number]
-                self._epoll.unregister(number)
+    def _leave(self, number: int) -> None:
+        # One that ended was left alone already.
+        if self._inboxes.pop(number, None) is not None:
+            self._epoll.unregister(number)
 
     def _take(self, number: int, inbox: Inbox) -> None:
         """Take in what waits on a connection."""
-        receive = inbox.connection.recvmsg
+        take = self._reader.take
         try:
-            read, last, _, _ = receive(READ_BYTES, self._room, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            read, last_ns = self._reader.look(number)
             at_ns = inbox.clock()
-            first = _EVENT_END.search(read)
-            if first is None or first.end() == len(read):
-                # Nearly always one event waits: what was looked at is let go.
-                inbox.connection.recv_into(self._buffer, len(read), socket.MSG_TRUNC | socket.MSG_DONTWAIT)
-                self._keep(inbox, read, at_ns, last)
-            else:
-                ends = [found.end() for found in _EVENT_END.finditer(read)]
-                for begin, end in pairwise(dict.fromkeys((0, *ends, len(read)))):
-                    part, stamped, _, _ = receive(end - begin, self._room, socket.MSG_DONTWAIT)
-                    # What came meanwhile may have been put to the last segment, which then has its stamp.
-                    self._keep(inbox, part, at_ns, min(stamped, last, key=_order))
+            begin = 0
+            # Nearly always one event waits, and this is done once.
+            while (found := _EVENT_END.search(read, begin)) is not None and found.end() < len(read):
+                end = found.end()
+                wall_ns = take(number, end - begin)
+                if wall_ns is None or last_ns is None or wall_ns >= last_ns:
+                    # The last segment is reached. What came meanwhile may be in it by now, and have changed its stamp.
+                    self._keep(inbox, read[begin:end], at_ns, last_ns)
+                    begin = end
+                    break
+                self._keep(inbox, read[begin:end], at_ns, wall_ns)
+                begin = end
+            if read:
+                take(number, len(read) - begin)
+            self._keep(inbox, read[begin:], at_ns, last_ns)
         except BlockingIOError:
             return
         except OSError as error:
@@ -214,12 +273,12 @@ class Receiver:
             read = b""
         if not read:
             # The end would be reported for ever.
-            self._leave(number, inbox)
+            self._leave(number)
         if not read or inbox.awaited(read):
             inbox.told.put(None)
 
-    def _keep(self, inbox: Inbox, read: bytes, at_ns: int, stamped: Messages) -> None:
+    def _keep(self, inbox: Inbox, read: bytes, at_ns: int, wall_ns: int | None) -> None:
         inbox.process_ns.append(at_ns)
-        inbox.stamped.append(stamped)
+        inbox.wall_ns.append(wall_ns)
         # Last, since what is here has its stamps.
         inbox.reads.append(read)
