@@ -16,6 +16,7 @@ from bench.analysis.summary import Kept, ModelSummary, RunSummary
 from bench.analysis.trust import Steadiness
 from bench.metrics.client_error import ClientError
 from bench.metrics.prompt_cache import PromptCacheFinding
+from bench.schema.fields import with_shared_field_sets
 from bench.schema.machine import Machine
 from bench.schema.model_run import ModelRun
 from bench.schema.prompts import PromptSetRecord
@@ -109,6 +110,7 @@ def restored(data: bytes) -> RunSummary:
         "models": stored.models,
     }
     result = Result.model_construct(**known)
+    with_shared_field_sets(result.models)
     for model in result.models:
         _drop(model, OF_MODEL)
         if model.machine_watch is not None:

@@ -6,13 +6,14 @@ import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from bench.errors import ResultError, shown
-from bench.schema.fields import parse_json, validate_json
+from bench.schema.fields import parse_json, validate_json, with_shared_field_sets
 from bench.schema.migrate import migrated
 from bench.schema.result import SCHEMA_VERSION, Result
 
@@ -120,7 +121,7 @@ def parse(path: Path, data: bytes) -> Result:
     """Return the result that the bytes of a file hold; see `load`. `path` is only for the error."""
     if _PRESENT_VERSION.search(data, 0, 200):
         try:
-            return _RESULT.validate_json(data)
+            return _lean(_RESULT.validate_json(data))
         except ValidationError:
             # What follows finds the reason in words.
             pass
@@ -139,12 +140,20 @@ def parse(path: Path, data: bytes) -> Result:
         )
     try:
         if version == SCHEMA_VERSION:
-            return validate_json(_RESULT, text)
-        return validate_json(_RESULT, json.dumps(migrated(document)))
+            return _lean(validate_json(_RESULT, text))
+        return _lean(validate_json(_RESULT, json.dumps(migrated(document))))
     except ValidationError as error:
         raise ResultError(path, _first_problem(error)) from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ResultError(path, f"does not have the form of schema version {version}: {error!r}") from error
+
+
+def _lean(result: Result) -> Result:
+    """Return a result with less in memory of the records that it has hundreds of."""
+    for model in result.models:
+        with_shared_field_sets(chain([model], model.warmup, model.samples))
+        with_shared_field_sets(chain.from_iterable(level.samples for level in model.load))
+    return result
 
 
 def result_paths(results_dir: Path) -> tuple[Path, ...]:
