@@ -399,15 +399,15 @@ def show_calibration(rows: Iterable[ClientErrorRow], quiet: bool) -> tuple[Clien
         for row in rows:
             progress.print(Text(f"{count(row.streams, 'stream')} measured, stamped by the {row.stamped_by}"))
             measured.append(row)
-    unit = scale("s", [1e-6])
+    unit = scale("s", [0.001])
     title = f"Error of this program's client on this machine, in {unit.unit}"
     table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left")
     table.add_column("streams", justify="right", no_wrap=True)
     table.add_column("stamped\nby", no_wrap=True)
     for _, label in CALIBRATION_COLUMNS:
         table.add_column(label, justify="right", no_wrap=True)
-    table.add_column("sustained\nrequests/s", justify="right", no_wrap=True)
-    table.add_column("per second\nof CPU", justify="right", no_wrap=True)
+    table.add_column("requests\nper s", justify="right", no_wrap=True)
+    table.add_column("per s\nof CPU", justify="right", no_wrap=True)
     for row in measured:
         errors = [quantity(getattr(row, name), unit) for name, _ in CALIBRATION_COLUMNS]
         table.add_row(
