@@ -197,7 +197,8 @@ def test_no_such_config() -> None:
     assert done.stdout == ""
     assert done.stderr == (
         "bench: nonsense.yaml: no such config. "
-        "Name a file, or one that ships: default, endpoint, foundry-cpu, judge, judge-endpoint, load, smollm2, summarisation\n"
+        "Name a file, or one that ships: "
+        "default, endpoint, foundry-cpu, judge, judge-endpoint, load, smollm2, summarisation\n"
     )
 
 
