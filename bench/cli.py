@@ -8,14 +8,13 @@ import click
 from bench import __version__
 from bench.commands.compare import ab, compare
 from bench.commands.ledger import check, export, schema
-from bench.commands.models import models
+from bench.commands.models import models, verify
 from bench.commands.options import CONTEXT
 from bench.commands.prompts import prompts
 from bench.commands.recommend import recommend
 from bench.commands.review import annotate, judge
 from bench.commands.run import calibrate, run
 from bench.commands.site import serve, site
-from bench.commands.verify import verify
 from bench.errors import BenchError
 
 

@@ -174,10 +174,14 @@ def test_charts_and_the_viewer_are_drawn_in_the_dark_and_on_a_phone(
 ) -> None:
     context = browser.new_context(color_scheme=scheme, viewport=viewport)
     page, problems = _watched(context)
-    for name in [*_with_figures(built), "report/run.html"]:
+    names = [*_with_figures(built), "report/run.html"]
+    for name in names:
         page.goto(address + name)
         _check_drawn(page, problems, name)
     context.close()
+
+    assert len(names) > 1
+    assert problems == []
 
 
 def test_a_table_fades_where_it_goes_on(browser: Any, address: str) -> None:

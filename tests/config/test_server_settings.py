@@ -147,7 +147,15 @@ def test_one_mistake(tmp_path: Path, text: str, expected: str) -> None:
 def test_options_that_are_no_secrets_are_taken(tmp_path: Path) -> None:
     command = '[serve, "{port}", --max-tokens, 5, --tokenizer, x, --api-key-file, keys, "{\\"a\\": 1}"]'
 
-    load_config(write(tmp_path, one_model(f"{{command: {command}, env: {{TOKENIZERS_PARALLELISM: 'false'}}}}")))
+    config = load_config(
+        write(tmp_path, one_model(f"{{command: {command}, env: {{TOKENIZERS_PARALLELISM: 'false'}}}}"))
+    )
+    (model,) = config.models
+
+    assert isinstance(model, EndpointModel)
+    assert model.server is not None
+    assert model.server.command[2:] == ("--max-tokens", "5", "--tokenizer", "x", "--api-key-file", "keys", '{"a": 1}')
+    assert model.server.env == {"TOKENIZERS_PARALLELISM": "false"}
 
 
 def test_prompt_caches_are_cold_unless_the_config_or_the_model_says_otherwise(tmp_path: Path) -> None:

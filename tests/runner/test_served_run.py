@@ -16,7 +16,7 @@ from tests.builders import prompt, prompt_set
 from tests.gguf_files import write_gguf
 from tests.interrupting import PROMPTS, start
 from tests.running import run_models
-from tests.served_models import await_end, served, servers_of
+from tests.served_models import await_end, running, served, servers_of
 
 pytestmark = pytest.mark.slow
 
@@ -114,3 +114,6 @@ def test_a_process_that_is_killed_leaves_no_server_and_none_of_its_children(tmp_
     finally:
         runner.kill()
         runner.communicate()
+
+    assert len(family) > 1
+    assert not running(family)
