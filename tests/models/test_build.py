@@ -189,8 +189,13 @@ def test_a_build_that_is_interrupted_leaves_no_process_and_no_file(
         if step == BuildStep("int4", "reading the layers", 0.5):
             signal.raise_signal(number)
 
-    with pytest.raises(KeyboardInterrupt):
-        build(str(write_checkpoint(tmp_path / "tiny")), out, ["int4"], interrupt)
+    # Workers of a test run ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            build(str(write_checkpoint(tmp_path / "tiny")), out, ["int4"], interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
