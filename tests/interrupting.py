@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,16 @@ def write_project(folder: Path, rounds: int = 6) -> Path:
     (folder / "own.yaml").write_text(CONFIG.replace("rounds: 6", f"rounds: {rounds}"))
     (folder / "prompts.yaml").write_text(PROMPTS)
     return folder
+
+
+@contextmanager
+def ctrl_c_known() -> Iterator[None]:
+    """Let this process, and those that are started while the block runs, know SIGINT: workers of a test run ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def start(project: Path, *arguments: str, **settings: Any) -> subprocess.Popen[str]:

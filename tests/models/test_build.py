@@ -16,6 +16,7 @@ from bench.models.build import BuildStep, build
 from bench.models.checkpoint import ARCHITECTURES, GGUF_ARCHITECTURES
 from bench.providers.model_directory import read_card
 from tests.gguf_files import write_gguf
+from tests.interrupting import ctrl_c_known
 from tests.models.builder_stubs import stubs, write_checkpoint
 
 __all__ = ["stubs"]
@@ -189,13 +190,8 @@ def test_a_build_that_is_interrupted_leaves_no_process_and_no_file(
         if step == BuildStep("int4", "reading the layers", 0.5):
             signal.raise_signal(number)
 
-    # Workers of a test run ignore Ctrl-C.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            build(str(write_checkpoint(tmp_path / "tiny")), out, ["int4"], interrupt)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with ctrl_c_known(), pytest.raises(KeyboardInterrupt):
+        build(str(write_checkpoint(tmp_path / "tiny")), out, ["int4"], interrupt)
 
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

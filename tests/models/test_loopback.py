@@ -21,6 +21,7 @@ from bench.models.variant import Variant
 from bench.providers.registry import FoundryRuntime
 from tests.foundry_catalogue import ALIAS, VARIANT, entry
 from tests.foundry_downloads import Downloads, downloads
+from tests.interrupting import ctrl_c_known
 
 pytestmark = pytest.mark.runtime
 
@@ -110,7 +111,8 @@ def test_a_download_that_another_process_makes_is_waited_for_by_the_user(served:
 def test_ctrl_c_leaves_no_process_and_nothing_that_counts_as_cached(served: Downloads, tmp_path: Path) -> None:
     served.hanging[WEIGHTS] = 1
     command = ["models", "download", ALIAS, "--catalogue-url", served.url, "--cache-dir", str(tmp_path)]
-    process = subprocess.Popen([sys.executable, "-m", "bench", *command], stderr=subprocess.PIPE, text=True)
+    with ctrl_c_known():
+        process = subprocess.Popen([sys.executable, "-m", "bench", *command], stderr=subprocess.PIPE, text=True)
     served.hangs.wait()
     children = psutil.Process(process.pid).children(recursive=True)
 
