@@ -43,7 +43,7 @@ def write_project(folder: Path, rounds: int = 6) -> Path:
 
 @contextmanager
 def ctrl_c_known() -> Iterator[None]:
-    """Let this process, and those that are started while the block runs, know SIGINT: workers of a test run ignore it."""
+    """Let this process, and those that it starts meanwhile, know SIGINT: the workers of a test run ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
