@@ -59,8 +59,10 @@ def by_us(asked: Asked, folder: Path) -> dict[str, float]:
     if matrix is None:
         raise SystemExit(f"nothing was measured: {result.models[0].failure}")
     cell = matrix.cells[PROMPT_TOKENS, OUTPUT_TOKENS]
-    found = {metric_id: cell.value(metric_id) for metric_id in METRICS}
-    return {metric_id: value for metric_id, value in found.items() if value is not None}
+    found = {metric_id: value for metric_id in METRICS if (value := cell.value(metric_id)) is not None}
+    if len(found) < len(METRICS):
+        raise SystemExit(f"nothing was measured: {cell.undefined}")
+    return found
 
 
 def by_llama_bench(asked: Asked) -> dict[str, float]:

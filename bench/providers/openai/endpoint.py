@@ -9,6 +9,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib import metadata
@@ -148,9 +149,10 @@ class EndpointProvider:
         """
         if self._connections is None:
             return self._packaged(request, clock)
-        connection = self._connections.take(request, clock)
-        exchange = Exchange(self._connections, connection, self._message(request), request, clock)
-        return self._direct(exchange, request)
+        return self._direct(self._connections, self._exchange(self._connections, request, clock), request, clock)
+
+    def _exchange(self, connections: Connections, request: Request, clock: Clock) -> Exchange:
+        return Exchange(connections, connections.take(request, clock), self._message(request), request, clock)
 
     def _message(self, request: Request) -> bytes:
         shape = SHAPE(request)
@@ -163,8 +165,14 @@ class EndpointProvider:
     def _body(self, request: Request) -> dict[str, Any]:
         return body(self._model, request, self._settings.request, self._cache.body)
 
-    def _direct(self, exchange: Exchange, request: Request) -> Iterator[object]:
+    def _direct(self, connections: Connections, exchange: Exchange, request: Request, clock: Clock) -> Iterator[object]:
         problem = exchange.perform()
+        if problem is not None and exchange.found_closed:
+            connections.keep_no_more()
+            # A server that has gone is told of by how the request ended, not by how no second one came about.
+            with suppress(ProviderError):
+                exchange = self._exchange(connections, request, clock)
+                problem = exchange.perform()
         arrived, wire, head = exchange.arrived, exchange.wire, exchange.head
         if head is not None and arrived:
             encoding = head.headers.get("content-encoding", "identity").lower()

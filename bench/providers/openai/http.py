@@ -46,6 +46,9 @@ NO_END = b"\r\n\r\n\r\n"
 CHUNKED = re.compile(rb"^transfer-encoding:.*chunked", re.IGNORECASE | re.MULTILINE)
 """The line of a head that announces chunks."""
 
+FOUND_CLOSED_NS = 1_000_000_000
+"""How soon after it was sent a request breaks on a connection that was closed before: what takes longer was read."""
+
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
@@ -265,6 +268,7 @@ class Connections:
         self._port = port
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
+        self._keeps = True
         self._kernel_stamps = kernel_stamps
         self._clock_readings = self._drift_ns = self._refused = 0
         self._receiver: Receiver | None = None
@@ -293,8 +297,18 @@ class Connections:
         return Connection(made, connect_ns, self._receiver_of(made))
 
     def keep(self, connection: Connection) -> None:
-        """Keep a connection for the next request."""
-        self._idle.append(connection)
+        """Keep a connection for the next request, unless the server is known to close them."""
+        if self._keeps:
+            self._idle.append(connection)
+        else:
+            connection.socket.close()
+
+    def keep_no_more(self) -> None:
+        """Have a new connection for each request from now on."""
+        self._keeps = False
+        while self._idle:
+            with suppress(IndexError):
+                self._idle.pop().socket.close()
 
     @property
     def stamp_clock(self) -> StampClock | None:
@@ -363,6 +377,7 @@ class Exchange:
         self.wire = Wire(connection.connect_ns, None)
         self._connections = connections
         self._connection = connection
+        self._kept = connection.connect_ns is None
         self._message = message
         self._request = request
         self._clock = clock
@@ -371,7 +386,7 @@ class Exchange:
         self._stamps: list[int] = []
         self._reads: list[bytes] = []
         self._bodies: list[bytes] = []
-        self._begin_ns = 0
+        self._begin_ns = self._broke_at_ns = 0
         self._chunked = False
         self._inbox: Inbox | None = None
         if connection.receiver is not None:
@@ -392,6 +407,7 @@ class Exchange:
         except (TimeoutError, BlockingIOError):
             problem = late(self._stage, self._connections.where, self._request)
         except (OSError, HTTPException) as error:
+            self._broke_at_ns = self._clock()
             problem = failure(error, self._connections.where, stage="gap" if any(self._bodies) else "first-text")
         finally:
             if self._inbox is not None and self._connection.receiver is not None:
@@ -411,6 +427,17 @@ class Exchange:
         self.head = answer.head
         self.wire = Wire(self.wire.connect_ns, self._sent_at_ns, "process" if stamps is None else "kernel")
         return problem
+
+    @property
+    def found_closed(self) -> bool:
+        """Whether a connection that was kept broke at once, without a byte: the server had closed it meanwhile.
+
+        llama.cpp's server closes one after each stream and says nothing of it, so that a request can be on its way
+        before that is seen. Such a request was not read, and may be sent again (RFC 9112, 9.3.1).
+        """
+        if not self._kept or self._answer.head is not None or self._sent_at_ns is None:
+            return False
+        return not any(self._reads) and self._broke_at_ns - self._sent_at_ns < FOUND_CLOSED_NS
 
     def _kernel_stamps(self) -> list[int] | None:
         """Return the system's stamp of each read, or None where there are none or they cannot be believed."""

@@ -10,7 +10,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ import pytest
 
 from bench.config.settings import Config
 from bench.errors import ProviderError
+from bench.providers.openai import http
 from bench.providers.openai.endpoint import EndpointProvider
 from bench.providers.protocol import Request
 from bench.providers.registry import EndpointModel
@@ -205,6 +206,53 @@ def test_closed_before_the_headers() -> None:
 
     assert kind == "reset"
     assert message.endswith(f"closed the connection before it answered; {LOG}")
+
+
+def then_closes(*, before: Callable[[], None] = lambda: None) -> Act:
+    """Return what answers and keeps the connection, and closes it when the next request comes, as if just before."""
+
+    def act(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(STREAM_HEAD.replace(b"Connection: close\r\n", b"") + framed(HEL + LO) + b"0\r\n\r\n")
+        if connection.recv(1):
+            before()
+
+    return act
+
+
+def test_a_connection_that_was_closed_meanwhile() -> None:
+    """As llama.cpp's server does after each stream: no request of that comes to grief, and from then on all are new."""
+    with faulty(then_closes()) as server, provider(server.url) as asked:
+        found = [ask(asked, request()) for _ in range(4)]
+
+    assert [good(one) for one in found] == ["Hello."] * 4
+    assert all(one.sample.connect_ns is not None for one in found)
+    assert server.chats == 4
+
+
+def test_a_server_that_has_gone_meanwhile() -> None:
+    gone = threading.Event()
+
+    def vanish() -> None:
+        server._stopped = True
+        server._listening.close()
+        gone.set()
+
+    with faulty(then_closes(before=vanish)) as server, provider(server.url) as asked:
+        good(ask(asked, request()))
+        kind, message = failure(ask(asked, request()))
+
+    assert kind == "reset"
+    assert message.endswith(f"the connection before it answered; {LOG}")
+
+
+def test_a_request_that_was_read_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "FOUND_CLOSED_NS", 0)
+    with faulty(then_closes()) as server, provider(server.url) as asked:
+        good(ask(asked, request()))
+        kind, _ = failure(ask(asked, request()))
+
+    assert kind == "reset"
+    assert server.chats == 1
 
 
 @pytest.mark.parametrize(
