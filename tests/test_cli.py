@@ -67,6 +67,7 @@ def only_file(results: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_run_becomes_one_result_file(replay: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
 
@@ -113,6 +114,7 @@ def test_a_run_on_an_unsteady_machine_says_so_at_its_end(
     assert "\n  replay: arithmetic was 50.0 % slower after it than before\n" in done.stdout
 
 
+@pytest.mark.slow
 def test_options_win_over_the_environment_and_are_recorded(replay: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
 
@@ -126,6 +128,7 @@ def test_options_win_over_the_environment_and_are_recorded(replay: Path, tmp_pat
     assert all(sample.chunk_ns == () for sample in made.models[0].samples)
 
 
+@pytest.mark.slow
 def test_one_prompt_instead_of_the_set(replay: Path, tmp_path: Path) -> None:
     done = bench("run", replay, "--results", tmp_path / "results", "--prompt", "2 + 3?")
 
@@ -135,6 +138,7 @@ def test_one_prompt_instead_of_the_set(replay: Path, tmp_path: Path) -> None:
     assert made.grades == ()
 
 
+@pytest.mark.slow
 def test_a_run_in_which_every_model_failed_exits_with_1_and_is_kept(tmp_path: Path) -> None:
     config = tmp_path / "bad.yaml"
     config.write_text("models: [{path: nowhere}]\nprompts: smoke\nmachine: test-machine\n")
@@ -168,6 +172,7 @@ def test_the_smallest_reference_model_from_run_to_export(tmp_path: Path) -> None
     assert float(row["ttft_p50_s"]) > 0
 
 
+@pytest.mark.slow
 def test_a_run_that_asks_an_endpoint_checks_the_client_first(tmp_path: Path) -> None:
     config = tmp_path / "remote.yaml"
     with endpoint(Script(events(chunk("Hi."), chunk(finish="stop")))) as url:

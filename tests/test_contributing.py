@@ -18,7 +18,7 @@ from bench.metrics.registry import METRICS, Metric
 from bench.schema.migrate import STEPS
 from bench.schema.result import SCHEMA_VERSION
 from tests.site_project import ROOT, TEMPLATES
-from tests.test_imports import FLOW, MODULES, module_name
+from tests.test_imports import FLOW, MODULES, called, module_name
 
 CONTRIBUTING = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
 
@@ -62,7 +62,7 @@ def test_only_the_named_modules_print_or_exit() -> None:
         module_name(path)
         for path in MODULES
         if not module_name(path).startswith(("bench.cli", "bench.commands"))
-        and any(ast.unparse(call.func) in LOUD or ast.unparse(call.func).endswith(".exit") for call in calls(path))
+        and any(name in LOUD or name.endswith(".exit") for name, _ in called(path))
     }
 
     assert found == set(LOUD_OUTSIDE)
@@ -161,11 +161,11 @@ def test_numbers_are_made_by_pure_functions(path: Path) -> None:
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add(str(node.module).partition(".")[0])
-    called = {ast.unparse(call.func) for call in calls(path)}
+    names = {name for name, _ in called(path)}
     unseeded = [call for call in calls(path) if ast.unparse(call.func).endswith("default_rng") and not call.args]
 
     assert imported & OUTER == set()
-    assert {one for one in called if one == "open" or one.endswith((".now", ".utcnow", ".today"))} == set()
+    assert {one for one in names if one == "open" or one.endswith((".now", ".utcnow", ".today"))} == set()
     assert unseeded == []
 
 

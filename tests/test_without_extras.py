@@ -22,6 +22,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -46,6 +47,7 @@ def test_nothing_but_the_site_needs_its_extra(words: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_site_says_which_extra_it_needs() -> None:
     command = [sys.executable, "-c", WITHOUT, "site", "--results", str(FIXTURES)]
 

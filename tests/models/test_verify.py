@@ -35,6 +35,7 @@ def counted(cached_tokens: int) -> dict[str, Any]:
     return {"choices": [], "usage": usage}
 
 
+@pytest.mark.slow
 def test_a_model_that_is_ready_has_a_mark_for_each_check(tmp_path: Path) -> None:
     body = events(chunk("They "), chunk("met."), chunk(finish="stop"), counted(0))
     with endpoint(Script(models=["m"], body=body)) as url:
@@ -52,6 +53,7 @@ def test_a_model_that_is_ready_has_a_mark_for_each_check(tmp_path: Path) -> None
     assert [one[0] for one in found["m"]] == [*(one[0] for one in found["m"][:5]), "prompt cache"]
 
 
+@pytest.mark.slow
 def test_what_an_endpoint_refuses_is_tried_out_and_the_line_to_write_is_said(tmp_path: Path) -> None:
     script = Script(models=["m"], body=events(chunk("Yes."), chunk(finish="stop")), refuses=["seed", "max_tokens"])
     with endpoint(script) as url:
@@ -69,6 +71,7 @@ def test_what_an_endpoint_refuses_is_tried_out_and_the_line_to_write_is_said(tmp
     )
 
 
+@pytest.mark.slow
 def test_a_model_is_verified_as_its_config_has_it_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUR_TENANT", "tenant-4711")
     body = events(chunk("They "), chunk("met."), chunk(finish="stop"), counted(0))
@@ -145,6 +148,7 @@ def test_a_server_is_started_for_the_test_chat_once_its_model_s_file_is_whole(
     assert found["cut"][1][:2] == ("answers", "untried")
 
 
+@pytest.mark.slow
 def test_what_is_worth_knowing_stops_no_run(tmp_path: Path) -> None:
     script = Script(models=["gemma3"], body=events(chunk("They met.", "stop")))
     with endpoint(script) as url:

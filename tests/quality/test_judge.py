@@ -126,6 +126,7 @@ def test_a_sitting_is_noted_at_its_end(tmp_path: Path, run_path: Path) -> None:
     assert (sitting.asked, sitting.started_utc, sitting.variant_id) == (5, NOW, "tests.judge_model:ByWord")
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_twice_and_a_larger_sample_asks_for_the_rest(tmp_path: Path, run_path: Path) -> None:
     path = config(tmp_path)
 
@@ -164,6 +165,7 @@ def test_replies_that_nobody_can_read_are_kept_and_unscored(tmp_path: Path, run_
     assert {pair.better for pair in judgement.pairs} == {None}
 
 
+@pytest.mark.slow
 def test_retry_asks_for_what_was_not_read_and_for_nothing_else(tmp_path: Path, run_path: Path) -> None:
     path = config(tmp_path)
     asked(run_path, path)
@@ -179,6 +181,7 @@ def test_retry_asks_for_what_was_not_read_and_for_nothing_else(tmp_path: Path, r
     assert judged.judgement.verdicts[0].problem is None
 
 
+@pytest.mark.slow
 def test_a_judge_that_is_killed_is_told_and_gone_on_with(tmp_path: Path, run_path: Path) -> None:
     path = config(tmp_path, "DiesOnce")
 
@@ -208,6 +211,7 @@ def endpoint_config(tmp_path: Path, url: str) -> Path:
 WHOLE = events(chunk('{"facets": {"right": 4, "short": {"score": 2, "why": "long"}}}'), chunk(finish="stop"))
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_goes_down_half_way_leaves_the_rest_to_be_asked(tmp_path: Path, run_path: Path) -> None:
     script = Script(WHOLE)
 
@@ -232,6 +236,7 @@ def test_an_endpoint_that_goes_down_half_way_leaves_the_rest_to_be_asked(tmp_pat
     assert judged.judgement.sittings[-1].variant_id == "m-variant:2"
 
 
+@pytest.mark.slow
 def test_verdicts_of_an_earlier_sitting_that_could_not_be_read_are_counted_on(tmp_path: Path, run_path: Path) -> None:
     script = Script(events(chunk("I cannot grade this."), chunk(finish="stop")))
     seen: list[JudgingProgress] = []
@@ -266,6 +271,7 @@ def test_ctrl_c_keeps_what_was_judged(tmp_path: Path, run_path: Path) -> None:
     assert len(load_judgement(file).verdicts) == 2
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_not_there(tmp_path: Path, run_path: Path) -> None:
     done = bench_judge(tmp_path, endpoint_config(tmp_path, "http://127.0.0.1:9/v1"))
 
@@ -274,6 +280,7 @@ def test_an_endpoint_that_is_not_there(tmp_path: Path, run_path: Path) -> None:
     assert not judgement_path(run_path, "far").exists()
 
 
+@pytest.mark.slow
 def test_a_reply_that_was_cut_off_says_so(tmp_path: Path, run_path: Path) -> None:
     with endpoint(Script(events(chunk('{"facets": {"right": 4, "sho'), chunk(finish="length")))) as url:
         judged = asked(run_path, endpoint_config(tmp_path, url))
@@ -283,6 +290,7 @@ def test_a_reply_that_was_cut_off_says_so(tmp_path: Path, run_path: Path) -> Non
     assert verdict.reply == '{"facets": {"right": 4, "sho'
 
 
+@pytest.mark.slow
 def test_an_empty_reply_is_unscored_and_not_asked_again(tmp_path: Path, run_path: Path) -> None:
     with endpoint(Script(events(chunk(finish="stop")))) as url:
         judged = asked(run_path, endpoint_config(tmp_path, url))

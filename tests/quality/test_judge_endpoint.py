@@ -189,6 +189,7 @@ def bench_judge(tmp_path: Path, url: str, *arguments: object) -> Done:
     return CliRunner().invoke(main, [str(one) for one in given], env={"FOUNDRY_LOCAL_ENDPOINT": url})
 
 
+@pytest.mark.slow
 def test_each_form_of_a_reply(tmp_path: Path, run_path: Path) -> None:
     script = Script(models=("qwen2.5-14b",), answer=judge_of_forms())
 
@@ -228,6 +229,7 @@ def as_form(name: str, verdict: Verdict) -> Form:
     return Form(reply, (right.score, short.score), (right.why, short.why), verdict.problem, kept)
 
 
+@pytest.mark.slow
 def test_what_the_judge_is_sent(tmp_path: Path, run_path: Path) -> None:
     script = Script(models=("qwen2.5-14b",), answer=judge_of_forms())
 
@@ -245,6 +247,7 @@ def test_what_the_judge_is_sent(tmp_path: Path, run_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_replies_that_are_not_streamed(tmp_path: Path, run_path: Path) -> None:
     def reply(question: str) -> bytes:
         (name,) = asked_about(question)
@@ -262,6 +265,7 @@ def test_replies_that_are_not_streamed(tmp_path: Path, run_path: Path) -> None:
     assert scores == {name: form.scores for name, form in FORMS.items()}
 
 
+@pytest.mark.slow
 def test_an_endpoint_without_the_model(tmp_path: Path, run_path: Path) -> None:
     body = b'{"error": {"message": "no model qwen2.5-14b"}}'
     script = Script(body, "application/json", status=404, models=("qwen2.5-14b",))

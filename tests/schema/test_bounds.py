@@ -273,6 +273,7 @@ def test_a_histogram_has_no_bin_beyond_its_longest_gap(tmp_path: Path, change: d
     assert expected in found
 
 
+@pytest.mark.slow
 def test_beside_good_files_one_is_refused_alone_and_all_commands_go_on(tmp_path: Path) -> None:
     results = tmp_path / "results"
     good = [save(full_result(started_utc=builders.STARTED_UTC + dt.timedelta(days=day)), results) for day in range(2)]

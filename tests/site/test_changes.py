@@ -572,6 +572,7 @@ def hostile_runs() -> tuple[Result, ...]:
     )
 
 
+@pytest.mark.slow
 def test_hostile_names_and_suspects_stay_text(tmp_path: Path, drawn: Path) -> None:
     made = site_of(*hostile_runs())
     write_site(whole_ledger(made), tmp_path, TEMPLATES, drawn)

@@ -142,10 +142,21 @@ def test_a_spreadsheet_never_runs_a_cell(tmp_path: Path, cache: Path) -> None:
     assert "'@SUM(A1)" in table
 
 
-def test_hostile_text_stays_text(tmp_path: Path, cache: Path) -> None:
-    write_site(hostile_ledger(), tmp_path, TEMPLATES, cache)
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder that holds nothing but, in `a/b/docs`, the pages of a ledger full of hostile texts and names."""
+    folder = tmp_path_factory.mktemp("hostile")
+    with drawn_once(tmp_path_factory.mktemp("cache")) as cache:
+        write_site(hostile_ledger(), folder / "a" / "b" / "docs", TEMPLATES, cache)
+    return folder
 
-    for page in tmp_path.rglob("*.md"):
+
+@pytest.mark.slow
+def test_hostile_text_stays_text(hostile: Path) -> None:
+    pages = list(hostile.rglob("*.md"))
+
+    assert pages
+    for page in pages:
         text = page.read_text(encoding="utf-8")
         front = FRONT_MATTER.match(text)
         assert front is not None, page
@@ -155,10 +166,9 @@ def test_hostile_text_stays_text(tmp_path: Path, cache: Path) -> None:
             assert word not in body, (page, word)
 
 
-def test_hostile_text_in_a_chart_cannot_end_its_template(tmp_path: Path, cache: Path) -> None:
-    write_site(hostile_ledger(), tmp_path, TEMPLATES, cache)
-
-    specs = SPEC.findall((tmp_path / "index.md").read_text(encoding="utf-8"))
+@pytest.mark.slow
+def test_hostile_text_in_a_chart_cannot_end_its_template(hostile: Path) -> None:
+    specs = SPEC.findall((hostile / "a" / "b" / "docs" / "index.md").read_text(encoding="utf-8"))
 
     assert len(specs) == 2
     for spec in specs:
@@ -167,11 +177,11 @@ def test_hostile_text_in_a_chart_cannot_end_its_template(tmp_path: Path, cache: 
         assert HOSTILE_TEXTS[0] in names
 
 
-def test_hostile_names_stay_below_their_folder(tmp_path: Path, cache: Path) -> None:
-    docs = tmp_path / "a" / "b" / "docs"
-    write_site(hostile_ledger(), docs, TEMPLATES, cache)
+@pytest.mark.slow
+def test_hostile_names_stay_below_their_folder(hostile: Path) -> None:
+    docs = hostile / "a" / "b" / "docs"
 
-    assert [path for path in tmp_path.rglob("*") if path.is_file() and docs not in path.parents] == []
+    assert [path for path in hostile.rglob("*") if path.is_file() and docs not in path.parents] == []
 
 
 def reviewable(text: str) -> str:

@@ -1,6 +1,7 @@
 """Many series read at once, against each of them read run by run."""
 
 import numpy as np
+import pytest
 
 from bench.stats.change_points import KnownLevels
 from bench.stats.many_series import known_levels
@@ -33,6 +34,7 @@ def run_by_run(runs: list[float]) -> KnownLevels:
     return known
 
 
+@pytest.mark.slow
 def test_all_that_is_known_is_the_same_to_the_last_digit() -> None:
     series = [some_series(number) for number in range(200)]
 

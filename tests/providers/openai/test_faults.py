@@ -774,6 +774,7 @@ FAULTS: list[tuple[Act, str | None]] = [
 ]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_through_one_fault_after_the_other() -> None:
     model = asked_by_a_run([act for act, _ in FAULTS], {})
 
@@ -781,6 +782,7 @@ def test_a_run_goes_on_through_one_fault_after_the_other() -> None:
     assert kinds(model) == [kind for _, kind in FAULTS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("act", "limit", "kind"),
     [
@@ -797,6 +799,7 @@ def test_each_limit_of_a_config_is_kept(act: Act, limit: str, kind: str) -> None
     assert kinds(model) == [kind, None]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse where Linux lets a connection wait")
 def test_the_limit_on_a_connection_is_kept_before_the_first_request() -> None:
     model = asked_by_a_run([streams(HEL, LO)], {"connect_s": SHORT_S}, drowned=True)

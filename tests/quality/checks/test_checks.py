@@ -95,6 +95,7 @@ def test_a_check_can_be_negated() -> None:
     assert graded("regex", "Fine!", pattern="Sorry", negate=False).credit == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "text"),
     [

@@ -145,7 +145,7 @@ def test_a_key_that_is_not_understood_is_told_once(tmp_path: Path) -> None:
         ("p.json", '["Hi",\n"Bye",\n" Hi"]', [
             ":3: [2]: is the same prompt as that of line 1; take one of them out, or give each an id",
         ]),
-        ("p.json", json.dumps(["x" * 1_048_576]), [":1: [0]: has 1,048,576 characters; a prompt has at most 100,000"]),
+        ("p.json", json.dumps(["x" * 100_001]), [":1: [0]: has 100,001 characters; a prompt has at most 100,000"]),
         ("p.json", '["half \\ud83d of it"]', [
             ":1: [0]: has the escape '\\ud83d' without its other half: that is no character",
         ]),

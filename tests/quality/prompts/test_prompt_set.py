@@ -183,7 +183,7 @@ prompts:
     text: Hello
     facets:
       - {{id: f, says: It is kind., check: judged, weight: 0}}
-  - {{id: c, title: C, text: {"x" * 200_000}}}
+  - {{id: c, title: C, text: {"x" * 100_001}}}
 """
     assert mistakes_of(tmp_path, text) == [":8: prompts[1].facets[0].weight: must be above 0, found 0"]
     assert mistakes_of(tmp_path, text.replace("weight: 0", "weight: 1.0e+308")) == [
@@ -191,7 +191,7 @@ prompts:
     ]
     assert mistakes_of(tmp_path, text.replace("weight: 0", "weight: 1")) == [
         ":3: prompts[0].facets: has no facet; add one, or take facets out to leave the answers without a score",
-        ":9: prompts[2].text: has 200,000 characters; a prompt has at most 100,000",
+        ":9: prompts[2].text: has 100,001 characters; a prompt has at most 100,000",
     ]
 
 
