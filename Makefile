@@ -7,6 +7,9 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PARALLEL := -n auto --dist worksteal
 
+# Compiling the program anew takes a second of each start, and the tests start it often.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help bench verify calibrate site serve export report validate test test-fast check snapshots schema clean
 
